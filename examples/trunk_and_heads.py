@@ -1,0 +1,66 @@
+"""A shared trunk and a head for each task, given as separate models.
+
+The same model is trained further with another strategy: its weights and the
+optimizer's state are kept.
+
+Run with `python examples/trunk_and_heads.py`.
+"""
+
+import sys
+
+import keras
+
+import keras_mtl
+
+EPOCHS = 1 if "--fast" in sys.argv else 4
+IMAGES = 400 if "--fast" in sys.argv else 4000
+
+keras.utils.set_random_seed(0)
+(x_train, y_train), (x_test, y_test) = keras_mtl.datasets.multi_digits(IMAGES)
+
+trunk = keras.Sequential(
+    [
+        keras.Input((20, 20, 1)),
+        keras.layers.Conv2D(16, 5, activation="relu"),
+        keras.layers.MaxPooling2D(),
+        keras.layers.Flatten(),
+        keras.layers.Dense(64, activation="relu"),
+    ],
+    name="trunk",
+)
+heads = {
+    task: keras.Sequential(
+        [
+            keras.layers.Dense(32, activation="relu"),
+            keras.layers.Dense(10, activation="softmax"),
+        ],
+        name=task,
+    )
+    for task in ("left", "right")
+}
+model = keras_mtl.MultiTaskModel(trunk=trunk, heads=heads)
+model.compile(
+    optimizer="adam",
+    loss={task: "sparse_categorical_crossentropy" for task in heads},
+    metrics={task: ["accuracy"] for task in heads},
+    strategy="ew",
+)
+model.fit(x_train, y_train, batch_size=100, epochs=EPOCHS, verbose=2)
+
+shared = sum(int(variable.size) for variable in model.shared_variables)
+print(f"{shared} shared parameters")
+for task, variables in model.task_variables.items():
+    own = sum(int(variable.size) for variable in variables)
+    print(f"{own} parameters of the task {task!r} alone")
+
+model.fit(
+    x_train,
+    y_train,
+    batch_size=100,
+    epochs=EPOCHS,
+    strategy=keras_mtl.strategies.DBMTL(beta=0.9, sigma=0.5),
+    verbose=2,
+)
+results = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
+for task in model.tasks:
+    print(f"{task}: test accuracy {results[f'{task}_accuracy']:.3f}")

@@ -1,0 +1,32 @@
+"""Multi-task learning for Keras 3 on TensorFlow, JAX and torch."""
+
+from keras_mtl.backend_choice import choose_backend
+
+# Before anything imports keras.
+choose_backend()
+
+# ruff: noqa: E402
+from keras_mtl import aggregators as aggregators
+from keras_mtl import balancers as balancers
+from keras_mtl import datasets as datasets
+from keras_mtl import flatness as flatness
+from keras_mtl import models as models
+from keras_mtl import strategies as strategies
+from keras_mtl.models import MultiTaskModel as MultiTaskModel
+from keras_mtl.strategies import Strategy as Strategy
+from keras_mtl.training.monitor import NonFiniteError as NonFiniteError
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "MultiTaskModel",
+    "NonFiniteError",
+    "Strategy",
+    "__version__",
+    "aggregators",
+    "balancers",
+    "datasets",
+    "flatness",
+    "models",
+    "strategies",
+]

@@ -1,0 +1,172 @@
+"""The contract of aggregators: K task gradients in, one update out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.export import keras_mtl_export
+
+
+@keras_mtl_export("keras_mtl.aggregators.Aggregator")
+class Aggregator(keras.layers.Layer):
+    """Base class of all methods that merge task gradients into one update.
+
+    Subclasses implement `aggregate(jacobian, losses, mask)`. Those whose
+    answer is a weighted sum of the rows with weights that follow from the
+    K x K Gramian subclass `keras_mtl.aggregators.GramianAggregator` instead.
+
+    State (moving averages, counters, seeds) is made of ordinary non-trainable
+    Keras weights: create it in `build_state(shapes, dtype)` with
+    `add_weight`, and assign to it in `aggregate`.
+
+    Args:
+        name: Optional name.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Call arguments:
+        jacobian: Task gradients: a tensor `[K, P]`, or a list of tensors
+            `[K, *shape]`, one per variable.
+        losses: Optional tensor `[K]` of task losses, for methods that use
+            them.
+        mask: Optional tensor `[K]`: True (or 1) for tasks that are present.
+            The answer is the same as if the rows of absent tasks had been
+            removed.
+
+    Returns:
+        A tensor `[P]`, or a list of tensors `[*shape]`, like the input.
+
+    Example:
+
+    ```python
+    aggregator = keras_mtl.aggregators.MGDA()
+    update = aggregator([[1.0, 0.0], [0.0, 1.0]])  # [0.5, 0.5]
+    ```
+    """
+
+    #: The weights of the rows do not depend on the gradients.
+    linear = False
+
+    def __init__(self, **kwargs):
+        # Never the float16 of a global policy: norms and states need range.
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(autocast=False, **kwargs)
+
+    def build(
+        self, shapes: Sequence[tuple[int, ...]], dtype: str = "float32"
+    ) -> None:
+        self.build_state([tuple(shape) for shape in shapes], dtype)
+        self.built = True
+
+    def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
+        """Creates the state for rows of the given shapes `[K, *shape]`."""
+
+    def aggregate(
+        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
+    ) -> list[Any]:
+        """Returns the update, one tensor per variable."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not implement `aggregate`."
+        )
+
+    def __call__(self, jacobian, losses=None, mask=None):
+        single = not isinstance(jacobian, (list, tuple))
+        if not single and jacobian and isinstance(jacobian[0], (list, tuple)):
+            single = True  # a matrix written as nested lists
+        if not single and jacobian and not hasattr(jacobian[0], "shape"):
+            raise ValueError(
+                "Argument `jacobian` must be a matrix `[K, P]` or a list of "
+                "tensors `[K, *shape]`. Received: jacobian="
+                f"{jacobian}."
+            )
+        stacks = [jacobian] if single else list(jacobian)
+        stacks = [ops.convert_to_tensor(stack) for stack in stacks]
+        check_stacks(stacks)
+        wrapped = Jacobian(stacks=stacks)
+        losses = self._as_vector("losses", losses, wrapped)
+        mask = self._as_vector("mask", mask, wrapped)
+        if not self.built:
+            self.build(wrapped.shapes, wrapped.dtype)
+        update = self.aggregate(wrapped, losses, mask)
+        return update[0] if single else update
+
+    @staticmethod
+    def _as_vector(argument, value, jacobian):
+        if value is None:
+            return None
+        value = ops.cast(ops.convert_to_tensor(value), jacobian.dtype)
+        if tuple(value.shape) != (jacobian.num_tasks,):
+            raise ValueError(
+                f"Argument `{argument}` must have one entry per task, shape "
+                f"({jacobian.num_tasks},). Received: shape "
+                f"{tuple(value.shape)}."
+            )
+        return value
+
+    def state_reset(self) -> None:
+        """Sets the state back to its initial values."""
+
+    def sibling(self, index: int) -> "Aggregator":
+        """Returns a fresh aggregator of the same settings for another use.
+
+        Args:
+            index: Number of the use. Random methods with a fixed `seed` get
+                another seed for each, so that their draws are independent.
+        """
+        config = self.get_config()
+        config["name"] = f"{config['name']}_{index}"
+        if config.get("seed") is not None:
+            config["seed"] = (config["seed"] + 7919 * index) % 2**31
+        return type(self).from_config(config)
+
+
+@keras_mtl_export("keras_mtl.aggregators.GramianAggregator")
+class GramianAggregator(Aggregator):
+    """Base class of methods that weigh the rows by a function of `J J^T`.
+
+    Subclasses implement `compute_weights(gramian, losses, mask)`.
+    """
+
+    def compute_weights(
+        self, gramian: Any, losses: Any = None, mask: Any = None
+    ) -> Any:
+        """Returns one weight per task.
+
+        Args:
+            gramian: Tensor `[K, K]` of inner products of the task gradients.
+            losses: Optional tensor `[K]` of task losses.
+            mask: Optional tensor `[K]`, 1 for present tasks, 0 for absent.
+
+        Returns:
+            Tensor `[K]`. The weight of an absent task is 0.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not implement `compute_weights`."
+        )
+
+    def aggregate(self, jacobian, losses=None, mask=None):
+        weights = self.compute_weights(jacobian.gramian(), losses, mask)
+        return jacobian.combine(weights)
+
+
+def check_stacks(stacks: list[Any]) -> None:
+    """Raises `ValueError` unless all tensors have the same leading size."""
+    if not stacks:
+        raise ValueError(
+            "Argument `jacobian` is empty: give at least one tensor "
+            "`[K, *shape]`."
+        )
+    for stack in stacks:
+        if len(stack.shape) < 1 or stack.shape[0] != stacks[0].shape[0]:
+            raise ValueError(
+                "All tensors of `jacobian` must have the number of tasks as "
+                "their first dimension. Received shapes: "
+                f"{[tuple(s.shape) for s in stacks]}."
+            )
+        if "float" not in keras.backend.standardize_dtype(stack.dtype):
+            raise ValueError(
+                "Argument `jacobian` must hold floats. Received dtype "
+                f"{keras.backend.standardize_dtype(stack.dtype)}."
+            )

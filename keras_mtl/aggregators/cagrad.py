@@ -1,0 +1,86 @@
+"""Conflict-averse gradient descent."""
+
+from typing import Any
+
+from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.export import keras_mtl_export
+from keras_mtl.solvers.common_direction import common_direction_weights
+from keras_mtl.solvers.namespace import run
+
+
+@keras_mtl_export("keras_mtl.aggregators.CAGrad")
+class CAGrad(GramianAggregator):
+    """Direction near the mean gradient that serves the worst task best.
+
+    It stays a descent direction of the mean loss for `c < 1`, so that
+    training converges to a minimum of it, and reduces conflicts on the way: a
+    safe first choice.
+
+    `d` maximises `min_k <g_k, d>` subject to `||d - g_0|| <= c ||g_0||`,
+    where `g_0` is the mean of the task gradients; the update is `d` divided
+    by 1, `1 + c^2` or `1 + c`.
+
+    The problem is solved exactly. Where its solution is not unique (a zero
+    row, 0 on the boundary of the convex hull), the answer is still finite and
+    optimal; zero rows count in `g_0` only.
+
+    Args:
+        c: How far to go from the mean gradient, relative to its length, at
+            least 0. `c=0` is the mean; for large values it comes near to
+            MGDA. Defaults to `0.4`.
+        rescale: 0 for `d` itself, 1 for `d / (1 + c^2)`, 2 for
+            `d / (1 + c)`. Defaults to `1`. A single task gets its gradient
+            times 1 + c, so rescaled.
+        **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
+
+    Raises:
+        ValueError: If `c` is negative, or `rescale` not 0, 1 or 2.
+
+    Example:
+
+    ```python
+    cagrad = keras_mtl.aggregators.CAGrad(c=0.5)
+    cagrad([[1.0, 0.0], [-0.5, 1.0]])  # about [0.366, 0.549]
+    ```
+
+    References:
+        Liu et al., Conflict-Averse Gradient Descent for Multi-task Learning,
+        NeurIPS 2021, equation 1 and algorithm 1,
+        [arXiv:2110.14048](https://arxiv.org/abs/2110.14048). The paper has
+        `d` itself; `rescale=1` is the default of the authors' code, which
+        finds `d` by a general-purpose solver that stops early. Some libraries
+        multiply by the number of tasks.
+    """
+
+    def __init__(self, c: float = 0.4, rescale: int = 1, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(c, (int, float)) or not 0 <= c < float("inf"):
+            raise ValueError(
+                "Argument `c` must be a finite number, at least 0. Received: "
+                f"c={c}"
+            )
+        if rescale not in (0, 1, 2):
+            raise ValueError(
+                "Argument `rescale` must be 0, 1 or 2. Received: "
+                f"rescale={rescale}"
+            )
+        self.c = float(c)
+        self.rescale = int(rescale)
+
+    def compute_weights(
+        self, gramian: Any, losses: Any = None, mask: Any = None
+    ) -> Any:
+        divisor = (1.0, 1.0 + self.c**2, 1.0 + self.c)[self.rescale]
+
+        def solve(xp, gramian, mask):
+            weights = common_direction_weights(xp, gramian, self.c, mask)
+            return weights / divisor
+
+        return run(solve, gramian, mask)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "c": self.c,
+            "rescale": self.rescale,
+        }

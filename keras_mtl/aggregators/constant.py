@@ -1,0 +1,66 @@
+"""A weighted sum of the task gradients with fixed weights."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_mtl.aggregators.linear import LinearAggregator
+from keras_mtl.aggregators.linear import presence
+from keras_mtl.export import keras_mtl_export
+
+
+@keras_mtl_export("keras_mtl.aggregators.Constant")
+class Constant(LinearAggregator):
+    """Sum of the task gradients with weights that are chosen by hand.
+
+    `d = w_1 g_1 + ... + w_K g_K`
+
+    The weights are used as they are: they need not sum to 1, and those of the
+    other tasks do not change where a task is absent.
+
+    Args:
+        weights: One finite number per task, in the order of the rows.
+        **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
+
+    Raises:
+        ValueError: If `weights` is empty, not a sequence of finite numbers,
+            or, when called, not as long as there are tasks.
+
+    Example:
+
+    ```python
+    constant = keras_mtl.aggregators.Constant([2.0, 0.5])
+    constant([[1.0, 0.0], [0.0, 3.0]])  # [2.0, 1.5]
+    ```
+    """
+
+    def __init__(self, weights: Sequence[float], **kwargs):
+        super().__init__(**kwargs)
+        try:
+            values = [float(weight) for weight in weights]
+        except (TypeError, ValueError):
+            values = []
+        if not values or not all(math.isfinite(value) for value in values):
+            raise ValueError(
+                "Argument `weights` must be a non-empty sequence of finite "
+                f"numbers, one per task. Received: weights={weights}"
+            )
+        # `weights` is what a layer calls its variables.
+        self._row_weights = tuple(values)
+
+    def compute_row_weights(
+        self, num_tasks: int, mask: Any = None, dtype: str = "float32"
+    ) -> Any:
+        if len(self._row_weights) != num_tasks:
+            raise ValueError(
+                "Argument `weights` of `Constant` must have one number per "
+                f"task. Received: {len(self._row_weights)} weights for "
+                f"{num_tasks} tasks."
+            )
+        weights = ops.convert_to_tensor(self._row_weights, dtype=dtype)
+        return weights * presence(num_tasks, mask, dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "weights": list(self._row_weights)}

@@ -1,0 +1,189 @@
+"""The task gradients of a list of variables, as aggregators see them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+#: From this number of tasks on, one matrix product over stacked rows is
+#: faster than one dot product per pair of tasks.
+STACK_FROM = 4
+
+
+def wide_dtype(dtype: str) -> str:
+    """Returns the wider of float32 and `dtype`."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    return dtype if dtype == "float64" else "float32"
+
+
+class Jacobian:
+    """K task gradients with respect to a list of variables.
+
+    The rows are kept as they come, either one tensor per task and variable
+    or one `[K, *shape]` tensor per variable, and are never flattened into one
+    `[K, P]` matrix: that copy costs more than the Gramian itself.
+
+    Args:
+        rows: List over tasks of lists over variables of gradients.
+        stacks: List over variables of tensors `[K, *shape]`. Give either
+            `rows` or `stacks`.
+        num_tasks: Number of tasks K; needed only where there are no
+            variables.
+        dtype: Dtype of the Gramian where there are no variables. Defaults to
+            `"float32"`.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Sequence[Any]] | None = None,
+        stacks: Sequence[Any] | None = None,
+        num_tasks: int | None = None,
+        dtype: str = "float32",
+    ):
+        if (rows is None) == (stacks is None):
+            raise ValueError("Give either `rows` or `stacks`, not both.")
+        self._rows = None if rows is None else [list(row) for row in rows]
+        self._stacks = None if stacks is None else list(stacks)
+        if self._rows is not None:
+            self.num_tasks = len(self._rows)
+            first = self._rows[0] if self._rows else []
+        else:
+            first = self._stacks
+            self.num_tasks = (
+                int(self._stacks[0].shape[0]) if self._stacks else num_tasks
+            )
+        self.num_variables = len(first)
+        self.dtype = wide_dtype(first[0].dtype if first else dtype)
+        self._gramian = None
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes `[K, *shape]`, one per variable."""
+        if self._stacks is not None:
+            return [tuple(stack.shape) for stack in self._stacks]
+        return [
+            (self.num_tasks, *tuple(gradient.shape))
+            for gradient in self._rows[0]
+        ]
+
+    @property
+    def rows(self) -> list[list[Any]]:
+        """Gradients by task, then by variable."""
+        if self._rows is None:
+            self._rows = [
+                [stack[k] for stack in self._stacks]
+                for k in range(self.num_tasks)
+            ]
+        return self._rows
+
+    @property
+    def stacks(self) -> list[Any]:
+        """One tensor `[K, *shape]` per variable."""
+        if self._stacks is None:
+            self._stacks = [
+                ops.stack(gradients, axis=0)
+                for gradients in zip(*self._rows, strict=True)
+            ]
+        return self._stacks
+
+    def gramian(self) -> Any:
+        """Returns the K x K matrix of inner products, summed over variables.
+
+        In the wider of float32 and the gradients' dtype. Computed once.
+        """
+        if self._gramian is None:
+            self._gramian = self._compute_gramian()
+        return self._gramian
+
+    def squared_norms(self) -> Any:
+        """Returns the squared norm of each row `[K]`, without the Gramian."""
+        if self._gramian is not None:
+            return ops.diagonal(self._gramian)
+        total = ops.zeros((self.num_tasks,), dtype=self.dtype)
+        for stack in self.stacks:
+            flat = ops.cast(
+                ops.reshape(stack, (self.num_tasks, -1)), self.dtype
+            )
+            total = total + ops.sum(ops.square(flat), axis=1)
+        return total
+
+    @property
+    def known_gramian(self) -> Any | None:
+        """The Gramian if somebody asked for it already, else `None`."""
+        return self._gramian
+
+    def _compute_gramian(self):
+        num_tasks = self.num_tasks
+        if not self.num_variables:
+            return ops.zeros((num_tasks, num_tasks), dtype=self.dtype)
+        if self._stacks is None and num_tasks < STACK_FROM:
+            return self._gramian_of_pairs()
+        gramian = None
+        for stack in self.stacks:
+            matrix = ops.cast(
+                ops.reshape(stack, (num_tasks, -1)), dtype=self.dtype
+            )
+            part = ops.matmul(matrix, ops.transpose(matrix))
+            gramian = part if gramian is None else gramian + part
+        return gramian
+
+    def _gramian_of_pairs(self):
+        flat = [
+            [ops.cast(ops.reshape(g, (-1,)), self.dtype) for g in row]
+            for row in self.rows
+        ]
+        products: dict[tuple[int, int], Any] = {}
+        for i, left in enumerate(flat):
+            for j, right in enumerate(flat[: i + 1]):
+                product = sum(
+                    ops.dot(a, b) for a, b in zip(left, right, strict=True)
+                )
+                products[i, j] = products[j, i] = product
+        return ops.stack(
+            [
+                ops.stack([products[i, j] for j in range(self.num_tasks)])
+                for i in range(self.num_tasks)
+            ]
+        )
+
+    def combine(self, weights: Any) -> list[Any]:
+        """Returns the weighted sum of the rows, one tensor per variable."""
+        if self._stacks is not None:
+            return [
+                ops.reshape(
+                    ops.matmul(
+                        ops.cast(weights, stack.dtype)[None, :],
+                        ops.reshape(stack, (self.num_tasks, -1)),
+                    ),
+                    tuple(stack.shape)[1:],
+                )
+                for stack in self._stacks
+            ]
+        combined = []
+        for gradients in zip(*self.rows, strict=True):
+            scalars = ops.cast(weights, gradients[0].dtype)
+            total = scalars[0] * gradients[0]
+            for k in range(1, self.num_tasks):
+                total = total + scalars[k] * gradients[k]
+            combined.append(total)
+        return combined
+
+    def __sub__(self, other: "Jacobian") -> "Jacobian":
+        """Returns the row-wise difference of two Jacobians."""
+        if self._stacks is not None and other._stacks is not None:
+            return Jacobian(
+                stacks=[
+                    a - b
+                    for a, b in zip(self._stacks, other._stacks, strict=True)
+                ],
+                num_tasks=self.num_tasks,
+                dtype=self.dtype,
+            )
+        return Jacobian(
+            rows=[
+                [a - b for a, b in zip(left, right, strict=True)]
+                for left, right in zip(self.rows, other.rows, strict=True)
+            ],
+            dtype=self.dtype,
+        )

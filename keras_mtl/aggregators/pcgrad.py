@@ -1,0 +1,157 @@
+"""Projecting conflicting gradients."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.export import keras_mtl_export
+from keras_mtl.solvers.namespace import run
+from keras_mtl.solvers.random_order import random_orders
+from keras_mtl.solvers.symmetric import present_tasks
+from keras_mtl.solvers.symmetric import unit_gramian
+
+
+@keras_mtl_export("keras_mtl.aggregators.PCGrad")
+class PCGrad(GramianAggregator):
+    """Gradients with the conflicting part of the others projected out.
+
+    Each task gradient visits the others in random order; where it has a
+    negative inner product with one, its component along that one is removed.
+    The results are added up. Simple and cheap; it ignores how strong a
+    conflict is, and does nothing where there is none.
+
+    For each task `i`: `v = g_i`; for `j != i` in random order, if
+    `<v, g_j> < 0`: `v = v - <v, g_j> / ||g_j||^2 g_j`. The update is the sum
+    of all `v`.
+
+    The visiting orders come from a hash of the seed and a counter: the same
+    on every backend. With one or two tasks there is nothing to draw.
+
+    Args:
+        reduction: `"sum"` or `"mean"` over the tasks that are present.
+            Defaults to `"sum"`.
+        seed: Optional integer, to draw the same orders in every run. Defaults
+            to `None`, a random seed.
+        **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
+
+    Raises:
+        ValueError: If `reduction` is not one of these, or `seed` not an
+            integer.
+
+    State:
+        The seed and the number of calls, in a `keras.random.SeedGenerator`.
+
+    Example:
+
+    ```python
+    pcgrad = keras_mtl.aggregators.PCGrad()
+    pcgrad([[1.0, 0.0], [-1.0, 1.0]])  # [0.5, 1.5]
+    ```
+
+    References:
+        Yu et al., Gradient Surgery for Multi-Task Learning, NeurIPS 2020,
+        algorithm 1, [arXiv:2001.06782](https://arxiv.org/abs/2001.06782). The
+        authors' code averages for shared parameters; the paper's algorithm
+        sums.
+    """
+
+    def __init__(
+        self, reduction: str = "sum", seed: int | None = None, **kwargs
+    ):
+        super().__init__(**kwargs)
+        if reduction not in ("sum", "mean"):
+            raise ValueError(
+                "Argument `reduction` must be 'sum' or 'mean'. Received: "
+                f"reduction={reduction}"
+            )
+        if seed is not None and (
+            isinstance(seed, bool)
+            or not isinstance(seed, int)
+            or not 0 <= seed < 2**31
+        ):
+            raise ValueError(
+                "Argument `seed` must be None or an integer from 0 to "
+                f"2^31 - 1. Received: seed={seed}"
+            )
+        self.reduction = reduction
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def compute_weights(
+        self, gramian: Any, losses: Any = None, mask: Any = None
+    ) -> Any:
+        num_tasks = gramian.shape[0]
+        seed = self.seed_generator.next() if num_tasks > 2 else None
+
+        def solve(xp, gramian, mask, seed):
+            if seed is None:
+                places = xp.arange(num_tasks, dtype="int32")
+                orders = xp.stack([places] * num_tasks)
+            else:
+                orders = random_orders(xp, seed, num_tasks)
+            return _project(xp, gramian, orders, mask, self.reduction)
+
+        return run(solve, gramian, mask, seed)
+
+    def state_reset(self) -> None:
+        state = self.seed_generator.state
+        keep = ops.convert_to_tensor([1, 0], dtype=state.dtype)
+        state.assign(state.value * keep)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "reduction": self.reduction,
+            "seed": self.seed,
+        }
+
+
+def projection_weights(
+    gramian: Any, orders: Any, mask: Any = None, reduction: str = "sum"
+) -> Any:
+    """Returns the weights of the rows for given visiting orders.
+
+    Args:
+        gramian: Tensor `[K, K]`.
+        orders: Integer tensor `[K, K]`: row `i` holds the tasks in the order
+            in which task `i` visits them. Its own index is skipped.
+        mask: Optional tensor `[K]`, positive for present tasks. Defaults to
+            `None`, all present.
+        reduction: `"sum"` or `"mean"`. Defaults to `"sum"`.
+
+    Returns:
+        Tensor `[K]`.
+    """
+
+    def solve(xp, gramian, orders, mask):
+        return _project(xp, gramian, orders, mask, reduction)
+
+    return run(solve, gramian, orders, mask)
+
+
+def _project(xp, gramian, orders, mask, reduction):
+    num_tasks = gramian.shape[0]
+    norms, cosines, active = unit_gramian(xp, gramian, mask)
+    present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
+    inside = xp.cast(active, gramian.dtype)
+    identity = xp.eye(num_tasks, dtype=gramian.dtype)
+    # Coefficients of the unit rows: all tasks take each step at once.
+    visits = xp.one_hot(orders, num_tasks, dtype=gramian.dtype)
+    visits = visits * (1.0 - identity)[:, None, :] * inside
+    start = identity * norms * inside
+    coefficients = start
+    for place in range(num_tasks):
+        visited = visits[:, place]
+        inner = xp.sum(coefficients * xp.matmul(visited, cosines), axis=1)
+        conflict = xp.minimum(inner, 0.0)
+        coefficients = coefficients - conflict[:, None] * visited
+    projections = xp.sum(coefficients - start, axis=0)
+    # Added to the exact 1 of each row, which a norm too small to square keeps.
+    weights = present + xp.where(
+        active, projections / norms, xp.zeros_like(norms)
+    )
+    if reduction == "mean":
+        weights = weights / xp.maximum(xp.sum(present), 1.0)
+    return weights

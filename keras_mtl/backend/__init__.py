@@ -1,0 +1,73 @@
+"""Everything that touches TensorFlow, JAX or torch, one file each.
+
+The three modules offer the same names:
+
+- `linearize(function, values)`: one forward pass and a pullback that gives
+  gradients of any of its losses;
+- `TrainStepFrame`: how the Keras trainer of the backend calls the step;
+- `commit(...)`: the optimizer's step and all new state, at once or not at all;
+- `replay_random()`: the same random numbers in several forward passes;
+- `reached_variables(...)`: which values each output depends on;
+- `build_scope(model)`: the scope in which a model's variables are created;
+- `to_host(tensors)`: concrete values as NumPy arrays, or `None` in a graph;
+- `while_loop(...)`: a loop that stays on the device in every graph;
+- `check_devices()`: refuses device set-ups that would train wrongly;
+- `supports_jit_compile`: whether `jit_compile=True` means anything.
+"""
+
+import keras
+
+_NAME = keras.backend.backend()
+
+if _NAME == "jax":
+    from keras_mtl.backend.jax import TrainStepFrame
+    from keras_mtl.backend.jax import build_scope
+    from keras_mtl.backend.jax import check_devices
+    from keras_mtl.backend.jax import commit
+    from keras_mtl.backend.jax import linearize
+    from keras_mtl.backend.jax import reached_variables
+    from keras_mtl.backend.jax import replay_random
+    from keras_mtl.backend.jax import supports_jit_compile
+    from keras_mtl.backend.jax import to_host
+    from keras_mtl.backend.jax import while_loop
+elif _NAME == "tensorflow":
+    from keras_mtl.backend.tensorflow import TrainStepFrame
+    from keras_mtl.backend.tensorflow import build_scope
+    from keras_mtl.backend.tensorflow import check_devices
+    from keras_mtl.backend.tensorflow import commit
+    from keras_mtl.backend.tensorflow import linearize
+    from keras_mtl.backend.tensorflow import reached_variables
+    from keras_mtl.backend.tensorflow import replay_random
+    from keras_mtl.backend.tensorflow import supports_jit_compile
+    from keras_mtl.backend.tensorflow import to_host
+    from keras_mtl.backend.tensorflow import while_loop
+elif _NAME == "torch":
+    from keras_mtl.backend.torch import TrainStepFrame
+    from keras_mtl.backend.torch import build_scope
+    from keras_mtl.backend.torch import check_devices
+    from keras_mtl.backend.torch import commit
+    from keras_mtl.backend.torch import linearize
+    from keras_mtl.backend.torch import reached_variables
+    from keras_mtl.backend.torch import replay_random
+    from keras_mtl.backend.torch import supports_jit_compile
+    from keras_mtl.backend.torch import to_host
+    from keras_mtl.backend.torch import while_loop
+else:
+    raise ImportError(
+        "keras_mtl trains models, which the Keras backend "
+        f"{_NAME!r} cannot do. Set the environment variable KERAS_BACKEND to "
+        "'tensorflow', 'jax' or 'torch' before the first import of keras."
+    )
+
+__all__ = [
+    "TrainStepFrame",
+    "build_scope",
+    "check_devices",
+    "commit",
+    "linearize",
+    "reached_variables",
+    "replay_random",
+    "supports_jit_compile",
+    "to_host",
+    "while_loop",
+]

@@ -1,0 +1,175 @@
+"""JAX: a linearised forward pass, and the step inside a stateless frame."""
+
+import contextlib
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+from keras import ops
+
+supports_jit_compile = True
+while_loop = ops.while_loop
+
+
+def linearize(function, values):
+    """Runs `function` once and returns how to pull gradients back.
+
+    Args:
+        function: Maps a list of tensors to `(losses, aux)` with a list of
+            scalar losses.
+        values: List of tensors to differentiate by.
+
+    Returns:
+        `(losses, aux, pullback)`. `pullback(cotangents, wanted)` takes a dict
+        `{index of a loss: scalar}` and a list of indices into `values` and
+        returns the gradients of the so weighted sum of losses.
+    """
+    losses, linear, aux = jax.linearize(function, values, has_aux=True)
+
+    def pullback(cotangents, wanted):
+        # Transposing only the chosen losses lets XLA drop the other heads,
+        # which a vjp with zero cotangents would run through.
+        def chosen(tangents):
+            outputs = linear(tangents)
+            return [outputs[k] for k in cotangents]
+
+        seeds = [
+            ops.cast(cotangent, losses[k].dtype)
+            for k, cotangent in cotangents.items()
+        ]
+        (gradients,) = jax.linear_transpose(chosen, values)(seeds)
+        return [gradients[i] for i in wanted]
+
+    return losses, aux, pullback
+
+
+def reached_variables(function, values):
+    """Tells on which values each output of `function` depends.
+
+    Args:
+        function: Maps a list of tensors to a list of tensors.
+        values: List of tensors.
+
+    Returns:
+        One set of indices into `values` per output.
+    """
+    jaxpr = jax.make_jaxpr(function)(values).jaxpr
+    inputs = [{i} for i in range(len(jaxpr.invars))]
+    return _trace_dependencies(jaxpr, inputs)
+
+
+def _trace_dependencies(jaxpr, inputs):
+    """Follows sets of input indices through a jaxpr to its outputs."""
+    known: dict[Any, set[int]] = dict(zip(jaxpr.invars, inputs, strict=True))
+
+    def read(atom):
+        # Literals and constants depend on nothing; they are not hashable.
+        return set() if hasattr(atom, "val") else known.get(atom, set())
+
+    for equation in jaxpr.eqns:
+        sources = [read(atom) for atom in equation.invars]
+        inner = _called_jaxpr(equation)
+        if inner is not None:
+            results = _trace_dependencies(inner, sources)
+        else:
+            # Loops and branches are taken as a whole.
+            results = [set().union(*sources)] * len(equation.outvars)
+        known.update(zip(equation.outvars, results, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def _called_jaxpr(equation):
+    """The jaxpr of a call with the same inputs and outputs, if it is one."""
+    for value in equation.params.values():
+        inner = getattr(value, "jaxpr", value)
+        if (
+            hasattr(inner, "eqns")
+            and len(inner.invars) == len(equation.invars)
+            and len(inner.outvars) == len(equation.outvars)
+            and equation.primitive.name not in ("scan", "while", "cond")
+        ):
+            return inner
+    return None
+
+
+@contextlib.contextmanager
+def replay_random():
+    """Nothing to do: all randomness is explicit state on JAX."""
+    yield contextlib.nullcontext
+
+
+def build_scope(model):
+    """The scope in which variables of `model` are created."""
+    return contextlib.nullcontext()
+
+
+def check_devices() -> None:
+    """All set-ups of `keras.distribution` are fine: gradients are global."""
+
+
+def to_host(tensors):
+    """Returns concrete tensors as NumPy arrays, or `None` while tracing."""
+    if any(isinstance(tensor, jax.core.Tracer) for tensor in tensors):
+        return None
+    return [None if tensor is None else np.asarray(tensor) for tensor in tensors]
+
+
+def commit(
+    optimizer, gradients, variables, assignments, *, proceed=None, keep=None
+):
+    """Applies the optimizer and assigns new state, or leaves all as it was.
+
+    Args:
+        optimizer: A built optimizer.
+        gradients: List of gradients of `variables`.
+        variables: List of trainable variables.
+        assignments: List of pairs of a variable and its new value.
+        proceed: Optional boolean scalar: False leaves weights and optimizer.
+        keep: Optional boolean scalar: False leaves the assigned variables.
+    """
+    slots = list(optimizer.variables)
+    touched = [*variables, *slots]
+    before = [variable.value for variable in touched]
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        # Its `apply` assigns inside `ops.cond`, which cannot be traced; the
+        # stateless form takes the full list of variables it was built with.
+        after = optimizer.stateless_apply(
+            before[len(variables) :], gradients, before[: len(variables)]
+        )
+        after = [*after[0], *after[1]]
+    else:
+        optimizer.apply(gradients, variables)
+        after = [variable.value for variable in touched]
+    for variable, old, new in zip(touched, before, after, strict=True):
+        variable.assign(new if proceed is None else ops.where(proceed, new, old))
+    for variable, value in assignments:
+        if keep is not None:
+            value = ops.where(keep, value, variable.value)
+        variable.assign(value)
+
+
+class TrainStepFrame:
+    """Runs a stateful step inside the stateless frame of Keras's trainer."""
+
+    def train_step(self, state, data):
+        if self.strategy is None:
+            return super().train_step(state, data)
+        groups = (
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.optimizer.variables,
+            self.metrics_variables,
+        )
+        mapping = [
+            pair
+            for variables, values in zip(groups, state, strict=True)
+            for pair in zip(variables, values, strict=True)
+        ]
+        with keras.StatelessScope(mapping) as scope:
+            logs = self._run_step(data)
+        state = tuple(
+            [scope.get_current_value(variable) for variable in variables]
+            for variables in groups
+        )
+        return logs, state

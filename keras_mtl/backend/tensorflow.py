@@ -1,0 +1,149 @@
+"""TensorFlow: a persistent tape, and a guarded commit."""
+
+import contextlib
+
+import tensorflow as tf
+from keras import ops
+
+supports_jit_compile = True
+while_loop = ops.while_loop
+
+
+def linearize(function, values):
+    """Runs `function` once and returns how to pull gradients back.
+
+    Args:
+        function: Maps a list of tensors to `(losses, aux)` with a list of
+            scalar losses.
+        values: List of tensors to differentiate by.
+
+    Returns:
+        `(losses, aux, pullback)`. `pullback(cotangents, wanted)` takes a dict
+        `{index of a loss: scalar}` and a list of indices into `values` and
+        returns the gradients of the so weighted sum of losses.
+    """
+    with tf.GradientTape(
+        persistent=True, watch_accessed_variables=False
+    ) as tape:
+        tape.watch(values)
+        losses, aux = function(values)
+
+    def pullback(cotangents, wanted):
+        gradients = tape.gradient(
+            [losses[k] for k in cotangents],
+            [values[i] for i in wanted],
+            output_gradients=[
+                tf.cast(cotangent, losses[k].dtype)
+                for k, cotangent in cotangents.items()
+            ],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        # Embeddings give IndexedSlices.
+        return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    return losses, aux, pullback
+
+
+def reached_variables(function, values):
+    """Tells on which values each output of `function` depends.
+
+    Args:
+        function: Maps a list of tensors to a list of tensors.
+        values: List of tensors.
+
+    Returns:
+        One set of indices into `values` per output.
+    """
+    with tf.GradientTape(
+        persistent=True, watch_accessed_variables=False
+    ) as tape:
+        tape.watch(values)
+        outputs = function(values)
+    return [
+        {
+            i
+            for i, gradient in enumerate(tape.gradient(output, values))
+            if gradient is not None
+        }
+        for output in outputs
+    ]
+
+
+@contextlib.contextmanager
+def replay_random():
+    """Nothing to do: Keras's randomness is explicit state on TensorFlow."""
+    yield contextlib.nullcontext
+
+
+def build_scope(model):
+    """The scope in which variables of `model` are created."""
+    return model.distribute_strategy.scope()
+
+
+def check_devices() -> None:
+    """Refuses more than one replica."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
+        raise ValueError(
+            "Training with a multi-task strategy on several replicas of "
+            "tf.distribute is not supported yet: task gradients would have "
+            "to be reduced before they are aggregated. Use one replica, "
+            "`strategy=None`, or the JAX backend with `keras.distribution`. "
+            f"Received: {replicas} replicas."
+        )
+
+
+def to_host(tensors):
+    """Returns concrete tensors as NumPy arrays, or `None` while tracing."""
+    if not tf.executing_eagerly():
+        return None
+    return [
+        None if tensor is None else tf.convert_to_tensor(tensor).numpy()
+        for tensor in tensors
+    ]
+
+
+def commit(
+    optimizer, gradients, variables, assignments, *, proceed=None, keep=None
+):
+    """Applies the optimizer and assigns new state, or leaves all as it was.
+
+    Args:
+        optimizer: A built optimizer.
+        gradients: List of gradients of `variables`.
+        variables: List of trainable variables.
+        assignments: List of pairs of a variable and its new value.
+        proceed: Optional boolean scalar: False leaves weights and optimizer.
+        keep: Optional boolean scalar: False leaves the assigned variables.
+    """
+
+    def update():
+        optimizer.apply(gradients, variables)
+
+    def assign():
+        for variable, value in assignments:
+            variable.assign(value)
+
+    _only_if(proceed, update)
+    _only_if(keep, assign)
+
+
+def _only_if(condition, action):
+    if condition is None:
+        action()
+        return
+
+    def act():
+        action()
+        return tf.constant(True)
+
+    tf.cond(condition, act, lambda: tf.constant(False))
+
+
+class TrainStepFrame:
+    """Runs the step where Keras's trainer expects `train_step`."""
+
+    def train_step(self, data):
+        if self.strategy is None:
+            return super().train_step(data)
+        return self._run_step(data)

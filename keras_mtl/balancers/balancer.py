@@ -1,0 +1,80 @@
+"""The contract of loss balancers: K task losses in, K weights out."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.export import keras_mtl_export
+
+
+@keras_mtl_export("keras_mtl.balancers.Balancer")
+class Balancer(keras.layers.Layer):
+    """Base class of methods that weigh tasks by their losses.
+
+    A balancer is a scalarisation `S(losses)`; it returns its gradient
+    `dS / d losses`, the weights that multiply the task gradients. It never
+    looks at gradients. Subclasses implement `compute_weights(losses, mask)`;
+    state is made of non-trainable weights created in `build_state`.
+
+    Args:
+        name: Optional name.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Call arguments:
+        losses: Tensor `[K]` of task losses.
+        mask: Optional tensor `[K]`: True (or 1) for tasks that are present.
+
+    Returns:
+        Tensor `[K]` of weights. The weight of an absent task is 0.
+
+    Example:
+
+    ```python
+    weights = keras_mtl.balancers.Log()([0.5, 2.0])  # about [2.0, 0.5]
+    ```
+    """
+
+    #: The weight of a task follows from its own loss alone, without state. A
+    #: perturbed pass is then weighed by its perturbed loss.
+    elementwise = False
+
+    #: All weights are 1.
+    neutral = False
+
+    def __init__(self, **kwargs):
+        # Never the float16 of a global policy.
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(autocast=False, **kwargs)
+
+    def build(self, num_tasks: int, dtype: str = "float32") -> None:
+        self.build_state(num_tasks, dtype)
+        self.built = True
+
+    def build_state(self, num_tasks: int, dtype: str) -> None:
+        """Creates the state for `num_tasks` tasks."""
+
+    def compute_weights(self, losses: Any, mask: Any = None) -> Any:
+        """Returns one weight per task, before absent ones are set to 0."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not implement `compute_weights`."
+        )
+
+    def __call__(self, losses, mask=None):
+        losses = ops.convert_to_tensor(losses)
+        if len(losses.shape) != 1:
+            raise ValueError(
+                "Argument `losses` must be a vector with one loss per task. "
+                f"Received: shape {tuple(losses.shape)}."
+            )
+        losses = ops.cast(losses, wide_dtype(losses.dtype))
+        if not self.built:
+            self.build(int(losses.shape[0]), wide_dtype(losses.dtype))
+        if mask is None:
+            return self.compute_weights(losses)
+        mask = ops.cast(ops.convert_to_tensor(mask), losses.dtype)
+        return self.compute_weights(losses, mask) * mask
+
+    def state_reset(self) -> None:
+        """Sets the state back to its initial values."""

@@ -1,0 +1,1 @@
+"""`python -m keras_mtl demo`: strategies side by side on embedded data."""

@@ -1,0 +1,303 @@
+"""The contract of flatness regularizers, and the perturbations they share."""
+
+import math
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.export import keras_mtl_export
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
+
+#: Guards the division by a gradient's norm, as in the published code.
+NORM_EPSILON = 1e-12
+
+#: Names of the variables of Keras's normalization layers.
+NORMALIZATION_VARIABLES = ("gamma", "beta", "scale")
+
+COMBINATIONS = ("decomposed", "direct", "second", "each")
+
+
+@keras_mtl_export("keras_mtl.flatness.Flatness")
+class Flatness(keras.layers.Layer):
+    """Base class of sharpness-aware regularizers.
+
+    A flatness regularizer says where, near the current weights, the task
+    gradients are taken a second time, and how the two sets of gradients are
+    merged. The training step calls `perturbations` for the points and does the
+    passes itself.
+
+    Args:
+        rho: Radius of the perturbation: a non-negative float, or a
+            `keras.optimizers.schedules.LearningRateSchedule` of the step.
+            Assigning a float to the attribute `rho` between epochs takes
+            effect at the next step. Defaults to `0.05`.
+        head_rho: Radius for the task's own variables, of the same kinds.
+            Defaults to `None`, which means `rho`.
+        norm: `"separate"` scales the shared block and the task's own block
+            each to its radius; `"joint"` scales both together to `rho`.
+        adaptive: Whether the radius is measured relative to the weights
+            (ASAM): `eps = rho w^2 g / || |w| g ||`. Defaults to `False`.
+        combine: How clean and perturbed task gradients are merged:
+            `"decomposed"` aggregates the clean gradients and the differences
+            apart and adds the results, `"direct"` aggregates the perturbed
+            gradients, `"second"` aggregates the two results of `"decomposed"`
+            once more, `"each"` aggregates clean gradient and difference of
+            each task and then the tasks.
+        interval: Positive integer: perturb at every `interval`-th step only;
+            the others are plain steps. Defaults to `1`.
+        variables: Which variables are perturbed: `None` or `"all"`,
+            `"normalization"` (scale and offset of normalization layers, known
+            by their names), or a function from a variable to a bool.
+        name: Optional name.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+    """
+
+    #: `"task"`: each task has a point of its own; `"global"`: one for all.
+    scope = "task"
+
+    def __init__(
+        self,
+        rho: float | Schedule = 0.05,
+        head_rho: float | Schedule | None = None,
+        norm: str = "separate",
+        adaptive: bool = False,
+        combine: str = "decomposed",
+        interval: int = 1,
+        variables: str | Callable[[keras.Variable], bool] | None = None,
+        **kwargs,
+    ):
+        # Never the float16 of a global policy.
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(autocast=False, **kwargs)
+        self._radii: dict[str, Any] = {}
+        self._radius_weights: dict[str, Any] = {}
+        self._set_radius("rho", rho)
+        if head_rho is not None:
+            self._set_radius("head_rho", head_rho)
+        if norm not in ("separate", "joint"):
+            raise ValueError(
+                'Argument `norm` must be "separate" or "joint". Received: '
+                f"norm={norm!r}."
+            )
+        if norm == "joint" and head_rho is not None:
+            raise ValueError(
+                'Argument `head_rho` has no meaning with norm="joint", where '
+                "`rho` is the radius of shared and own weights together. Use "
+                f'norm="separate" or drop it. Received: head_rho={head_rho}.'
+            )
+        if combine not in COMBINATIONS:
+            raise ValueError(
+                f"Argument `combine` must be one of {COMBINATIONS}. Received: "
+                f"combine={combine!r}."
+            )
+        if not isinstance(interval, int) or interval < 1:
+            raise ValueError(
+                "Argument `interval` must be a positive integer. Received: "
+                f"interval={interval}."
+            )
+        if not (
+            variables in (None, "all", "normalization") or callable(variables)
+        ):
+            raise ValueError(
+                'Argument `variables` must be None, "all", "normalization" or '
+                "a function from a variable to a bool. Received: "
+                f"variables={variables!r}."
+            )
+        self.norm = norm
+        self.adaptive = bool(adaptive)
+        self.combine = combine
+        self.interval = interval
+        self.perturbed_variables = variables
+
+    def _set_radius(self, argument, value):
+        if isinstance(value, dict):
+            value = keras.optimizers.schedules.deserialize(value)
+        if not isinstance(value, Schedule):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not math.isfinite(value)
+                or value < 0
+            ):
+                raise ValueError(
+                    f"Argument `{argument}` must be a non-negative number or "
+                    "a keras.optimizers.schedules.LearningRateSchedule. "
+                    f"Received: {argument}={value!r}."
+                )
+            value = float(value)
+        weight = self._radius_weights.get(argument)
+        if self.built and (weight is None) != isinstance(value, Schedule):
+            raise ValueError(
+                f"`{argument}` cannot change between a number and a schedule "
+                "during training: give the model a new strategy."
+            )
+        self._radii[argument] = value
+        if weight is not None:
+            weight.assign(value)
+
+    @property
+    def rho(self) -> float | Schedule:
+        """Radius of the perturbation; a float may be assigned."""
+        return self._radii["rho"]
+
+    @rho.setter
+    def rho(self, value):
+        self._set_radius("rho", value)
+
+    @property
+    def head_rho(self) -> float | Schedule | None:
+        """Radius for own variables, or `None` where it is `rho`."""
+        return self._radii.get("head_rho")
+
+    @head_rho.setter
+    def head_rho(self, value):
+        if value is None or "head_rho" not in self._radii:
+            raise ValueError(
+                "`head_rho` can be assigned only where the constructor got "
+                "one: its radius is `rho` otherwise. Received: "
+                f"head_rho={value}."
+            )
+        self._set_radius("head_rho", value)
+
+    def build(self, dtype: str = "float32") -> None:
+        for argument, value in self._radii.items():
+            if not isinstance(value, Schedule):
+                self._radius_weights[argument] = self.add_weight(
+                    name=argument,
+                    shape=(),
+                    dtype=dtype,
+                    initializer=keras.initializers.Constant(value),
+                    trainable=False,
+                )
+        self.built = True
+
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        for argument, weight in self._radius_weights.items():
+            self._radii[argument] = float(ops.convert_to_numpy(weight))
+
+    def radius(self, argument: str, iterations: Any) -> Any:
+        """Returns the radius `"rho"` or `"head_rho"` at a step."""
+        if argument not in self._radii:
+            argument = "rho"
+        value = self._radii[argument]
+        if isinstance(value, Schedule):
+            return ops.maximum(value(iterations), 0.0)
+        return ops.convert_to_tensor(self._radius_weights[argument])
+
+    def perturbs(self, variable: keras.Variable) -> bool:
+        """Tells whether a variable is perturbed."""
+        if self.perturbed_variables in (None, "all"):
+            return True
+        if self.perturbed_variables == "normalization":
+            return variable.name in NORMALIZATION_VARIABLES
+        return bool(self.perturbed_variables(variable))
+
+    def perturb(
+        self,
+        values: Sequence[Any],
+        gradients: Sequence[Any],
+        selected: Sequence[bool],
+        num_shared: int,
+        iterations: Any,
+    ) -> list[Any]:
+        """Returns perturbations of one task's variables.
+
+        Args:
+            values: Values of the shared variables, then of the own ones.
+            gradients: The task's gradients in the same order.
+            selected: Which of them are perturbed.
+            num_shared: How many are shared.
+            iterations: Number of steps made so far, for schedules.
+
+        Returns:
+            List of tensors to be added to `values`; `None` for a variable
+            that stays where it is.
+        """
+        blocks = [
+            ("rho", [i for i in range(num_shared) if selected[i]]),
+            (
+                "head_rho",
+                [i for i in range(num_shared, len(values)) if selected[i]],
+            ),
+        ]
+        if self.norm == "joint":
+            blocks = [("rho", [i for _, block in blocks for i in block])]
+        result: list[Any] = [None] * len(values)
+        for argument, block in blocks:
+            if not block:
+                continue
+            moved = self._scaled_to_radius(
+                [values[i] for i in block],
+                [gradients[i] for i in block],
+                self.radius(argument, iterations),
+            )
+            for i, perturbation in zip(block, moved, strict=True):
+                result[i] = perturbation
+        return result
+
+    def _scaled_to_radius(self, values, gradients, rho):
+        dtype = wide_dtype(gradients[0].dtype)
+        measured = gradients
+        if self.adaptive:
+            measured = [
+                ops.abs(value) * gradient
+                for value, gradient in zip(values, gradients, strict=True)
+            ]
+        squared = sum(
+            ops.sum(ops.square(ops.cast(gradient, dtype)))
+            for gradient in measured
+        )
+        factor = ops.cast(rho, dtype) / (ops.sqrt(squared) + NORM_EPSILON)
+        if self.adaptive:
+            gradients = [
+                ops.abs(value) * gradient
+                for value, gradient in zip(values, measured, strict=True)
+            ]
+        return [
+            ops.cast(factor, gradient.dtype) * gradient
+            for gradient in gradients
+        ]
+
+    def is_active(self, iterations: Any) -> Any:
+        """Returns a bool tensor: does the perturbation have a radius?"""
+        active = self.radius("rho", iterations) > 0
+        if "head_rho" in self._radii:
+            active = ops.logical_or(
+                active, self.radius("head_rho", iterations) > 0
+            )
+        return active
+
+    def get_config(self):
+        def plain(value):
+            if isinstance(value, Schedule):
+                return keras.optimizers.schedules.serialize(value)
+            return value
+
+        return {
+            **super().get_config(),
+            "rho": plain(self.rho),
+            "head_rho": plain(self.head_rho),
+            "norm": self.norm,
+            "adaptive": self.adaptive,
+            "combine": self.combine,
+            "interval": self.interval,
+            "variables": self.perturbed_variables,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        if isinstance(config.get("variables"), dict):
+            config["variables"] = keras.saving.deserialize_keras_object(
+                config["variables"]
+            )
+        return cls(**config)

@@ -1,0 +1,54 @@
+"""Sharpness-aware minimization of the summed loss."""
+
+from keras_mtl.export import keras_mtl_export
+from keras_mtl.flatness.flatness import Flatness
+
+
+@keras_mtl_export("keras_mtl.flatness.GlobalSAM")
+class GlobalSAM(Flatness):
+    """Moves the weights to one worst case, that of the summed loss.
+
+    All tasks share one perturbed point `theta + rho g / ||g||` with `g` the
+    gradient of the sum of the task losses, so that one perturbed forward pass
+    serves them all: the cheap relative of
+    `keras_mtl.flatness.TaskSAM`. With equal weighting this is plain SAM.
+
+    Args:
+        rho: Radius: a non-negative float or a `LearningRateSchedule`.
+            Defaults to `0.05`.
+        head_rho: Radius for the tasks' own weights, with
+            `norm="separate"`. Defaults to `None`, which means `rho`.
+        norm: `"joint"` scales all weights together to `rho`; `"separate"`
+            scales the shared weights and all own weights apart. Defaults to
+            `"joint"`, as in SAM.
+        adaptive: Whether the radius is relative to the weights (ASAM).
+            Defaults to `False`.
+        combine: `"direct"`, `"decomposed"`, `"second"` or `"each"`. Defaults
+            to `"direct"`.
+        interval: Perturb at every `interval`-th step. Defaults to `1`.
+        variables: Which variables are perturbed: `None`, `"all"`,
+            `"normalization"` or a function. Defaults to `None` (all).
+        name: Optional name.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    Example:
+
+    ```python
+    strategy = keras_mtl.Strategy(
+        flatness=keras_mtl.flatness.GlobalSAM(rho=0.05), aggregator="sum"
+    )
+    ```
+
+    Reference:
+
+    - [Foret et al., 2021](https://arxiv.org/abs/2010.01412), equation 2.
+    """
+
+    scope = "global"
+
+    def __init__(self, rho=0.05, head_rho=None, norm="joint", **kwargs):
+        kwargs.setdefault("combine", "direct")
+        super().__init__(rho=rho, head_rho=head_rho, norm=norm, **kwargs)

@@ -1,0 +1,40 @@
+"""What `compile` was told, kept where Keras does not track it."""
+
+from typing import Any
+
+from keras_mtl.models.task_losses import TaskLosses
+from keras_mtl.strategies import Strategy
+from keras_mtl.training.monitor import StepMonitor
+
+
+class Settings:
+    """A plain holder of a model's training set-up.
+
+    Neither a layer nor a container: Keras, torch and TensorFlow track neither
+    it nor what it holds. A strategy assigned to the model itself would become
+    one of its layers, could not be replaced once the model is built, and would
+    add its state to the model's weights.
+    """
+
+    def __init__(self):
+        self.strategy: Strategy | None = None
+        self.built_for: tuple[list[str], list[str]] | None = None
+        self.monitor: StepMonitor | None = None
+        self.on_nonfinite = "raise"
+        self.losses: TaskLosses | None = None
+        self.user_loss: Any = None
+        self.user_loss_weights: Any = None
+        self.has_metrics = False
+        self.plan = None
+        self.network_tasks = None
+        self.reach = None
+        self.input_spec = None
+        self.hidden = False
+
+    @property
+    def variables(self) -> list[Any]:
+        """State that rides along with the model's variables in training."""
+        if self.strategy is None or self.hidden:
+            return []
+        monitor = [] if self.monitor is None else self.monitor.variables
+        return [*self.strategy.variables, *monitor]

@@ -1,0 +1,358 @@
+"""Losses by task: labels, weights, masks and missing labels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.registry import unknown_name
+
+#: Losses that Keras resolves from the shapes of labels and outputs.
+SHAPE_DEPENDENT = ("crossentropy", "ce")
+
+
+class FunctionLoss(keras.losses.Loss):
+    """A plain loss function as a `Loss`.
+
+    Args:
+        function: Maps `(y_true, y_pred)` to one loss per sample.
+    """
+
+    def __init__(self, function):
+        super().__init__(name=getattr(function, "__name__", "loss"))
+        self.function = function
+
+    def call(self, y_true, y_pred):
+        # As keras.losses does for its own functions.
+        y_true, y_pred = same_rank(y_true, y_pred)
+        return self.function(y_true, y_pred)
+
+
+def same_rank(y_true, y_pred):
+    """Adds or drops a last dimension of 1 where the ranks differ by one."""
+    true_rank, pred_rank = len(y_true.shape), len(y_pred.shape)
+    if true_rank == pred_rank + 1 and y_true.shape[-1] == 1:
+        if pred_rank == 1:
+            return y_true, ops.expand_dims(y_pred, axis=-1)
+        return ops.squeeze(y_true, axis=-1), y_pred
+    if pred_rank == true_rank + 1 and y_pred.shape[-1] == 1:
+        if true_rank == 1:
+            return ops.expand_dims(y_true, axis=-1), y_pred
+        return y_true, ops.squeeze(y_pred, axis=-1)
+    return y_true, y_pred
+
+
+def as_loss(task: str, identifier: Any) -> keras.losses.Loss:
+    """Returns a `Loss` for anything that Keras's `compile` takes.
+
+    Args:
+        task: Name of the task, for error messages.
+        identifier: A name, a config, a function or a `keras.losses.Loss`.
+    """
+    if isinstance(identifier, str) and identifier in SHAPE_DEPENDENT:
+        raise ValueError(
+            f"The loss {identifier!r} of task {task!r} depends on the shape of "
+            'the labels. Name it in full: "sparse_categorical_crossentropy" '
+            'for class indices, "categorical_crossentropy" for one-hot labels, '
+            '"binary_crossentropy" for yes and no.'
+        )
+    loss = keras.losses.get(identifier)
+    if isinstance(loss, keras.losses.Loss):
+        return loss
+    if callable(loss):
+        return FunctionLoss(loss)
+    raise ValueError(
+        f"The loss of task {task!r} must be the name of a Keras loss, a "
+        "function or a `keras.losses.Loss`. Received: "
+        f"{identifier!r}."
+    )
+
+
+def by_name(
+    argument: str, value: Any, names: Sequence[str], default: Any = None
+) -> dict[str, Any]:
+    """Returns a dict by name for a dict, a list by position, or one for all.
+
+    Args:
+        argument: Name of the argument, for error messages.
+        value: A dict, list, tuple, or a single value that serves all.
+        names: The allowed names in order.
+        default: Value of names that a dict leaves out.
+    """
+    if isinstance(value, dict):
+        for name in value:
+            if name not in names:
+                raise unknown_name(f"name in `{argument}`", str(name), names)
+        return {name: value.get(name, default) for name in names}
+    if isinstance(value, (list, tuple)):
+        if len(value) != len(names):
+            raise ValueError(
+                f"Argument `{argument}` must have one entry per output "
+                f"({', '.join(names)}). Received {len(value)} entries."
+            )
+        return dict(zip(names, value, strict=True))
+    return dict.fromkeys(names, value)
+
+
+class TaskLosses:
+    """The losses of a compiled model.
+
+    Args:
+        losses: `Loss` by task, in the order of the tasks.
+        weights: Factor by task.
+        output_names: Names of the model's outputs, in order, or `None` where
+            they are not known before the first call.
+        handle_missing: Whether samples without label are left out.
+    """
+
+    def __init__(self, losses, weights, output_names, handle_missing):
+        self.losses = losses
+        self.weights = weights
+        self.output_names = output_names
+        self.handle_missing = handle_missing
+        self.trackers = []
+        if len(losses) > 1:
+            self.trackers = [
+                keras.metrics.Mean(name=f"{task}_loss") for task in losses
+            ]
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(self.losses)
+
+    # ------------------------------------------------------------ batches
+
+    def labels(self, y: Any) -> dict[str, Any]:
+        """Returns the labels by task."""
+        names = self.output_names or self.tasks
+        if isinstance(y, dict):
+            missing = [task for task in self.tasks if y.get(task) is None]
+            if missing:
+                raise ValueError(
+                    f"There are no labels for {_listed(missing)}. Give them "
+                    "as `y={" + ", ".join(f"{t!r}: ..." for t in self.tasks)
+                    + "}`, with NaN or a sample weight of 0 where a label is "
+                    "missing, or compile without a loss for that task. "
+                    f"Received labels for: {', '.join(map(str, y)) or 'none'}."
+                )
+            return by_name("y", y, names)
+        if isinstance(y, (list, tuple)):
+            if len(y) == len(self.tasks) != len(names):
+                names = self.tasks
+            return by_name("y", y, names)
+        if len(self.tasks) == 1 and y is not None:
+            return {self.tasks[0]: y}
+        raise ValueError(
+            "The labels of a multi-task model must be a dict by task name or "
+            f"a list in the order of the outputs ({', '.join(names)}). "
+            f"Received: y of type {type(y).__name__}."
+        )
+
+    def predictions(self, outputs: Any) -> dict[str, Any]:
+        """Returns the outputs by task."""
+        if isinstance(outputs, dict):
+            missing = [task for task in self.tasks if task not in outputs]
+            if missing:
+                raise ValueError(
+                    f"The model has no output for {_listed(missing)}: its "
+                    f"outputs are {', '.join(map(str, outputs))}."
+                )
+            return outputs
+        if isinstance(outputs, (list, tuple)) and self.output_names:
+            return dict(zip(self.output_names, outputs, strict=True))
+        if len(self.tasks) == 1 and not isinstance(outputs, (list, tuple)):
+            return {self.tasks[0]: outputs}
+        raise ValueError(
+            "The model must return a dict from task names to outputs. "
+            f"Received: {type(outputs).__name__}."
+        )
+
+    def sample_weights(self, sample_weight: Any) -> dict[str, Any]:
+        """Returns the sample weights by task, `None` where there are none."""
+        names = self.output_names or self.tasks
+        if isinstance(sample_weight, (list, tuple)):
+            if len(sample_weight) == len(self.tasks) != len(names):
+                names = self.tasks
+        return by_name("sample_weight", sample_weight, names)
+
+    # ------------------------------------------------------------- losses
+
+    def compute(self, y, outputs, sample_weight) -> dict[str, Any]:
+        """Returns the loss of each task, a scalar, without its weight."""
+        labels = self.labels(y)
+        predictions = self.predictions(outputs)
+        sample_weights = self.sample_weights(sample_weight)
+        return {
+            task: self.compute_one(
+                task, labels[task], predictions[task], sample_weights[task]
+            )
+            for task in self.tasks
+        }
+
+    def compute_one(self, task, y_true, y_pred, sample_weight):
+        """Returns the loss of one task."""
+        loss = self.losses[task]
+        y_true = ops.convert_to_tensor(y_true)
+        check_shapes(task, loss, y_true, y_pred)
+        if self.handle_missing and may_miss(y_true):
+            y_true, sample_weight = _without_missing(
+                loss, y_true, y_pred, sample_weight
+            )
+        value = loss(y_true, y_pred, sample_weight)
+        if len(value.shape) > 0:
+            raise ValueError(
+                f"The loss of task {task!r} must be a scalar. Received shape "
+                f"{tuple(value.shape)}: use a `reduction` other than None."
+            )
+        return ops.cast(value, keras.config.floatx())
+
+    def weigh(self, task_losses: dict[str, Any]) -> list[Any]:
+        """Returns the losses times `loss_weights`, in the order of tasks."""
+        weighted = []
+        for task in self.tasks:
+            if task not in task_losses:
+                raise ValueError(
+                    "`compute_task_losses` must return a loss for each task "
+                    f"({', '.join(self.tasks)}). Missing: {task!r}."
+                )
+            loss, weight = task_losses[task], self.weights[task]
+            weighted.append(
+                loss if weight is None else ops.multiply(loss, weight)
+            )
+        return weighted
+
+    def presence(self, y, sample_weight):
+        """Returns which tasks have labels in a batch.
+
+        Returns:
+            Tensor `[K]` of 0 and 1, or `None` if it is known without looking
+            at values that all have.
+        """
+        sample_weights = self.sample_weights(sample_weight)
+        labels = self.labels(y) if isinstance(y, (dict, list, tuple)) else {}
+        flags, certain = [], True
+        for task in self.tasks:
+            weight, label = sample_weights[task], labels.get(task)
+            if label is not None:
+                label = ops.convert_to_tensor(label)
+            counted = None
+            if label is not None and may_miss(label):
+                counted = _is_labelled(label)
+            if weight is not None:
+                weight = ops.convert_to_tensor(weight)
+                used = ops.not_equal(weight, 0)
+                if counted is None:
+                    counted = used
+                else:
+                    used = _like_rank(used, len(counted.shape))
+                    counted = ops.logical_and(counted, used)
+            certain = certain and counted is None
+            flags.append(True if counted is None else ops.any(counted))
+        if certain:
+            return None
+        return ops.stack(
+            [ops.cast(flag, keras.config.floatx()) for flag in flags]
+        )
+
+    def track(self, task_losses, presence, batch_size):
+        """Updates the running mean of each task's loss."""
+        for k, (task, tracker) in enumerate(
+            zip(self.tasks, self.trackers, strict=False)
+        ):
+            weight = batch_size
+            if presence is not None:
+                weight = presence[k] * ops.cast(batch_size, presence.dtype)
+            tracker.update_state(task_losses[task], sample_weight=weight)
+
+
+def may_miss(y_true) -> bool:
+    """Whether labels can hold NaN, the mark of a missing one."""
+    return "float" in keras.backend.standardize_dtype(y_true.dtype)
+
+
+def _is_labelled(y_true):
+    """Bool tensor `[batch, ...]`: no part of the label is NaN."""
+    labelled = ops.logical_not(ops.isnan(y_true))
+    if len(y_true.shape) > 1:
+        labelled = ops.all(labelled, axis=-1)
+    return labelled
+
+
+def _like_rank(tensor, rank):
+    """Adds last dimensions of 1, or drops them, up to a rank."""
+    while len(tensor.shape) > rank and tensor.shape[-1] == 1:
+        tensor = ops.squeeze(tensor, axis=-1)
+    while len(tensor.shape) < rank:
+        tensor = ops.expand_dims(tensor, axis=-1)
+    return tensor
+
+
+def _without_missing(loss, y_true, y_pred, sample_weight):
+    """Replaces NaN labels before the loss and gives them weight 0.
+
+    A weight of 0 alone would not do: NaN times 0 is NaN, in the loss and in
+    its gradient. The loss is the mean over the labelled samples.
+    """
+    missing = ops.isnan(y_true)
+    if len(y_true.shape) == len(y_pred.shape) > 1:
+        labelled = ops.logical_not(ops.any(missing, axis=-1))
+    else:
+        labelled = ops.logical_not(missing)
+    y_true = ops.where(missing, ops.zeros_like(y_true), y_true)
+    dtype = keras.config.floatx()
+    weight = ops.cast(labelled, dtype)
+    if loss.reduction in ("mean", "sum_over_batch_size"):
+        total = ops.cast(ops.size(weight), dtype)
+        weight = weight * (total / ops.maximum(ops.sum(weight), 1.0))
+    if sample_weight is not None:
+        sample_weight = ops.cast(ops.convert_to_tensor(sample_weight), dtype)
+        weight = weight * _like_rank(sample_weight, len(weight.shape))
+    return y_true, weight
+
+
+def check_shapes(task, loss, y_true, y_pred):
+    """Raises `ValueError` if labels cannot belong to an output.
+
+    Only for Keras's own losses, whose rules are known; others may pack into
+    `y_true` what they like.
+    """
+    function = getattr(loss, "function", type(loss))
+    if not (function.__module__ or "").startswith("keras."):
+        return
+    if keras.tree.is_nested(y_pred):
+        return
+    true_shape, pred_shape = tuple(y_true.shape), tuple(y_pred.shape)
+    if len(true_shape) == len(pred_shape):
+        last = true_shape[-1:] + pred_shape[-1:]
+        fits = _agree(true_shape[:-1], pred_shape[:-1]) and (
+            _agree(true_shape[-1:], pred_shape[-1:]) or 1 in last
+        )
+    elif len(true_shape) == len(pred_shape) - 1:
+        fits = _agree(true_shape, pred_shape[:-1])
+    elif len(true_shape) == len(pred_shape) + 1:
+        fits = _agree(true_shape[:-1], pred_shape) and true_shape[-1] in (
+            None,
+            1,
+        )
+    else:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"The labels of task {task!r} do not fit its output: labels have "
+            f"shape {true_shape}, the output has shape {pred_shape}. Labels "
+            "must have the shape of the output, or that shape without (or "
+            "with 1 as) its last dimension for class indices."
+        )
+
+
+def _agree(left, right):
+    return len(left) == len(right) and all(
+        a is None or b is None or a == b
+        for a, b in zip(left, right, strict=True)
+    )
+
+
+def _listed(names):
+    quoted = ", ".join(repr(name) for name in names)
+    return f"task {quoted}" if len(names) == 1 else f"tasks {quoted}"

@@ -1,0 +1,95 @@
+"""Names, configs and instances of a family of components."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+
+def _folded(name: str) -> str:
+    """Folds the spellings of one name: `"IMTLG"`, `"imtl_g"`, `"imtlg"`."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> ValueError:
+    """Returns an error that names the nearest allowed names."""
+    allowed = sorted(allowed)
+    near = difflib.get_close_matches(name.lower(), allowed, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return ValueError(
+        f"Unknown {kind}: {name!r}.{hint} Allowed: {', '.join(allowed)}."
+    )
+
+
+class Registry:
+    """Turns identifiers into objects of one family.
+
+    Args:
+        kind: What the family's members are called, for error messages.
+        base: Their base class.
+    """
+
+    def __init__(self, kind: str, base: type):
+        self.kind = kind
+        self.base = base
+        self._classes: dict[str, type] = {}
+
+    def register(self, name: str, cls: type) -> None:
+        """Adds a class under its snake-case name."""
+        self._classes[name] = cls
+
+    def names(self) -> list[str]:
+        """Returns all names that `get` takes."""
+        return sorted(self._classes)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _folded(name) in {
+            _folded(known) for known in self._classes
+        }
+
+    def get(self, identifier: Any) -> Any:
+        """Returns an object for a name, a config or itself.
+
+        Names may be spelt as the class (`"IMTLG"`) or in snake case
+        (`"imtl_g"`).
+        """
+        if identifier is None or isinstance(identifier, self.base):
+            return identifier
+        if isinstance(identifier, dict):
+            return self.deserialize(identifier)
+        if isinstance(identifier, str):
+            folded = {_folded(name): cls for name, cls in self._classes.items()}
+            if _folded(identifier) not in folded:
+                raise unknown_name(self.kind, identifier, self._classes)
+            return folded[_folded(identifier)]()
+        raise ValueError(
+            f"Expected {_article(self.kind)}: a name, a config or an instance "
+            f"of `{self.base.__name__}`. Received: {identifier!r} of type "
+            f"{type(identifier).__name__}."
+        )
+
+    def serialize(self, component: Any) -> dict[str, Any]:
+        """Returns the config of a component."""
+        return keras.saving.serialize_keras_object(component)
+
+    def deserialize(
+        self,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
+    ) -> Any:
+        """Returns a component from the config that `serialize` gave."""
+        component = keras.saving.deserialize_keras_object(
+            config, custom_objects=custom_objects
+        )
+        if not isinstance(component, self.base):
+            raise ValueError(
+                f"The config does not describe {_article(self.kind)}. "
+                f"Received: {config!r}."
+            )
+        return component
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

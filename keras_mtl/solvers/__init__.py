@@ -1,0 +1,1 @@
+"""Small dense solvers: exact, bounded, for the graph and the host alike."""

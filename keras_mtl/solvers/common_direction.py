@@ -1,0 +1,131 @@
+"""The direction near the mean that serves the worst task best (CAGrad)."""
+
+from typing import Any
+
+from keras_mtl.solvers.min_norm import hull_problem
+from keras_mtl.solvers.namespace import machine_epsilon
+from keras_mtl.solvers.nonnegative import solve_nonnegative
+from keras_mtl.solvers.symmetric import present_tasks
+from keras_mtl.solvers.symmetric import solve_on_support
+from keras_mtl.solvers.symmetric import unit_gramian
+
+MAX_STEPS = 24
+
+
+def common_direction_weights(
+    xp: Any, gramian: Any, radius: float, mask: Any = None
+) -> Any:
+    """Solves `max_d min_i <g_i, d>` subject to `||d - g_0|| <= c ||g_0||`.
+
+    `g_0` is the mean of the rows. For a level `t` of the worst task, the
+    shortest `u = d - g_0` with `<g_i, d> >= t` is `J' v` for the solution
+    `v >= 0` of a quadratic program,
+
+    `min 1/2 v' G v - (t 1 - G 1/K)' v`,
+
+    and `||u||` is increasing and convex in `t`. The level at which it is
+    `c ||g_0||` is found by a safeguarded root search: on a fixed support
+    `||u||^2` is a quadratic function of `t`, so that the step is exact once
+    the support is right, and each program starts from the support before.
+
+    Everything is scaled: rows to norm 1, lengths by `||g_0||`.
+
+    Args:
+        xp: Namespace of array functions.
+        gramian: Tensor `[K, K]`.
+        radius: The constant `c`.
+        mask: Optional tensor `[K]`, positive for present tasks.
+
+    Returns:
+        Tensor `[K]`: weights `w` with `d = J' w`. They are finite for every
+        finite input, where the problem itself has no unique solution too:
+
+        - `g_0 = 0` up to rounding errors: `d = g_0`;
+        - zero rows count in `g_0`, but put no bound on the level. If all
+          other rows can be served, any direction that serves them is optimal,
+          and this is the one that serves them best;
+        - 0 on the boundary of the convex hull of the rows: where no level
+          above 0 can be reached and 0 can be, the shortest `u` that does.
+    """
+    epsilon = machine_epsilon(gramian)
+    tolerance = 1e-12 if epsilon < 1e-10 else 1e-6
+    norms, cosines, active = unit_gramian(xp, gramian, mask)
+    zeros = xp.zeros_like(norms)
+    present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
+    mean = present / xp.maximum(xp.sum(present), 1.0)
+
+    # g_0 in units of the largest norm, and <g_i, g_0> for unit rows.
+    largest = xp.max(xp.where(active, norms, zeros))
+    largest = xp.where(xp.any(active), largest, xp.ones_like(largest))
+    average = xp.where(active, mean * (norms / largest), zeros)
+    projections = xp.matmul(cosines, average)
+    square = xp.dot(average, projections)
+    vanishing = square <= 8 * epsilon * xp.square(xp.sum(average))
+    length = xp.sqrt(xp.where(vanishing, xp.ones_like(square), square))
+    projections = projections / length
+
+    hull, inverses = hull_problem(xp, norms, cosines, active)
+    total = xp.dot(hull, inverses)
+    total = xp.where(total > 0, total, xp.ones_like(total))
+    distance = xp.sqrt(xp.maximum(xp.dot(hull, xp.matmul(cosines, hull)), 0.0))
+    infinite = xp.full_like(norms, float("inf"))
+    divisors = xp.where(active, inverses, xp.ones_like(inverses))
+
+    def lowest(levels):
+        return xp.min(xp.where(active, levels / divisors, infinite))
+
+    # No direction does better than along the hull's point of least norm, or
+    # than towards one row alone.
+    low = lowest(projections)
+    high = xp.minimum(
+        (1.0 + radius) * distance / total, lowest(projections + radius)
+    )
+    high = xp.maximum(low, high)
+    goal = radius**2
+
+    def step(level, low, high, scaled, done):
+        target = xp.where(
+            active, level * inverses - projections, xp.full_like(norms, -1.0)
+        )
+        scaled = solve_nonnegative(xp, cosines, target, start=scaled)
+        missing = goal - squared_norm(scaled)
+        slope = xp.dot(inverses, scaled)
+        change = solve_on_support(
+            xp, cosines, inverses, scaled > 0, 4 * epsilon
+        )
+        curvature = xp.maximum(xp.dot(inverses, change), 0.0)
+        root = xp.sqrt(xp.maximum(xp.square(slope) + curvature * missing, 0.0))
+        low = xp.where(missing > 0, xp.maximum(level, low), low)
+        high = xp.where(missing > 0, high, xp.minimum(level, high))
+        exact = level + missing / positive(slope + root)
+        newton = level + missing / positive(2.0 * slope)
+        level = xp.where(
+            between(low, exact, high),
+            exact,
+            xp.where(between(low, newton, high), newton, (low + high) / 2),
+        )
+        width = tolerance * xp.maximum(xp.abs(low), xp.abs(high))
+        done = xp.logical_or(
+            xp.abs(missing) <= tolerance * goal, high - low <= width
+        )
+        return level, low, high, scaled, done
+
+    def squared_norm(scaled):
+        return xp.maximum(xp.dot(scaled, xp.matmul(cosines, scaled)), 0.0)
+
+    def positive(value):
+        return xp.where(value > 0, value, xp.ones_like(value))
+
+    def between(low, value, high):
+        return xp.logical_and(low < value, value < high)
+
+    *_, scaled, _ = xp.while_loop(
+        lambda level, low, high, scaled, done: xp.logical_not(done),
+        step,
+        (high, low, high, zeros, vanishing),
+        maximum_iterations=MAX_STEPS,
+    )
+    reached = xp.sqrt(squared_norm(scaled))
+    shrink = xp.minimum(radius / positive(reached), 1.0)
+    update = scaled * shrink * length * (largest / norms)
+    return mean + xp.where(vanishing, zeros, update)

@@ -1,0 +1,100 @@
+"""One solver, two places to run it: in the graph or on the host.
+
+The solvers of this package are written once, against a namespace `xp` of
+array functions. Inside a compiled step `xp` is `keras.ops`, and the K x K
+problem never leaves the device. Where values are concrete (eager torch, or a
+call by hand), dozens of tiny eager operations would cost milliseconds, so the
+matrix makes one round trip to the host and `xp` is NumPy in float64.
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_mtl import backend
+
+
+def _host_while_loop(cond, body, loop_vars, maximum_iterations=None):
+    state = tuple(loop_vars)
+    count = 0
+    while cond(*state) and (
+        maximum_iterations is None or count < maximum_iterations
+    ):
+        state = tuple(body(*state))
+        count += 1
+    return state
+
+
+def _host_one_hot(index, num_classes, dtype=np.float64):
+    index = np.asarray(index)[..., None]
+    return (np.arange(num_classes) == index).astype(dtype)
+
+
+#: The part of `keras.ops` that solvers use, in NumPy.
+HOST = SimpleNamespace(
+    **{
+        name: getattr(np, name)
+        for name in (
+            "abs all any arange argmax argmin argsort bitwise_and bitwise_or "
+            "bitwise_xor clip diag diagonal dot expand_dims eye equal "
+            "full_like isfinite logical_and logical_not logical_or "
+            "logical_xor matmul max maximum mean min minimum ones ones_like "
+            "outer reshape roll sign sort sqrt square stack sum take "
+            "take_along_axis transpose where zeros zeros_like"
+        ).split()
+    },
+    bitwise_right_shift=np.right_shift,
+    cast=lambda x, dtype: np.asarray(x).astype(dtype),
+    eigh=np.linalg.eigh,
+    one_hot=_host_one_hot,
+    shape=np.shape,
+    solve=np.linalg.solve,
+    while_loop=_host_while_loop,
+)
+
+
+class _Graph:
+    """`keras.ops`, with loops that torch can compile too."""
+
+    while_loop = staticmethod(backend.while_loop)
+
+    def __getattr__(self, name):
+        return getattr(ops, name)
+
+
+GRAPH = _Graph()
+
+
+def machine_epsilon(tensor: Any) -> float:
+    """Returns the distance from 1 to the next number of a tensor's dtype."""
+    return float(np.finfo(keras.backend.standardize_dtype(tensor.dtype)).eps)
+
+
+def run(function: Callable[..., Any], *tensors: Any) -> Any:
+    """Calls `function(xp, *tensors)` where it is cheapest.
+
+    Args:
+        function: Takes a namespace and arrays, returns one array. It must use
+            only what `HOST` and `keras.ops` both have, with fixed shapes and
+            no Python branch on values.
+        *tensors: Tensors; `None` is passed through. The first one's dtype is
+            that of the result.
+
+    Returns:
+        A tensor of the dtype of the first tensor.
+    """
+    arrays = backend.to_host(tensors)
+    if arrays is None:
+        return function(GRAPH, *tensors)
+    arrays = [
+        array.astype(np.float64)
+        if array is not None and array.dtype.kind == "f"
+        else array
+        for array in arrays
+    ]
+    result = function(HOST, *arrays)
+    return ops.convert_to_tensor(result, dtype=tensors[0].dtype)

@@ -1,0 +1,56 @@
+"""DB-MTL: dual balancing of losses and gradients."""
+
+from keras_mtl import aggregators
+from keras_mtl.balancers import Log
+from keras_mtl.export import keras_mtl_export
+from keras_mtl.strategies.strategy import Strategy
+
+
+@keras_mtl_export("keras_mtl.strategies.DBMTL")
+class DBMTL(Strategy):
+    """Balances the losses by logarithm and the gradients by norm.
+
+    `Strategy(balancer=Log(eps=1e-8), aggregator=aggregators.DBMTL(beta,
+    sigma))`: the gradient of each log-loss enters a moving average, the
+    averages are scaled to the largest norm among them and summed. The tasks'
+    own variables follow the gradient of their log-loss.
+
+    Args:
+        beta: Coefficient of the moving average at the first step, in
+            `[0, 1)`. Defaults to `0.9`.
+        sigma: Its decay: step k uses `beta / k^sigma`. Defaults to `0.5`;
+            0, the default of one library, is the paper's worst setting.
+        on_nonfinite: See `keras_mtl.Strategy`.
+        name: Optional name.
+        **kwargs: Passed on to `keras_mtl.Strategy`.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    Example:
+
+    ```python
+    model.fit(x, y, strategy=keras_mtl.strategies.DBMTL())
+    ```
+
+    Reference:
+
+    - [Lin et al., 2023](https://arxiv.org/abs/2308.12029), Algorithm 1.
+    """
+
+    def __init__(self, beta: float = 0.9, sigma: float = 0.5, **kwargs):
+        super().__init__(
+            balancer=Log(eps=1e-8),
+            aggregator=aggregators.DBMTL(beta=beta, sigma=sigma),
+            **kwargs,
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        for argument in ("balancer", "flatness", "aggregator"):
+            del config[argument]
+        return {
+            **config,
+            "beta": self.aggregator.beta,
+            "sigma": self.aggregator.sigma,
+        }

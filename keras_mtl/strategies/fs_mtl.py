@@ -1,0 +1,95 @@
+"""FS-MTL: seeking task-based flat regions."""
+
+from typing import Any
+
+from keras_mtl.aggregators import Aggregator
+from keras_mtl.export import keras_mtl_export
+from keras_mtl.flatness import TaskSAM
+from keras_mtl.strategies.strategy import Strategy
+
+
+@keras_mtl_export("keras_mtl.strategies.FSMTL")
+class FSMTL(Strategy):
+    """Seeks weights that lie in a flat region of every task's loss.
+
+    `Strategy(flatness=TaskSAM(...), aggregator=aggregator)`: each task moves
+    the weights towards its own worst case, the gradient there is split into
+    a loss part and a flatness part, and the aggregator merges each part with
+    state of its own. See `keras_mtl.flatness.TaskSAM` for the formulas and
+    the arguments.
+
+    Args:
+        aggregator: An aggregator, its name or config. Defaults to
+            `"cagrad"`.
+        rho: Radius of the perturbation. Defaults to `0.05`.
+        head_rho: Radius for the tasks' own variables. Defaults to `None`,
+            which means `rho`.
+        norm: `"separate"` or `"joint"`. Defaults to `"separate"`.
+        adaptive: Whether the radius is relative to the weights. Defaults to
+            `False`.
+        combine: `"decomposed"`, `"direct"`, `"second"` or `"each"`. Defaults
+            to `"decomposed"`.
+        interval: Perturb at every `interval`-th step. Defaults to `1`.
+        variables: Which variables are perturbed. Defaults to `None` (all).
+        balancer: Optional balancer, its name or config.
+        on_nonfinite: See `keras_mtl.Strategy`.
+        name: Optional name.
+        **kwargs: Passed on to `keras_mtl.Strategy`.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    Example:
+
+    ```python
+    model.fit(x, y, strategy=keras_mtl.strategies.FSMTL("imtl_g", rho=0.1))
+    ```
+
+    Reference:
+
+    - [Phan et al., 2025](https://arxiv.org/abs/2211.13723), Algorithm 1.
+    """
+
+    def __init__(
+        self,
+        aggregator: Aggregator | str | dict = "cagrad",
+        rho: Any = 0.05,
+        head_rho: Any = None,
+        norm: str = "separate",
+        adaptive: bool = False,
+        combine: str = "decomposed",
+        interval: int = 1,
+        variables: Any = None,
+        balancer: Any = None,
+        **kwargs,
+    ):
+        super().__init__(
+            balancer=balancer,
+            flatness=TaskSAM(
+                rho=rho,
+                head_rho=head_rho,
+                norm=norm,
+                adaptive=adaptive,
+                combine=combine,
+                interval=interval,
+                variables=variables,
+            ),
+            aggregator=aggregator,
+            **kwargs,
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        del config["flatness"]
+        flatness = self.flatness.get_config()
+        for argument in (
+            "rho",
+            "head_rho",
+            "norm",
+            "adaptive",
+            "combine",
+            "interval",
+            "variables",
+        ):
+            config[argument] = flatness[argument]
+        return config

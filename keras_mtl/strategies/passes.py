@@ -1,0 +1,85 @@
+"""What a strategy asks of the training step, and what it gives back."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+from typing import Protocol
+
+from keras_mtl.aggregators.jacobian import Jacobian
+
+
+@dataclasses.dataclass
+class TaskGradients:
+    """Gradients of K task losses.
+
+    Attributes:
+        shared: Jacobian of the shared variables.
+        own: For each task, the gradients of its own variables.
+    """
+
+    shared: Jacobian
+    own: list[list[Any]]
+
+
+@dataclasses.dataclass
+class Update:
+    """What is handed to the optimizer, and whether it may be.
+
+    Attributes:
+        shared: One tensor per shared variable.
+        own: For each task, one tensor per own variable.
+        finite: Bool tensor `[K]`: losses and gradients of the task are
+            finite, as far as they were looked at.
+        with_penalties: Whether the gradient of regularizers and `add_loss`
+            terms is part of it already.
+    """
+
+    shared: list[Any]
+    own: list[list[Any]]
+    finite: Any
+    with_penalties: bool = False
+
+
+class ForwardPass(Protocol):
+    """One forward pass whose losses can be differentiated.
+
+    Attributes:
+        losses: Tensor `[K]` of weighted task losses; one entry if the pass is
+            that of a single task.
+        mask: Tensor `[K]`, 1 for present tasks, or `None` if all are.
+    """
+
+    losses: Any
+    mask: Any
+
+    def task_gradients(self, weights: Any) -> TaskGradients:
+        """Returns the gradient of each task's loss times its weight."""
+
+    def task_gradient(self, weight: Any) -> tuple[list[Any], list[Any]]:
+        """For a single-task pass: gradients of shared and own variables."""
+
+    def total(self, shared_weights: Any, own_weights: Any) -> Update:
+        """Returns the gradients of weighted sums of the losses.
+
+        Costs one backward pass if both weights are the same object.
+        """
+
+    def near(
+        self, offsets: Sequence[Any], task: int | None = None
+    ) -> "ForwardPass":
+        """Repeats the pass at the values plus `offsets`, leaving no trace.
+
+        Args:
+            offsets: One tensor or `None` per shared variable, then per own
+                variable (of the task, or of all tasks in turn).
+            task: Index of the only task to look at, or `None` for all.
+        """
+
+    def values_of(self, task: int | None = None) -> list[Any]:
+        """Values of the shared variables, then of own ones, as in `near`."""
+
+    def perturbs(self, flatness: Any, task: int | None = None) -> list[bool]:
+        """Which of `values_of(task)` a flatness regularizer moves."""
+
+    def release(self) -> None:
+        """Tells that no more gradients of this pass are needed."""

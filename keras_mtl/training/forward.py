@@ -1,0 +1,309 @@
+"""One forward pass at explicit values, and the gradients of its losses."""
+
+import dataclasses
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl import backend
+from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.strategies.passes import TaskGradients
+from keras_mtl.strategies.passes import Update
+
+
+@dataclasses.dataclass
+class Batch:
+    """One batch, as the trainer hands it over."""
+
+    x: Any
+    y: Any
+    sample_weight: Any
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a clean pass leaves besides its losses.
+
+    Attributes:
+        outputs: The model's outputs.
+        task_losses: Task losses by name, without `loss_weights`.
+        presence: Tensor `[K]`, 1 for tasks with labels in the batch, or
+            `None` if all have.
+        state: New values of the non-trainable variables.
+        total: The weighted sum of all losses, penalties included.
+    """
+
+    outputs: Any
+    task_losses: dict[str, Any]
+    presence: Any
+    state: list[Any]
+    total: Any
+
+
+class Values:
+    """The values of a model's variables at the start of a step.
+
+    Args:
+        model: A `MultiTaskModel`.
+        partition: Its `Partition`.
+        state_variables: Its non-trainable variables, without those of the
+            strategy.
+    """
+
+    def __init__(self, model, partition, state_variables):
+        self.partition = partition
+        self.state_variables = state_variables
+        self.trainable = [
+            ops.convert_to_tensor(variable.value)
+            for variable in partition.variables
+        ]
+        self.state = [
+            ops.convert_to_tensor(variable.value)
+            for variable in state_variables
+        ]
+
+    def scope(self, trainable) -> keras.StatelessScope:
+        """A scope in which the model computes with the given values.
+
+        Every variable is mapped: one left out would be read from where the
+        trainer keeps nothing during an epoch, or be assigned for good.
+        """
+        mapping = [
+            *zip(self.partition.variables, trainable, strict=True),
+            *zip(self.state_variables, self.state, strict=True),
+        ]
+        return keras.StatelessScope(mapping, collect_losses=True)
+
+
+class Pass:
+    """A forward pass that can be differentiated (a `ForwardPass`).
+
+    Args:
+        model: A `MultiTaskModel`.
+        batch: The batch.
+        values: Values at the start of the step.
+        scale: The optimizer's loss scale, or `None`.
+        replay: Context manager factory that repeats the clean pass's random
+            numbers; `None` for the clean pass itself.
+        offsets: Tensors to be added to some of the trainable values, by index
+            of the variable.
+        task: Index of the only task to look at, or `None`.
+    """
+
+    def __init__(
+        self,
+        model,
+        batch,
+        values,
+        scale=None,
+        replay=None,
+        offsets=None,
+        task=None,
+        mask=None,
+    ):
+        self._model = model
+        self._batch = batch
+        self._values = values
+        self._scale = scale
+        self._task = task
+        self._replay = replay
+        self._partition = values.partition
+        self.mask = mask
+        self.outcome: Outcome | None = None
+        trainable = list(values.trainable)
+        for i, offset in (offsets or {}).items():
+            trainable[i] = trainable[i] + offset
+        # Differentiate by what can matter: another head's variables cannot.
+        self._wanted = list(range(len(trainable)))
+        if task is not None:
+            self._wanted = [
+                i
+                for i, reached in enumerate(self._partition.tasks_of)
+                if task in reached
+            ]
+        self._position = {i: n for n, i in enumerate(self._wanted)}
+
+        def function(chosen):
+            point = list(trainable)
+            for i, value in zip(self._wanted, chosen, strict=True):
+                point[i] = value
+            if task is None:
+                return self._run_all(point)
+            return self._run_one(point)
+
+        losses, aux, self._pullback = backend.linearize(
+            function, [trainable[i] for i in self._wanted]
+        )
+        num_tasks = 1 if task is not None else len(self._partition.tasks)
+        self.losses = ops.stack(losses[:num_tasks])
+        self._has_penalties = len(losses) > num_tasks
+        if task is None:
+            outputs, by_task, presence, state, total = aux
+            # JAX returns dicts with sorted keys.
+            by_task = {name: by_task[name] for name in self._partition.tasks}
+            self.outcome = Outcome(outputs, by_task, presence, state, total)
+            if mask is None:
+                self.mask = presence
+
+    def _run_all(self, trainable):
+        model, batch = self._model, self._batch
+        with self._values.scope(trainable) as scope:
+            outputs = model(batch.x, training=True)
+            task_losses = model.compute_task_losses(
+                batch.x, batch.y, outputs, batch.sample_weight, training=True
+            )
+            presence = model.task_losses.presence(batch.y, batch.sample_weight)
+            penalties = [ops.sum(penalty) for penalty in model.losses]
+        weighted = model.task_losses.weigh(task_losses)
+        losses = list(weighted)
+        if penalties:
+            losses.append(sum(penalties[1:], penalties[0]))
+        state = [
+            scope.get_current_value(variable)
+            for variable in self._values.state_variables
+        ]
+        total = sum(losses[1:], losses[0])
+        return losses, (outputs, task_losses, presence, state, total)
+
+    def _run_one(self, trainable):
+        model, batch = self._model, self._batch
+        with self._values.scope(trainable):
+            loss = model.task_loss_alone(
+                self._partition.tasks[self._task],
+                batch.x,
+                batch.y,
+                batch.sample_weight,
+            )
+        return [loss], None
+
+    # ------------------------------------------------------- gradients
+
+    def _pull(self, cotangents, wanted):
+        """Gradients by variable index, without the loss scale."""
+        if not wanted:
+            return []
+        if self._scale is not None:
+            cotangents = {k: c * self._scale for k, c in cotangents.items()}
+        gradients = self._pullback(
+            cotangents, [self._position[i] for i in wanted]
+        )
+        if self._scale is not None:
+            gradients = [
+                gradient / ops.cast(self._scale, gradient.dtype)
+                for gradient in gradients
+            ]
+        return gradients
+
+    def task_gradients(self, weights):
+        partition = self._partition
+        rows, own = [], []
+        for k in range(len(partition.tasks)):
+            row, own_gradients = self._rows_of(k, weights[k], k)
+            rows.append(row)
+            own.append(own_gradients)
+        return TaskGradients(Jacobian(rows=rows, dtype=self._dtype), own)
+
+    def task_gradient(self, weight):
+        return self._rows_of(0, weight, self._task)
+
+    def _rows_of(self, loss, weight, task):
+        partition = self._partition
+        reached = [i for i in partition.shared if task in partition.tasks_of[i]]
+        wanted = [*reached, *partition.own[task]]
+        gradients = dict(
+            zip(wanted, self._pull({loss: weight}, wanted), strict=True)
+        )
+        row = [
+            gradients[i]
+            if i in gradients
+            else ops.zeros_like(self._values.trainable[i])
+            for i in partition.shared
+        ]
+        return row, [gradients[i] for i in partition.own[task]]
+
+    def total(self, shared_weights, own_weights, penalties=True):
+        partition = self._partition
+        num_tasks = len(partition.tasks)
+
+        def cotangents(weights):
+            chosen = {k: weights[k] for k in range(num_tasks)}
+            if penalties and self._has_penalties:
+                chosen[num_tasks] = ops.ones((), dtype=self.losses.dtype)
+            return chosen
+
+        own = [i for indices in partition.own for i in indices]
+        if shared_weights is own_weights:
+            gradients = self._pull(
+                cotangents(own_weights), [*partition.shared, *own]
+            )
+        else:
+            gradients = [
+                *self._pull(cotangents(shared_weights), partition.shared),
+                *self._pull(cotangents(own_weights), own),
+            ]
+        by_index = dict(
+            zip([*partition.shared, *own], gradients, strict=True)
+        )
+        return Update(
+            [by_index[i] for i in partition.shared],
+            [[by_index[i] for i in indices] for indices in partition.own],
+            ops.isfinite(self.losses),
+            with_penalties=penalties,
+        )
+
+    def penalty_gradients(self, wanted):
+        """Gradients of regularizers and `add_loss` terms, or `None`."""
+        if not self._has_penalties:
+            return None
+        penalty = {
+            len(self._partition.tasks): ops.ones((), dtype=self.losses.dtype)
+        }
+        return self._pull(penalty, wanted)
+
+    @property
+    def _dtype(self):
+        trainable = self._values.trainable
+        return trainable[0].dtype if trainable else "float32"
+
+    # ---------------------------------------------------- passes nearby
+
+    def _indices(self, task):
+        partition = self._partition
+        if task is None:
+            own = [i for indices in partition.own for i in indices]
+        else:
+            own = partition.own[task]
+        return [*partition.shared, *own]
+
+    def values_of(self, task=None):
+        return [self._values.trainable[i] for i in self._indices(task)]
+
+    def perturbs(self, flatness, task=None):
+        return [
+            flatness.perturbs(self._partition.variables[i])
+            for i in self._indices(task)
+        ]
+
+    def near(self, offsets, task=None):
+        by_index = {
+            i: offset
+            for i, offset in zip(self._indices(task), offsets, strict=True)
+            if offset is not None
+        }
+        with self._replay():
+            return Pass(
+                self._model,
+                self._batch,
+                self._values,
+                scale=self._scale,
+                replay=self._replay,
+                offsets=by_index,
+                task=task,
+                mask=self.mask,
+            )
+
+    def release(self):
+        self._pullback = None
+
+

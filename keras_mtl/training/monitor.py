@@ -1,0 +1,96 @@
+"""Notes of steps whose losses or gradients were not finite."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_mtl.export import keras_mtl_export
+
+
+@keras_mtl_export("keras_mtl.NonFiniteError")
+class NonFiniteError(FloatingPointError, ValueError):
+    """A task's loss or gradient was not finite during training."""
+
+
+class StepMonitor(keras.layers.Layer):
+    """Counts steps and remembers the first one that was not finite.
+
+    Args:
+        tasks: Task names.
+        **kwargs: Passed on to `keras.layers.Layer`.
+    """
+
+    def __init__(self, tasks: list[str], **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.tasks = list(tasks)
+
+        def counter(name, shape=()):
+            return self.add_weight(
+                name=name,
+                shape=shape,
+                dtype="int32",
+                initializer="zeros",
+                trainable=False,
+            )
+
+        self.steps = counter("steps")
+        self.failed_steps = counter("failed_steps")
+        self.first_failed_step = counter("first_failed_step")
+        self.failed_tasks = counter("failed_tasks", (len(tasks),))
+        self.built = True
+
+    def note(self, proceed, task_finite):
+        """Returns assignments that record one step.
+
+        Args:
+            proceed: Bool scalar: everything was finite.
+            task_finite: Bool tensor `[K]`.
+        """
+        step = ops.add(self.steps, 1)
+        is_first = ops.logical_and(
+            ops.logical_not(proceed), ops.equal(self.failed_steps, 0)
+        )
+        failed = ops.cast(ops.logical_not(proceed), "int32")
+        return [
+            (self.steps, step),
+            (self.failed_steps, ops.add(self.failed_steps, failed)),
+            (
+                self.first_failed_step,
+                ops.where(is_first, step, self.first_failed_step.value),
+            ),
+            (
+                self.failed_tasks,
+                ops.where(
+                    is_first,
+                    ops.cast(ops.logical_not(task_finite), "int32"),
+                    self.failed_tasks.value,
+                ),
+            ),
+        ]
+
+    def raise_if_failed(self) -> None:
+        """Raises `NonFiniteError` for failed steps, and forgets them."""
+        if not int(ops.convert_to_numpy(self.failed_steps)):
+            return
+        step = int(ops.convert_to_numpy(self.first_failed_step))
+        flags = np.asarray(ops.convert_to_numpy(self.failed_tasks))
+        names = [t for t, failed in zip(self.tasks, flags, strict=True) if failed]
+        self.forget()
+        what = (
+            f"The loss or gradient of task {', '.join(map(repr, names))}"
+            if names
+            else "The update"
+        )
+        raise NonFiniteError(
+            f"{what} was not finite at training step {step} (counted from "
+            "`compile`). That step changed nothing: weights, optimizer and "
+            "strategy are as before it. Look for NaN or infinite inputs and "
+            "labels and for too large a learning rate, or pass "
+            '`on_nonfinite="skip"` to `compile` to leave out such steps.'
+        )
+
+    def forget(self) -> None:
+        """Forgets failed steps."""
+        self.failed_steps.assign(0)
+        self.first_failed_step.assign(0)
+        self.failed_tasks.assign(np.zeros(len(self.tasks), dtype="int32"))

@@ -1,0 +1,129 @@
+"""The training step, told once for all backends.
+
+It reads as if it were eager and stateful. On JAX the backend's frame runs it
+inside a stateless scope, on TensorFlow inside a `tf.function`.
+"""
+
+import keras
+from keras import ops
+
+from keras_mtl import backend
+from keras_mtl.training.forward import Batch
+from keras_mtl.training.forward import Pass
+from keras_mtl.training.forward import Values
+
+
+def run_step(model, data):
+    """Makes one update of a `MultiTaskModel` and returns the logs.
+
+    Args:
+        model: A compiled and built model with a strategy.
+        data: What the trainer's iterator gave.
+    """
+    batch = Batch(*keras.utils.unpack_x_y_sample_weight(data))
+    plan = model.training_plan
+    strategy = plan.strategy
+    values = Values(model, plan.partition, plan.state_variables)
+    # The strategy assigns as it likes; what it assigned is kept only if the
+    # step is.
+    mapping = [(v, ops.convert_to_tensor(v.value)) for v in strategy.variables]
+    with backend.replay_random() as replay:
+        clean = Pass(
+            model, batch, values, scale=loss_scale(model.optimizer), replay=replay
+        )
+        with keras.StatelessScope(mapping) as scope:
+            update = strategy.compute_update(clean)
+    gradients = full_gradients(plan.partition, values, clean, update)
+    clean.release()
+    outcome = clean.outcome
+    assignments = [
+        *zip(plan.state_variables, outcome.state, strict=True),
+        *(
+            (variable, scope.get_current_value(variable))
+            for variable in strategy.variables
+        ),
+    ]
+    commit(model, gradients, assignments, clean, update)
+    model.track_losses(batch.x, outcome)
+    return model.compute_metrics(
+        batch.x, batch.y, outcome.outputs, sample_weight=batch.sample_weight
+    )
+
+
+def loss_scale(optimizer):
+    """The factor by which the optimizer wants losses scaled, or `None`."""
+    if (
+        isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        or optimizer.loss_scale_factor is not None
+    ):
+        return optimizer.scale_loss(ops.ones((), dtype="float32"))
+    return None
+
+
+def full_gradients(partition, values, clean, update):
+    """One gradient per trainable variable of the model."""
+    gradients = [None] * len(partition.variables)
+    for i, gradient in zip(partition.shared, update.shared, strict=True):
+        gradients[i] = gradient
+    for indices, own in zip(partition.own, update.own, strict=True):
+        for i, gradient in zip(indices, own, strict=True):
+            gradients[i] = gradient
+    # Regularizers and `add_loss` terms belong to no task.
+    wanted = range(len(gradients))
+    if update.with_penalties:
+        wanted = partition.idle
+    penalties = clean.penalty_gradients(list(wanted))
+    if penalties is not None:
+        for i, penalty in zip(wanted, penalties, strict=True):
+            gradient = gradients[i]
+            gradients[i] = penalty if gradient is None else gradient + penalty
+    return [
+        ops.zeros_like(value) if gradient is None else gradient
+        for gradient, value in zip(gradients, values.trainable, strict=True)
+    ]
+
+
+def commit(model, gradients, assignments, clean, update):
+    """Hands the update and all new state over, if they are finite."""
+    plan = model.training_plan
+    optimizer = model.optimizer
+    variables = plan.partition.variables
+    scale = loss_scale(optimizer)
+    losses_finite = ops.logical_and(
+        ops.all(update.finite), ops.isfinite(clean.outcome.total)
+    )
+    finite = ops.logical_and(losses_finite, all_finite(gradients))
+    proceed, keep = finite, finite
+    if scale is not None:
+        # The optimizer expects scaled gradients. Where it adapts the scale, a
+        # gradient that overflowed is no failure: it skips the step itself,
+        # which it must be able to see.
+        factor = scale
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            losses_finite = ops.all(ops.isfinite(clean.losses))
+            factor = ops.where(finite, scale, float("nan"))
+            proceed = losses_finite
+        gradients = [
+            gradient * ops.cast(factor, gradient.dtype)
+            for gradient in gradients
+        ]
+    if plan.on_nonfinite == "ignore":
+        proceed = keep = None
+    backend.commit(
+        optimizer,
+        gradients,
+        variables,
+        assignments,
+        proceed=proceed,
+        keep=keep,
+    )
+    succeeded = finite if proceed is None else proceed
+    for variable, value in plan.monitor.note(succeeded, update.finite):
+        variable.assign(value)
+
+
+def all_finite(tensors):
+    """Bool scalar: no NaN or infinity in any of the tensors."""
+    return ops.all(
+        ops.stack([ops.all(ops.isfinite(tensor)) for tensor in tensors])
+    )

@@ -1,0 +1,61 @@
+"""The demo, shortened, and what it says when something is wrong."""
+
+import importlib.util
+import json
+
+import keras
+import pytest
+
+from keras_mtl.__main__ import main
+
+
+def test_without_a_command_it_prints_help(capsys):
+    assert main([]) == 0
+    assert "demo" in capsys.readouterr().out
+
+
+def test_quick_demo(tmp_path, capsys):
+    output = tmp_path / "results"
+    arguments = ["--strategies", "ew,fs_mtl", "--output", str(output)]
+    assert main(["demo", "--quick", "--seeds", "2", *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "fs_mtl" in printed and "test loss" in printed
+    assert (output / "demo.png").read_bytes().startswith(b"\x89PNG")
+    results = json.loads((output / "results.json").read_text())
+    assert results["backend"] == keras.backend.backend()
+    assert results["settings"]["epochs"] == 2
+    assert [(run["strategy"], run["seed"]) for run in results["runs"]] == [
+        ("ew", 0),
+        ("fs_mtl", 0),
+        ("ew", 1),
+        ("fs_mtl", 1),
+    ]
+    for run in results["runs"]:
+        assert len(run["history"]) == 2
+        assert 0.0 <= run["conflict_ratio"] <= 1.0
+        assert set(run["accuracy"]) == {"left", "right"}
+        # Better than guessing: the training did something.
+        assert run["train_loss"] < run["history"][0]["val_loss"] + 1.0
+
+
+def test_unknown_strategy_is_named(tmp_path, capsys):
+    arguments = ["--strategies", "fs_mlt", "--output", str(tmp_path)]
+    assert main(["demo", *arguments]) == 2
+    assert "Did you mean 'fs_mtl'?" in capsys.readouterr().err
+
+
+def test_missing_package_is_named(monkeypatch, capsys):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: None if name == "rich" else found(name),
+    )
+    assert main(["demo", "--quick"]) == 1
+    assert "pip install rich" in capsys.readouterr().err
+
+
+def test_wants_positive_numbers(capsys):
+    with pytest.raises(SystemExit):
+        main(["demo", "--seeds", "0"])
+    assert "must be positive" in capsys.readouterr().err

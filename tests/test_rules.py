@@ -1,0 +1,202 @@
+"""Rules about the source code that no single module can be tested for."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import keras_mtl
+from keras_mtl.export import EXPORTS
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = ROOT / "keras_mtl"
+FOLDERS = ("keras_mtl", "examples", "benchmarks", "tests", "docs")
+FRAMEWORKS = {"jax", "jaxlib", "tensorflow", "torch"}
+
+# A package imports only from packages of lower rank, and from itself.
+RANKS = {
+    "export": 0,
+    "registry": 0,
+    "backend_choice": 0,
+    "backend": 1,
+    "solvers": 2,
+    "aggregators": 3,
+    "balancers": 4,
+    "flatness": 4,
+    "strategies": 5,
+    "training": 6,
+    "models": 7,
+    "datasets": 1,
+    "metrics": 1,
+    "callbacks": 8,
+    "visualization": 8,
+    "demo": 9,
+    "__main__": 10,
+}
+
+
+def sources(*folders):
+    return [
+        path
+        for folder in folders
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if "__pycache__" not in path.parts
+    ]
+
+
+def every_source():
+    return [
+        pytest.param(path, id=str(path.relative_to(ROOT)))
+        for path in sources(*FOLDERS)
+    ]
+
+
+def library_sources():
+    return [
+        pytest.param(path, id=str(path.relative_to(ROOT)))
+        for path in sources("keras_mtl")
+    ]
+
+
+def imported_modules(path):
+    """Yields the full name of everything that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+
+
+def packages():
+    names = ["keras_mtl"]
+    for module in pkgutil.walk_packages(keras_mtl.__path__, "keras_mtl."):
+        if module.ispkg:
+            names.append(module.name)
+    return names
+
+
+def test_there_is_something_to_check():
+    assert len(every_source()) > len(library_sources()) > 20
+
+
+@pytest.mark.parametrize("path", every_source())
+def test_only_public_keras(path):
+    # Spelt apart, or this line would not pass its own test.
+    private = ("keras" + ".src", "tensorflow.python", "jax._src")
+    assert not [n for n in imported_modules(path) if n.startswith(private)]
+    assert private[0] not in path.read_text()
+
+
+@pytest.mark.parametrize("path", library_sources())
+def test_frameworks_stay_in_backend(path):
+    if path.parent == LIBRARY / "backend":
+        return
+    found = {name.split(".")[0] for name in imported_modules(path)} & FRAMEWORKS
+    assert not found
+
+
+@pytest.mark.parametrize("path", library_sources())
+def test_no_outside_solvers(path):
+    found = {name.split(".")[0] for name in imported_modules(path)}
+    assert not found & {"scipy", "cvxpy", "quadprog", "torchjd"}
+
+
+@pytest.mark.parametrize("path", library_sources())
+def test_dependencies_point_downwards(path):
+    parts = path.relative_to(LIBRARY).with_suffix("").parts
+    own = parts[0]
+    if own == "__init__":
+        return
+    assert own in RANKS, f"Give {own!r} a rank in this test."
+    for name in imported_modules(path):
+        if not name.startswith("keras_mtl."):
+            continue
+        other = name.split(".")[1]
+        if other == own or other == "__version__" or other not in RANKS:
+            continue
+        assert RANKS[other] < RANKS[own], f"{own} imports {other}"
+
+
+@pytest.mark.parametrize("path", library_sources())
+def test_the_whole_package_is_imported_only_from_above(path):
+    parts = path.relative_to(LIBRARY).with_suffix("").parts
+    if RANKS.get(parts[0], 0) >= RANKS["callbacks"]:
+        return
+    assert "keras_mtl" not in set(imported_modules(path))
+
+
+@pytest.mark.parametrize("path", library_sources())
+def test_no_error_is_swallowed(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"bare except, line {node.lineno}"
+            broad = {
+                name.id
+                for name in ast.walk(node.type)
+                if isinstance(name, ast.Name)
+            } & {"Exception", "BaseException"}
+            assert not broad, f"except {broad}, line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", every_source())
+def test_no_line_is_longer_than_80_columns(path):
+    long = [
+        number
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > 80
+    ]
+    assert not long
+
+
+@pytest.mark.parametrize("path", sorted(EXPORTS))
+def test_exports_are_where_they_say(path):
+    module, name = path.rsplit(".", 1)
+    package = importlib.import_module(module)
+    assert getattr(package, name) is EXPORTS[path]
+    assert name == EXPORTS[path].__name__
+    assert name in package.__all__
+
+
+@pytest.mark.parametrize("path", sorted(EXPORTS))
+def test_exports_are_documented(path):
+    documentation = inspect.getdoc(EXPORTS[path])
+    assert documentation
+    first = documentation.split("\n\n")[0]
+    assert first.endswith((".", ":")) and "\n" not in first
+
+
+@pytest.mark.parametrize("name", packages())
+def test_all_lists_what_exists(name):
+    package = importlib.import_module(name)
+    listed = getattr(package, "__all__", [])
+    assert len(listed) == len(set(listed))
+    for symbol in listed:
+        assert hasattr(package, symbol)
+
+
+def test_exported_classes_are_listed():
+    for name in packages():
+        package = importlib.import_module(name)
+        for symbol, value in vars(package).items():
+            if symbol.startswith("_") or f"{name}.{symbol}" in EXPORTS:
+                continue
+            others = [path for path, it in EXPORTS.items() if it is value]
+            assert not others or symbol not in getattr(package, "__all__", [])
+
+
+def test_optional_packages_are_not_imported():
+    import subprocess
+    import sys
+
+    program = (
+        "import sys, keras_mtl; "
+        "names = {'sklearn', 'matplotlib', 'tensorflow_datasets', "
+        "'keras_hub'} & set(sys.modules); sys.exit(str(names) if names else 0)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
