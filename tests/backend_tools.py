@@ -21,6 +21,8 @@ def compiled(function):
         return tf.function(function, jit_compile=True, autograph=False)
     import torch
 
+    # The limit of recompilations counts over all tests.
+    torch.compiler.reset()
     compiled_function = torch.compile(function, fullgraph=True, backend="eager")
 
     def call(*arguments):
@@ -37,8 +39,6 @@ def compiled_aggregator(aggregator):
 
     State goes in and comes out as values, as in the trainers of JAX.
     """
-    if BACKEND == "torch":
-        return compiled(aggregator)
 
     def pure(values, *arguments):
         pairs = list(zip(aggregator.variables, values, strict=True))
@@ -49,7 +49,7 @@ def compiled_aggregator(aggregator):
             for variable in aggregator.variables
         ]
 
-    pure = compiled(pure)
+    pure = compiled(aggregator if BACKEND == "torch" else pure)
 
     def call(jacobian, losses=None, mask=None):
         if not aggregator.built:
@@ -58,6 +58,8 @@ def compiled_aggregator(aggregator):
                 [tuple(stack.shape) for stack in stacks],
                 keras.backend.standardize_dtype(stacks[0].dtype),
             )
+        if BACKEND == "torch":
+            return pure(jacobian, losses, mask)
         values = [variable.value for variable in aggregator.variables]
         update, values = pure(values, jacobian, losses, mask)
         for variable, value in zip(aggregator.variables, values, strict=True):

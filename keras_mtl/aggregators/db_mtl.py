@@ -114,7 +114,7 @@ class DBMTL(Aggregator):
         else:
             averages = self._update_averages(jacobian, present)
         norms = ops.sqrt(ops.where(present > 0, averages.squared_norms(), 0.0))
-        weights = present * (ops.max(norms) / (norms + EPSILON))
+        weights = present * (ops.amax(norms) / (norms + EPSILON))
         return [
             ops.cast(update, stack.dtype)
             for update, stack in zip(

@@ -78,6 +78,6 @@ def impartial_weights(xp: Any, gramian: Any, mask: Any = None) -> Any:
     weights = xp.where(full_rank, independent, dependent)
     total = xp.sum(weights)
     size = xp.maximum(xp.sum(xp.abs(weights)), xp.max(sizes))
-    vanishing = xp.abs(total) <= 10 * rank_tolerance(gramian) * size
+    vanishing = xp.abs(total) <= 10 * rank_tolerance(xp, gramian) * size
     total = xp.where(vanishing, xp.ones_like(total), total)
     return xp.where(vanishing, xp.zeros_like(weights), weights / total)

@@ -112,7 +112,9 @@ def to_host(tensors):
     """Returns concrete tensors as NumPy arrays, or `None` while tracing."""
     if any(isinstance(tensor, jax.core.Tracer) for tensor in tensors):
         return None
-    return [None if tensor is None else np.asarray(tensor) for tensor in tensors]
+    return [
+        None if tensor is None else np.asarray(tensor) for tensor in tensors
+    ]
 
 
 def commit(
@@ -142,7 +144,9 @@ def commit(
         optimizer.apply(gradients, variables)
         after = [variable.value for variable in touched]
     for variable, old, new in zip(touched, before, after, strict=True):
-        variable.assign(new if proceed is None else ops.where(proceed, new, old))
+        variable.assign(
+            new if proceed is None else ops.where(proceed, new, old)
+        )
     for variable, value in assignments:
         if keep is not None:
             value = ops.where(keep, value, variable.value)

@@ -27,14 +27,18 @@ def linearize(function, values):
         losses, aux = function(leaves)
 
     def pullback(cotangents, wanted):
-        chosen = {k: c for k, c in cotangents.items() if losses[k].requires_grad}
+        chosen = {
+            k: c for k, c in cotangents.items() if losses[k].requires_grad
+        }
         if not chosen or not wanted:
             return [torch.zeros_like(values[i]) for i in wanted]
         gradients = torch.autograd.grad(
             [losses[k] for k in chosen],
             [leaves[i] for i in wanted],
             grad_outputs=[
-                torch.as_tensor(c, dtype=losses[k].dtype, device=losses[k].device)
+                torch.as_tensor(
+                    c, dtype=losses[k].dtype, device=losses[k].device
+                )
                 for k, c in chosen.items()
             ],
             retain_graph=True,

@@ -13,9 +13,9 @@ def build_model() -> MultiTaskModel:
     """
     inputs = keras.Input((20, 20, 1), name="image")
     x = keras.layers.Conv2D(16, 5, activation="relu", name="conv_1")(inputs)
-    x = keras.layers.MaxPooling2D(name="pool_1")(x)
+    x = keras.layers.AveragePooling2D(2, name="pool_1")(x)
     x = keras.layers.Conv2D(32, 3, activation="relu", name="conv_2")(x)
-    x = keras.layers.MaxPooling2D(name="pool_2")(x)
+    x = keras.layers.AveragePooling2D(2, name="pool_2")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     x = keras.layers.Dense(64, activation="relu", name="features")(x)
     outputs = {

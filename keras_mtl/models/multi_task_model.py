@@ -1,8 +1,5 @@
-"""A Keras model that trains its tasks by a strategy."""
+"""A Keras model whose outputs are tasks."""
 
-import contextlib
-import inspect
-import warnings
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -11,22 +8,16 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
-from keras_mtl import strategies
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.models import networks
+from keras_mtl.models.partition import Partition
 from keras_mtl.models.reach import probe_reach
 from keras_mtl.models.settings import Settings
-from keras_mtl.models.task_losses import TaskLosses
-from keras_mtl.models.task_losses import as_loss
-from keras_mtl.models.task_losses import by_name
-from keras_mtl.models.training_plan import fingerprint
-from keras_mtl.models.training_plan import make_plan
-from keras_mtl.strategies.strategy import check_on_nonfinite
-from keras_mtl.training.epoch_guard import EpochGuard
+from keras_mtl.models.settings import spec_of
+from keras_mtl.models.task_trainer import TaskTrainer
 from keras_mtl.training.forward import Batch
 from keras_mtl.training.forward import Pass
 from keras_mtl.training.forward import Values
-from keras_mtl.training.step import run_step
 
 
 class TaskGradientsResult(NamedTuple):
@@ -56,7 +47,7 @@ class TaskGradientsByVariable(NamedTuple):
 
 
 @keras_mtl_export("keras_mtl.MultiTaskModel")
-class MultiTaskModel(backend.TrainStepFrame, keras.Model):
+class MultiTaskModel(TaskTrainer, keras.Model):
     """A multi-output Keras model whose outputs are tasks.
 
     Everything that `keras.Model` does works as it does there. In addition,
@@ -195,7 +186,7 @@ class MultiTaskModel(backend.TrainStepFrame, keras.Model):
 
     def __call__(self, *args, **kwargs):
         if self._settings.input_spec is None and args:
-            self._settings.input_spec = _spec_of(args[0])
+            self._settings.input_spec = spec_of(args[0])
         return super().__call__(*args, **kwargs)
 
     def build(self, input_shape=None):
@@ -242,6 +233,9 @@ class MultiTaskModel(backend.TrainStepFrame, keras.Model):
             return self.network.summary(*args, **kwargs)
         return super().summary(*args, **kwargs)
 
+    def _overrides_call(self):
+        return type(self).call is not MultiTaskModel.call
+
     def _output_names(self):
         tasks = self._settings.network_tasks
         return None if tasks is None else tasks.names
@@ -256,40 +250,20 @@ class MultiTaskModel(backend.TrainStepFrame, keras.Model):
         return list(self._output_names() or [])
 
     @property
-    def task_losses(self) -> TaskLosses:
-        """The compiled losses."""
-        return self._settings.losses
-
-    @property
-    def strategy(self) -> strategies.Strategy | None:
-        """The strategy in use, or `None` for plain Keras training."""
-        # Keras reads properties before `__init__` is through.
-        settings = self.__dict__.get("_settings")
-        return None if settings is None else settings.strategy
-
-    @property
     def shared_variables(self) -> list[keras.Variable]:
         """Trainable variables that two or more tasks reach."""
-        return self._current_plan_or_partition().shared_variables
+        return self.partition().shared_variables
 
     @property
     def task_variables(self) -> dict[str, list[keras.Variable]]:
         """For each task, the trainable variables that only it reaches."""
-        return self._current_plan_or_partition().task_variables
+        return self.partition().task_variables
 
-    def _current_plan_or_partition(self):
-        from keras_mtl.models.partition import Partition
-
+    def partition(self) -> Partition:
+        """Returns which trainable variables serve which tasks."""
         return Partition(
             self.tasks, self.network_variables(True), self.find_reach()
         )
-
-    def network_variables(self, trainable: bool) -> list[keras.Variable]:
-        """The model's variables without those of the strategy."""
-        with self._hidden_strategy():
-            if trainable:
-                return list(self.trainable_variables)
-            return list(self.non_trainable_variables)
 
     def find_reach(self) -> dict[str, list[keras.Variable]]:
         """For each task, all variables that it reaches, frozen ones too."""
@@ -309,408 +283,6 @@ class MultiTaskModel(backend.TrainStepFrame, keras.Model):
                     self._task_layers,
                 )
         return settings.reach
-
-    @property
-    def training_plan(self):
-        """What the training step needs to know."""
-        return self._settings.plan
-
-    # ---------------------------------------------------------- tracking
-
-    @property
-    def variables(self):
-        settings = self.__dict__.get("_settings")
-        extra = [] if settings is None else settings.variables
-        return [*super().variables, *extra]
-
-    @property
-    def metrics(self):
-        metrics = super().metrics
-        settings = self.__dict__.get("_settings")
-        if settings is None or settings.losses is None:
-            return metrics
-        # Where Keras lists the losses of outputs.
-        position = 1 + settings.has_metrics
-        return [
-            *metrics[:position],
-            *settings.losses.trackers,
-            *metrics[position:],
-        ]
-
-    @contextlib.contextmanager
-    def _hidden_strategy(self):
-        before = self._settings.hidden
-        self._settings.hidden = True
-        try:
-            yield
-        finally:
-            self._settings.hidden = before
-
-    def export(self, *args, **kwargs):
-        with self._hidden_strategy():
-            return super().export(*args, **kwargs)
-
-    # ----------------------------------------------------------- compile
-
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        run_eagerly: bool = False,
-        steps_per_execution: int = 1,
-        jit_compile: Any = "auto",
-        auto_scale_loss: bool = True,
-        *,
-        strategy: Any = None,
-        on_nonfinite: str = "raise",
-    ) -> None:
-        """Configures the model for training.
-
-        Args:
-            optimizer: As for `keras.Model.compile`.
-            loss: Dict from task names to losses; a list in the order of the
-                outputs, or one loss for all. An output whose loss is `None`
-                is no task. As for Keras, a loss is a name, a function or a
-                `keras.losses.Loss`.
-            loss_weights: Optional dict or list of factors of the task losses.
-                They multiply the losses before the strategy sees them.
-            metrics: As for `keras.Model.compile`.
-            weighted_metrics: As for `keras.Model.compile`.
-            run_eagerly: As for `keras.Model.compile`.
-            steps_per_execution: As for `keras.Model.compile`; not available on
-                torch.
-            jit_compile: As for `keras.Model.compile`. On torch, `True` is
-                turned off with a warning: `torch.compile` cannot differentiate
-                one graph several times.
-            auto_scale_loss: As for `keras.Model.compile`.
-            strategy: A name from `keras_mtl.strategies.names()`, a
-                `keras_mtl.Strategy`, or an aggregator, balancer or flatness
-                regularizer. Defaults to `None`: plain Keras training.
-            on_nonfinite: What a step of a strategy does when a loss or
-                gradient is not finite. `"raise"` leaves the model as it was
-                and raises `keras_mtl.NonFiniteError` at the end of the epoch,
-                `"skip"` leaves it and goes on, `"ignore"` does not look.
-                Defaults to `"raise"`.
-
-        Raises:
-            ValueError: If a loss or strategy is unknown, or a name is not that
-                of an output.
-        """
-        # All that can fail comes before anything is changed.
-        check_on_nonfinite(on_nonfinite)
-        losses = self._resolve_losses(loss, loss_weights)
-        strategy = self._own_strategy(strategies.get(strategy))
-        if strategy is not None and not losses:
-            raise ValueError(
-                "A strategy needs a loss per task: pass `loss={task: ...}`."
-            )
-        if jit_compile is True and not backend.supports_jit_compile:
-            warnings.warn(
-                "`jit_compile=True` is turned off: on the torch backend "
-                "keras_mtl runs eagerly, because torch.compile cannot "
-                "differentiate one graph several times.",
-                stacklevel=2,
-            )
-            jit_compile = False
-        super().compile(
-            optimizer=optimizer,
-            metrics=metrics,
-            weighted_metrics=weighted_metrics,
-            run_eagerly=run_eagerly,
-            steps_per_execution=steps_per_execution,
-            jit_compile=jit_compile,
-            auto_scale_loss=auto_scale_loss,
-        )
-        settings = self._settings
-        settings.user_loss = loss
-        settings.user_loss_weights = loss_weights
-        settings.has_metrics = (
-            metrics is not None or weighted_metrics is not None
-        )
-        settings.on_nonfinite = on_nonfinite
-        settings.monitor = None
-        with backend.build_scope(self):
-            settings.losses = self._make_losses(losses, strategy)
-        self._use_strategy(strategy)
-
-    def _resolve_losses(self, loss, loss_weights):
-        """Returns `{task: (Loss, weight)}`, in the order of the outputs."""
-        if loss is None:
-            return {}
-        names = self._output_names()
-        if names is None:
-            if not isinstance(loss, dict):
-                raise ValueError(
-                    "The losses of a subclassed MultiTaskModel must be a dict "
-                    f"by task name. Received: loss={loss!r}."
-                )
-            names = list(loss)
-        by_output = by_name("loss", loss, names)
-        if isinstance(loss, dict):
-            left_out = [name for name in names if name not in loss]
-            if left_out:
-                raise ValueError(
-                    f"There is no loss for {', '.join(map(repr, left_out))}. "
-                    "Give each output a loss, or None to keep it as an output "
-                    "that is not trained: "
-                    f"`loss={{..., {left_out[0]!r}: None}}`."
-                )
-        tasks = [name for name in names if by_output[name] is not None]
-        if not tasks:
-            raise ValueError(
-                "Every loss is None, so there is nothing to train. Give at "
-                f"least one output a loss. Received: loss={loss!r}."
-            )
-        if loss_weights is None:
-            weights = dict.fromkeys(names)
-        elif isinstance(loss_weights, (dict, list, tuple)):
-            weights = by_name("loss_weights", loss_weights, names)
-        else:
-            raise ValueError(
-                "Argument `loss_weights` must be a dict by task name or a list "
-                f"in the order of the outputs. Received: {loss_weights!r}."
-            )
-        return {
-            task: (as_loss(task, by_output[task]), weights[task])
-            for task in tasks
-        }
-
-    def _make_losses(self, losses, strategy):
-        if not losses:
-            return None
-        return TaskLosses(
-            {task: loss for task, (loss, _) in losses.items()},
-            {task: weight for task, (_, weight) in losses.items()},
-            self._output_names(),
-            handle_missing=strategy is not None,
-        )
-
-    # ---------------------------------------------------------- strategy
-
-    def _own_strategy(self, strategy):
-        """A strategy that no other model trains."""
-        if (
-            strategy is None
-            or not strategy.built
-            or strategy is self._settings.strategy
-        ):
-            return strategy
-        return type(strategy).from_config(strategy.get_config())
-
-    def _use_strategy(self, strategy):
-        settings = self._settings
-        if strategy is not settings.strategy:
-            settings.built_for = None
-        settings.strategy = strategy
-        settings.plan = None
-        if settings.losses is not None:
-            settings.losses.handle_missing = strategy is not None
-        # The lists of variables have changed with it.
-        self.train_function = None
-        self.test_function = None
-        self.predict_function = None
-        if self.built and self.compiled:
-            self._settle()
-
-    def _settle(self):
-        """Makes the plan if there is none, or if it is out of date."""
-        settings = self._settings
-        if settings.strategy is None or not self.built:
-            return
-        if settings.plan is None or settings.plan.fingerprint != fingerprint(
-            self
-        ):
-            if settings.network_tasks is None and not self._can_probe():
-                return
-            settings.plan = make_plan(self, settings)
-            self.train_function = None
-
-    def _can_probe(self):
-        return (
-            self._settings.input_spec is not None
-            or self._shared_layers is not None
-        )
-
-    def make_train_function(self, force=False):
-        if self.strategy is not None:
-            self._settle()
-        return super().make_train_function(force)
-
-    # --------------------------------------------------------------- fit
-
-    def fit(self, x=None, y=None, *args, strategy: Any = None, **kwargs):
-        """Trains the model, like `keras.Model.fit`.
-
-        Args:
-            x: As for `keras.Model.fit`.
-            y: Labels: a dict by task name, or a list in the order of the
-                outputs.
-            *args: As for `keras.Model.fit`.
-            strategy: Replaces the compiled strategy from here on. The weights
-                and the optimizer's state are kept; the new strategy starts
-                with fresh state. A name or config that describes the strategy
-                in use keeps it and its state. Defaults to `None`: the
-                strategy in use.
-            **kwargs: As for `keras.Model.fit`.
-
-        Returns:
-            A `keras.callbacks.History`.
-
-        Raises:
-            ValueError: If the strategy is unknown or the labels do not fit.
-            keras_mtl.NonFiniteError: If a loss or gradient was not finite and
-                the policy is `"raise"`.
-        """
-        if strategy is not None:
-            self._assert_compiled()
-            self._replace_strategy(strategy)
-        self._check_labels(x, y)
-        if self.strategy is None:
-            return super().fit(x, y, *args, **kwargs)
-        arguments = inspect.signature(keras.Model.fit).bind(
-            self, x, y, *args, **kwargs
-        ).arguments
-        del arguments["self"]
-        arguments["callbacks"] = EpochGuard.append_to(
-            arguments.get("callbacks")
-        )
-        return super().fit(**arguments)
-
-    def _replace_strategy(self, identifier):
-        strategy = strategies.get(identifier)
-        current = self.strategy
-        if strategy is current:
-            return
-        if not isinstance(identifier, strategies.Strategy) and _same_settings(
-            strategy, current
-        ):
-            return
-        if self._settings.losses is None:
-            raise ValueError(
-                "A strategy needs a loss per task: pass `loss={task: ...}` to "
-                "`compile`."
-            )
-        self._use_strategy(self._own_strategy(strategy))
-
-    def _assert_compiled(self):
-        if not self.compiled:
-            raise ValueError("Call `compile()` before `fit(strategy=...)`.")
-
-    def _check_labels(self, x, y):
-        """Finds missing labels before the trainer takes the weights away."""
-        if self._settings.losses is None or y is None:
-            return
-        if isinstance(y, (dict, list, tuple)):
-            self._settings.losses.labels(y)
-
-    def train_on_batch(self, *args, **kwargs):
-        logs = super().train_on_batch(*args, **kwargs)
-        self.check_finite()
-        return logs
-
-    def check_finite(self) -> None:
-        """Raises `keras_mtl.NonFiniteError` for steps that failed."""
-        plan = self.training_plan
-        if plan is None or self.strategy is None:
-            return
-        if plan.on_nonfinite == "raise":
-            plan.monitor.raise_if_failed()
-
-    # -------------------------------------------------------------- step
-
-    def _run_step(self, data):
-        if not self.built:
-            # TensorFlow traces before it builds.
-            x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-            with keras.StatelessScope():
-                self(x)
-        if self.training_plan is None:
-            x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-            if self._settings.input_spec is None:
-                self._settings.input_spec = _spec_of(x)
-            self._settings.plan = make_plan(self, self._settings)
-        return run_step(self, data)
-
-    def track_losses(self, x, outcome) -> None:
-        """Updates the running means of the losses after a step."""
-        size = _batch_size(x)
-        for metric in super().metrics[:1]:
-            metric.update_state(outcome.total, sample_weight=size)
-        self.task_losses.track(outcome.task_losses, outcome.presence, size)
-
-    # ------------------------------------------------------------ losses
-
-    def compute_task_losses(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> dict[str, Any]:
-        """Computes the loss of each task; override it for losses of your own.
-
-        Args:
-            x: Inputs of the batch.
-            y: Labels of the batch.
-            y_pred: Outputs of the model.
-            sample_weight: Sample weights: one tensor, or a dict by task.
-            training: Whether this is a training step.
-
-        Returns:
-            Dict from each of `tasks` to a scalar, without `loss_weights`.
-        """
-        del x, training
-        return self.task_losses.compute(y, y_pred, sample_weight)
-
-    def task_loss_alone(self, task, x, y, sample_weight):
-        """The weighted loss of one task, by a pass of its own head only.
-
-        Where that cannot be separated (a subclass, or losses that may look at
-        all outputs), the whole model is run.
-        """
-        losses = self.task_losses
-        parts = self._settings.network_tasks
-        overridden = (
-            type(self).compute_task_losses
-            is not MultiTaskModel.compute_task_losses
-            or type(self).call is not MultiTaskModel.call
-        )
-        if parts is None or overridden:
-            outputs = self(x, training=True)
-            by_task = self.compute_task_losses(
-                x, y, outputs, sample_weight, training=True
-            )
-            return losses.weigh(by_task)[losses.tasks.index(task)]
-        value = losses.compute_one(
-            task,
-            losses.labels(y)[task],
-            parts.call(task, x, training=True),
-            losses.sample_weights(sample_weight)[task],
-        )
-        weight = losses.weights[task]
-        return value if weight is None else ops.multiply(value, weight)
-
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        losses = []
-        if self.task_losses is not None:
-            by_task = self.compute_task_losses(
-                x, y, y_pred, sample_weight, training
-            )
-            presence = None
-            if self.task_losses.handle_missing:
-                presence = self.task_losses.presence(y, sample_weight)
-            self.task_losses.track(by_task, presence, _batch_size(x))
-            losses.append(sum(self.task_losses.weigh(by_task)))
-        losses.extend(ops.sum(penalty) for penalty in self.losses)
-        if not losses:
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
-        return losses[0] if len(losses) == 1 else ops.sum(ops.stack(losses))
 
     def task_gradients(
         self, x: Any, y: Any, sample_weight: Any = None
@@ -748,7 +320,7 @@ class MultiTaskModel(backend.TrainStepFrame, keras.Model):
         if not self.built or self._settings.input_spec is None:
             with keras.StatelessScope():
                 self(x)
-        partition = self._current_plan_or_partition()
+        partition = self.partition()
         values = Values(self, partition, self.network_variables(False))
         with backend.replay_random() as replay:
             with replay():
@@ -781,27 +353,6 @@ class MultiTaskModel(backend.TrainStepFrame, keras.Model):
             config["network"], custom_objects=custom_objects
         )
         return cls(network=network, name=config["name"])
-
-    def get_compile_config(self):
-        config = super().get_compile_config()
-        if not config:
-            return config
-        serialize = keras.saving.serialize_keras_object
-        settings = self._settings
-        return {
-            **config,
-            "loss": serialize(settings.user_loss),
-            "loss_weights": serialize(settings.user_loss_weights),
-            "strategy": self.strategy and serialize(self.strategy),
-            "on_nonfinite": settings.on_nonfinite,
-        }
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            # State is loaded into it next.
-            self.optimizer.build(self.network_variables(True))
-            self._settle()
 
 
 def _as_network(inputs, outputs, trunk, heads, network):
@@ -842,37 +393,3 @@ def _as_network(inputs, outputs, trunk, heads, network):
             "task."
         )
     return network
-
-
-def _same_settings(strategy, current):
-    if current is None or type(strategy) is not type(current):
-        return False
-    return _without_names(strategy.get_config()) == _without_names(
-        current.get_config()
-    )
-
-
-def _without_names(config):
-    if isinstance(config, dict):
-        return {k: _without_names(v) for k, v in config.items() if k != "name"}
-    if isinstance(config, (list, tuple)):
-        return [_without_names(item) for item in config]
-    return config
-
-
-def _spec_of(inputs):
-    return keras.tree.map_structure(
-        lambda x: keras.KerasTensor(
-            tuple(x.shape), dtype=keras.backend.standardize_dtype(x.dtype)
-        )
-        if hasattr(x, "shape")
-        else None,
-        inputs,
-    )
-
-
-def _batch_size(x):
-    first = next(t for t in keras.tree.flatten(x) if t is not None)
-    return ops.shape(first)[0]
-
-

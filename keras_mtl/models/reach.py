@@ -23,7 +23,10 @@ def probe_reach(model, tasks, input_spec, shared_layers, task_layers):
     """
     if shared_layers is not None:
         return _named_reach(model, tasks, shared_layers, task_layers or {})
-    variables = [*model.network_variables(True), *model.network_variables(False)]
+    variables = [
+        *model.network_variables(True),
+        *model.network_variables(False),
+    ]
     trainable = model.network_variables(True)
     values = [ops.convert_to_tensor(v.value) for v in variables]
     inputs = keras.tree.map_structure(_example, input_spec)

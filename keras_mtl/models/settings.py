@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import keras
+
 from keras_mtl.models.task_losses import TaskLosses
 from keras_mtl.strategies import Strategy
 from keras_mtl.training.monitor import StepMonitor
@@ -38,3 +40,17 @@ class Settings:
             return []
         monitor = [] if self.monitor is None else self.monitor.variables
         return [*self.strategy.variables, *monitor]
+
+
+def spec_of(inputs: Any) -> Any:
+    """Returns shapes and dtypes of inputs, as symbolic tensors."""
+    return keras.tree.map_structure(
+        lambda x: (
+            keras.KerasTensor(
+                tuple(x.shape), dtype=keras.backend.standardize_dtype(x.dtype)
+            )
+            if hasattr(x, "shape")
+            else None
+        ),
+        inputs,
+    )

@@ -131,7 +131,8 @@ class TaskLosses:
             if missing:
                 raise ValueError(
                     f"There are no labels for {_listed(missing)}. Give them "
-                    "as `y={" + ", ".join(f"{t!r}: ..." for t in self.tasks)
+                    "as `y={"
+                    + ", ".join(f"{t!r}: ..." for t in self.tasks)
                     + "}`, with NaN or a sample weight of 0 where a label is "
                     "missing, or compile without a loss for that task. "
                     f"Received labels for: {', '.join(map(str, y)) or 'none'}."

@@ -3,7 +3,6 @@
 from typing import Any
 
 from keras_mtl.solvers.min_norm import hull_problem
-from keras_mtl.solvers.namespace import machine_epsilon
 from keras_mtl.solvers.nonnegative import solve_nonnegative
 from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import solve_on_support
@@ -47,7 +46,7 @@ def common_direction_weights(
         - 0 on the boundary of the convex hull of the rows: where no level
           above 0 can be reached and 0 can be, the shortest `u` that does.
     """
-    epsilon = machine_epsilon(gramian)
+    epsilon = xp.epsilon
     tolerance = 1e-12 if epsilon < 1e-10 else 1e-6
     norms, cosines, active = unit_gramian(xp, gramian, mask)
     zeros = xp.zeros_like(norms)

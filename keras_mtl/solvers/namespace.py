@@ -5,6 +5,10 @@ array functions. Inside a compiled step `xp` is `keras.ops`, and the K x K
 problem never leaves the device. Where values are concrete (eager torch, or a
 call by hand), dozens of tiny eager operations would cost milliseconds, so the
 matrix makes one round trip to the host and `xp` is NumPy in float64.
+
+`xp.epsilon` is the relative rounding error of the inputs: what is zero, and
+which matrix is singular, depends on the precision of the gradients and not on
+where the solver runs.
 """
 
 from collections.abc import Callable
@@ -54,24 +58,27 @@ HOST = SimpleNamespace(
     shape=np.shape,
     solve=np.linalg.solve,
     while_loop=_host_while_loop,
+    epsilon=float(np.finfo(np.float64).eps),
 )
 
 
-class _Graph:
-    """`keras.ops`, with loops that torch can compile too."""
+class Graph:
+    """`keras.ops`, in a form that torch can compile too.
 
+    Args:
+        epsilon: Relative rounding error of the inputs.
+    """
+
+    # torch cannot trace `ops.max` and `ops.min` of a whole tensor.
+    max = staticmethod(ops.amax)
+    min = staticmethod(ops.amin)
     while_loop = staticmethod(backend.while_loop)
+
+    def __init__(self, epsilon: float):
+        self.epsilon = epsilon
 
     def __getattr__(self, name):
         return getattr(ops, name)
-
-
-GRAPH = _Graph()
-
-
-def machine_epsilon(tensor: Any) -> float:
-    """Returns the distance from 1 to the next number of a tensor's dtype."""
-    return float(np.finfo(keras.backend.standardize_dtype(tensor.dtype)).eps)
 
 
 def run(function: Callable[..., Any], *tensors: Any) -> Any:
@@ -87,14 +94,18 @@ def run(function: Callable[..., Any], *tensors: Any) -> Any:
     Returns:
         A tensor of the dtype of the first tensor.
     """
+    dtype = keras.backend.standardize_dtype(tensors[0].dtype)
+    epsilon = float(np.finfo(dtype).eps)
     arrays = backend.to_host(tensors)
     if arrays is None:
-        return function(GRAPH, *tensors)
+        return function(Graph(epsilon), *tensors)
     arrays = [
         array.astype(np.float64)
         if array is not None and array.dtype.kind == "f"
         else array
         for array in arrays
     ]
-    result = function(HOST, *arrays)
-    return ops.convert_to_tensor(result, dtype=tensors[0].dtype)
+    # A float32 Gramian does not become exact by a cast to float64.
+    host = SimpleNamespace(**{**vars(HOST), "epsilon": epsilon})
+    result = function(host, *arrays)
+    return ops.convert_to_tensor(result, dtype=dtype)

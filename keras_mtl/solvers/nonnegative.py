@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from keras_mtl.solvers.namespace import machine_epsilon
 from keras_mtl.solvers.symmetric import solve_on_support
 
 #: Steps that exchange all wrong indices at once, before the safe ones.
@@ -46,7 +45,7 @@ def solve_nonnegative(
         for the block steps.
     """
     num_tasks = matrix.shape[0]
-    epsilon = machine_epsilon(matrix)
+    epsilon = xp.epsilon
     ridge = 1e-13 if epsilon < 1e-10 else 2e-7
     diagonal = xp.diagonal(matrix)
     ones = xp.ones_like(diagonal)

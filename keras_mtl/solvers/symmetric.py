@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from keras_mtl.solvers.namespace import machine_epsilon
-
 #: Squared norms up to this count as zero: below it float32 is subnormal.
 SMALLEST_SQUARE = 1e-37
 
@@ -109,7 +107,7 @@ def pseudo_inverse_product(xp: Any, matrix: Any, target: Any) -> Any:
         Tensor `[K]`.
     """
     values, vectors = xp.eigh(matrix)
-    kept = values > rank_tolerance(matrix) * xp.max(values)
+    kept = values > rank_tolerance(xp, matrix) * xp.max(values)
     inverses = xp.where(
         kept,
         1.0 / xp.where(kept, values, xp.ones_like(values)),
@@ -121,9 +119,9 @@ def pseudo_inverse_product(xp: Any, matrix: Any, target: Any) -> Any:
 def has_full_rank(xp: Any, matrix: Any) -> Any:
     """Tells whether no eigenvalue is zero by the rank rule."""
     values, _ = xp.eigh(matrix)
-    return xp.min(values) > rank_tolerance(matrix) * xp.max(values)
+    return xp.min(values) > rank_tolerance(xp, matrix) * xp.max(values)
 
 
-def rank_tolerance(matrix: Any) -> float:
+def rank_tolerance(xp: Any, matrix: Any) -> float:
     """Returns the relative size up to which an eigenvalue counts as zero."""
-    return 10 * matrix.shape[0] * machine_epsilon(matrix)
+    return 10 * matrix.shape[0] * xp.epsilon

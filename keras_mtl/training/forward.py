@@ -242,9 +242,7 @@ class Pass:
                 *self._pull(cotangents(shared_weights), partition.shared),
                 *self._pull(cotangents(own_weights), own),
             ]
-        by_index = dict(
-            zip([*partition.shared, *own], gradients, strict=True)
-        )
+        by_index = dict(zip([*partition.shared, *own], gradients, strict=True))
         return Update(
             [by_index[i] for i in partition.shared],
             [[by_index[i] for i in indices] for indices in partition.own],
@@ -305,5 +303,3 @@ class Pass:
 
     def release(self):
         self._pullback = None
-
-

@@ -74,7 +74,9 @@ class StepMonitor(keras.layers.Layer):
             return
         step = int(ops.convert_to_numpy(self.first_failed_step))
         flags = np.asarray(ops.convert_to_numpy(self.failed_tasks))
-        names = [t for t, failed in zip(self.tasks, flags, strict=True) if failed]
+        names = [
+            t for t, failed in zip(self.tasks, flags, strict=True) if failed
+        ]
         self.forget()
         what = (
             f"The loss or gradient of task {', '.join(map(repr, names))}"

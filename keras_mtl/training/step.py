@@ -29,7 +29,11 @@ def run_step(model, data):
     mapping = [(v, ops.convert_to_tensor(v.value)) for v in strategy.variables]
     with backend.replay_random() as replay:
         clean = Pass(
-            model, batch, values, scale=loss_scale(model.optimizer), replay=replay
+            model,
+            batch,
+            values,
+            scale=loss_scale(model.optimizer),
+            replay=replay,
         )
         with keras.StatelessScope(mapping) as scope:
             update = strategy.compute_update(clean)
