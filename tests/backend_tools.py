@@ -79,7 +79,10 @@ def tensor(array, dtype=None):
 
 def numpy(value):
     """Returns a tensor as a float64 array."""
-    return np.asarray(ops.convert_to_numpy(value)).astype("float64")
+    if BACKEND == "torch" and hasattr(value, "detach"):
+        # `ops.convert_to_numpy` makes NumPy warn about torch.
+        value = value.detach().cpu().numpy()
+    return np.asarray(value).astype("float64")
 
 
 def by_dtype(value, float64, float32):

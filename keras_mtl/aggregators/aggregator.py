@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_mtl.aggregators.jacobian import Jacobian
@@ -82,7 +83,7 @@ class Aggregator(keras.layers.Layer):
                 f"{jacobian}."
             )
         stacks = [jacobian] if single else list(jacobian)
-        stacks = [ops.convert_to_tensor(stack) for stack in stacks]
+        stacks = [as_tensor(stack) for stack in stacks]
         check_stacks(stacks)
         wrapped = Jacobian(stacks=stacks)
         losses = self._as_vector("losses", losses, wrapped)
@@ -149,6 +150,14 @@ class GramianAggregator(Aggregator):
     def aggregate(self, jacobian, losses=None, mask=None):
         weights = self.compute_weights(jacobian.gramian(), losses, mask)
         return jacobian.combine(weights)
+
+
+def as_tensor(value: Any) -> Any:
+    """Returns a tensor; a float64 array stays float64 where that exists."""
+    # torch would make it float32; JAX warns if it is asked for float64.
+    if isinstance(value, np.ndarray) and keras.backend.backend() != "jax":
+        return ops.convert_to_tensor(value, dtype=str(value.dtype))
+    return ops.convert_to_tensor(value)
 
 
 def check_stacks(stacks: list[Any]) -> None:

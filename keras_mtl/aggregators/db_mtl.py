@@ -126,7 +126,9 @@ class DBMTL(Aggregator):
         dtype = self.steps.dtype
         present = ops.cast(present, dtype)
         steps = self.steps + present
-        beta = self.beta / ops.power(ops.maximum(steps, 1.0), self.sigma)
+        beta = self.beta / ops.power(
+            ops.where(steps < 1, 1.0, steps), self.sigma
+        )
         gain = (1.0 - beta) * present
         averages = []
         for average, stack in zip(self.averages, jacobian.stacks, strict=True):
@@ -140,7 +142,7 @@ class DBMTL(Aggregator):
 
     def state_reset(self) -> None:
         for variable in [self.steps, *self.averages] if self.averages else []:
-            variable.assign(ops.zeros_like(variable))
+            variable.assign(ops.zeros_like(variable.value))
 
     def get_config(self):
         return {

@@ -124,22 +124,24 @@ class Jacobian:
             matrix = ops.cast(
                 ops.reshape(stack, (num_tasks, -1)), dtype=self.dtype
             )
-            part = ops.matmul(matrix, ops.transpose(matrix))
+            # The operator: `ops.matmul` computes float64 in float32 on torch.
+            part = matrix @ ops.transpose(matrix)
             gramian = part if gramian is None else gramian + part
         return gramian
 
     def _gramian_of_pairs(self):
         flat = [
-            [ops.cast(ops.reshape(g, (-1,)), self.dtype) for g in row]
+            [ops.cast(ops.reshape(g, (1, -1)), self.dtype) for g in row]
             for row in self.rows
         ]
         products: dict[tuple[int, int], Any] = {}
         for i, left in enumerate(flat):
             for j, right in enumerate(flat[: i + 1]):
                 product = sum(
-                    ops.dot(a, b) for a, b in zip(left, right, strict=True)
+                    a @ ops.transpose(b)
+                    for a, b in zip(left, right, strict=True)
                 )
-                products[i, j] = products[j, i] = product
+                products[i, j] = products[j, i] = product[0, 0]
         return ops.stack(
             [
                 ops.stack([products[i, j] for j in range(self.num_tasks)])
@@ -152,10 +154,8 @@ class Jacobian:
         if self._stacks is not None:
             return [
                 ops.reshape(
-                    ops.matmul(
-                        ops.cast(weights, stack.dtype)[None, :],
-                        ops.reshape(stack, (self.num_tasks, -1)),
-                    ),
+                    ops.cast(weights, stack.dtype)[None, :]
+                    @ ops.reshape(stack, (self.num_tasks, -1)),
                     tuple(stack.shape)[1:],
                 )
                 for stack in self._stacks

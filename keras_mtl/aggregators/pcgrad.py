@@ -54,7 +54,7 @@ class PCGrad(GramianAggregator):
         Yu et al., Gradient Surgery for Multi-Task Learning, NeurIPS 2020,
         algorithm 1, [arXiv:2001.06782](https://arxiv.org/abs/2001.06782). The
         authors' code averages for shared parameters; the paper's algorithm
-        sums.
+        sums. Most published code also lets a task visit itself.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class PCGrad(GramianAggregator):
         self, gramian: Any, losses: Any = None, mask: Any = None
     ) -> Any:
         num_tasks = gramian.shape[0]
-        seed = self.seed_generator.next() if num_tasks > 2 else None
+        seed = self._next_seed() if num_tasks > 2 else None
 
         def solve(xp, gramian, mask, seed):
             if seed is None:
@@ -95,10 +95,17 @@ class PCGrad(GramianAggregator):
 
         return run(solve, gramian, mask, seed)
 
+    def _next_seed(self):
+        """`seed_generator.next()`, in operations that torch can compile."""
+        state = self.seed_generator.state
+        # A copy: torch assigns in place.
+        seed = state.value * 1
+        state.assign(seed + ops.arange(2, dtype=state.dtype))
+        return seed
+
     def state_reset(self) -> None:
         state = self.seed_generator.state
-        keep = ops.convert_to_tensor([1, 0], dtype=state.dtype)
-        state.assign(state.value * keep)
+        state.assign(state.value * (1 - ops.arange(2, dtype=state.dtype)))
 
     def get_config(self):
         return {
@@ -109,29 +116,37 @@ class PCGrad(GramianAggregator):
 
 
 def projection_weights(
-    gramian: Any, orders: Any, mask: Any = None, reduction: str = "sum"
+    gramian: Any,
+    orders: Any,
+    mask: Any = None,
+    reduction: str = "sum",
+    visit_self: bool = False,
 ) -> Any:
     """Returns the weights of the rows for given visiting orders.
 
     Args:
         gramian: Tensor `[K, K]`.
         orders: Integer tensor `[K, K]`: row `i` holds the tasks in the order
-            in which task `i` visits them. Its own index is skipped.
+            in which task `i` visits them.
         mask: Optional tensor `[K]`, positive for present tasks. Defaults to
             `None`, all present.
         reduction: `"sum"` or `"mean"`. Defaults to `"sum"`.
+        visit_self: Whether a task projects onto its own gradient too when its
+            index comes up. The paper says no; most published code does, which
+            makes a difference where others have turned `v` against `g_i`
+            before. Defaults to `False`.
 
     Returns:
         Tensor `[K]`.
     """
 
     def solve(xp, gramian, orders, mask):
-        return _project(xp, gramian, orders, mask, reduction)
+        return _project(xp, gramian, orders, mask, reduction, visit_self)
 
     return run(solve, gramian, orders, mask)
 
 
-def _project(xp, gramian, orders, mask, reduction):
+def _project(xp, gramian, orders, mask, reduction, visit_self=False):
     num_tasks = gramian.shape[0]
     norms, cosines, active = unit_gramian(xp, gramian, mask)
     present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
@@ -139,7 +154,9 @@ def _project(xp, gramian, orders, mask, reduction):
     identity = xp.eye(num_tasks, dtype=gramian.dtype)
     # Coefficients of the unit rows: all tasks take each step at once.
     visits = xp.one_hot(orders, num_tasks, dtype=gramian.dtype)
-    visits = visits * (1.0 - identity)[:, None, :] * inside
+    if not visit_self:
+        visits = visits * (1.0 - identity)[:, None, :]
+    visits = visits * inside
     start = identity * norms * inside
     coefficients = start
     for place in range(num_tasks):

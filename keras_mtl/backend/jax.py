@@ -156,15 +156,51 @@ def commit(
 class TrainStepFrame:
     """Runs a stateful step inside the stateless frame of Keras's trainer."""
 
-    def train_step(self, state, data):
-        if self.strategy is None:
-            return super().train_step(state, data)
-        groups = (
+    def make_train_function(self, force=False):
+        before = self.train_function
+        super().make_train_function(force)
+        if self.train_function is not before:
+            self.train_function = self._restoring(self.train_function)
+
+    def _restoring(self, function):
+        """A train function that gives the state back where it fails.
+
+        The trainer empties the model's variables while it holds their values;
+        after an error in the first step the model would be lost with them.
+        """
+
+        def run(state, iterator):
+            done = False
+            try:
+                result = function(state, iterator)
+                done = True
+            finally:
+                if not done:
+                    self._put_back(state)
+            return result
+
+        return run
+
+    def _put_back(self, state):
+        for variables, values in zip(self._state_groups(), state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                # A step that failed while it ran has used its inputs up.
+                if not value.is_deleted():
+                    variable.assign(value)
+
+    def _state_groups(self):
+        """The variables of the four lists that the trainer passes along."""
+        return (
             self.trainable_variables,
             self.non_trainable_variables,
             self.optimizer.variables,
             self.metrics_variables,
         )
+
+    def train_step(self, state, data):
+        if self.strategy is None:
+            return super().train_step(state, data)
+        groups = self._state_groups()
         mapping = [
             pair
             for variables, values in zip(groups, state, strict=True)

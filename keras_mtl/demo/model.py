@@ -8,14 +8,16 @@ from keras_mtl.models import MultiTaskModel
 def build_model() -> MultiTaskModel:
     """Returns a small convolutional trunk with a classifier per digit.
 
-    In the manner of LeNet: two convolutions, each followed by pooling, and a
+    In the manner of LeNet: two convolutions, which halve the image, and a
     dense layer, all shared; each task has one dense layer of its own.
     """
     inputs = keras.Input((20, 20, 1), name="image")
-    x = keras.layers.Conv2D(16, 5, activation="relu", name="conv_1")(inputs)
-    x = keras.layers.AveragePooling2D(2, name="pool_1")(x)
-    x = keras.layers.Conv2D(32, 3, activation="relu", name="conv_2")(x)
-    x = keras.layers.AveragePooling2D(2, name="pool_2")(x)
+    x = keras.layers.Conv2D(
+        32, 4, strides=2, activation="relu", name="convolution_1"
+    )(inputs)
+    x = keras.layers.Conv2D(
+        32, 3, strides=2, activation="relu", name="convolution_2"
+    )(x)
     x = keras.layers.Flatten(name="flatten")(x)
     x = keras.layers.Dense(64, activation="relu", name="features")(x)
     outputs = {

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -9,22 +10,30 @@ import numpy as np
 from keras import ops
 
 
-def conflict_ratio(
-    model: Any, x: np.ndarray, y: dict[str, np.ndarray], batch_size: int
-) -> float:
-    """Share of mini-batches on which the two tasks' gradients conflict.
+def count_conflicts(
+    model: Any,
+    x: np.ndarray,
+    y: dict[str, np.ndarray],
+    batches: Iterable[np.ndarray],
+) -> int:
+    """Counts the mini-batches on which the two tasks' gradients conflict.
 
     Two tasks conflict on a mini-batch if the inner product of their gradients
     by the shared variables is negative.
+
+    Args:
+        model: A `MultiTaskModel` with two tasks.
+        x: Inputs.
+        y: Labels of each task.
+        batches: Arrays of positions in `x`, one for each mini-batch.
     """
-    conflicts = []
-    for start in range(0, len(x) - batch_size + 1, batch_size):
-        part = slice(start, start + batch_size)
-        labels = {task: values[part] for task, values in y.items()}
-        _, gradients = model.task_gradients(x[part], labels)
+    conflicts = 0
+    for batch in batches:
+        labels = {task: values[batch] for task, values in y.items()}
+        _, gradients = model.task_gradients(x[batch], labels)
         product = sum(ops.sum(rows[0] * rows[1]) for rows in gradients.shared)
-        conflicts.append(float(ops.convert_to_numpy(product)) < 0.0)
-    return float(np.mean(conflicts))
+        conflicts += float(ops.convert_to_numpy(product)) < 0.0
+    return conflicts
 
 
 class EpochProbe(keras.callbacks.Callback):

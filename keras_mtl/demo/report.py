@@ -55,6 +55,7 @@ def spread(
 
 def table(results: list[dict[str, Any]]) -> Any:
     """Returns a rich table with a row for each strategy."""
+    from rich import box
     from rich.table import Table
 
     seeds = len({run["seed"] for run in results})
@@ -64,13 +65,14 @@ def table(results: list[dict[str, Any]]) -> Any:
     ]
     columns += [
         ("mean %", ".1f", lambda run: 100 * run["mean_accuracy"]),
-        ("test loss", ".3f", lambda run: run["test_loss"]),
+        ("loss", ".2f", lambda run: run["test_loss"]),
         ("conflict %", ".0f", lambda run: 100 * run["conflict_ratio"]),
-        ("s / epoch", ".2f", lambda run: run["seconds_per_epoch"]),
+        ("s/epoch", ".1f", lambda run: run["seconds_per_epoch"]),
     ]
-    rendered = Table(
-        title=f"Test accuracy after the last epoch, {seeds} "
-        + ("seed" if seeds == 1 else "seeds (mean ± standard deviation)"),
+    # Narrow enough for a terminal of 80 columns.
+    rendered = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    rendered.title = f"Test images, last epoch, {seeds} " + (
+        "seed" if seeds == 1 else "seeds: mean ± standard deviation"
     )
     rendered.add_column("strategy", no_wrap=True)
     for name, _, _ in columns:
@@ -80,9 +82,9 @@ def table(results: list[dict[str, Any]]) -> Any:
         for _, form, value in columns:
             mean, deviation = spread(results, strategy, value)
             cell = format(mean, form)
-            cells.append(
-                f"{cell} ± {format(deviation, form)}" if seeds > 1 else cell
-            )
+            if seeds > 1:
+                cell += f" ± {format(deviation, form)}"
+            cells.append(cell)
         rendered.add_row(*cells)
     return rendered
 
@@ -97,7 +99,7 @@ def strategies_of(results: list[dict[str, Any]]) -> list[str]:
 
 
 def plot(path: Path, results: list[dict[str, Any]]) -> None:
-    """Draws test accuracy and conflict ratio by epoch as a PNG."""
+    """Draws accuracy by epoch, and how often gradients conflict, as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -113,12 +115,27 @@ def plot(path: Path, results: list[dict[str, Any]]) -> None:
     _curves(accuracy, results, mean_accuracy)
     accuracy.set_ylabel("test accuracy, mean of the tasks (%)")
     accuracy.legend(frameon=False)
-    _curves(conflicts, results, lambda epoch: 100 * epoch["conflict_ratio"])
-    conflicts.set_ylabel("batches with conflicting gradients (%)")
-    conflicts.set_ylim(-2, 102)
+    _bars(conflicts, results)
     backend = keras.backend.backend()
     figure.suptitle(f"Two overlapping digits, Keras on {backend}")
     figure.savefig(path, dpi=150)
+
+
+def _bars(axes: Any, results: list[dict[str, Any]]) -> None:
+    strategies = strategies_of(results)
+    for index, strategy in enumerate(strategies):
+        values = [
+            100 * run["conflict_ratio"]
+            for run in results
+            if run["strategy"] == strategy
+        ]
+        colour = COLOURS[index % len(COLOURS)]
+        axes.bar(index, np.mean(values), width=0.6, color=colour, alpha=0.7)
+        axes.plot([index] * len(values), values, "o", color="black", ms=4)
+    axes.set_xticks(range(len(strategies)), strategies)
+    axes.set_ylabel("batches with conflicting gradients (%)")
+    axes.set_xlabel("strategy (dots: seeds)")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _curves(

@@ -11,7 +11,7 @@ from keras_mtl.datasets import multi_digits
 from keras_mtl.demo.model import build_model
 from keras_mtl.demo.model import compile_model
 from keras_mtl.demo.probe import EpochProbe
-from keras_mtl.demo.probe import conflict_ratio
+from keras_mtl.demo.probe import count_conflicts
 
 
 @dataclasses.dataclass
@@ -27,17 +27,18 @@ class Settings:
         num_test: Number of test images.
         batch_size: Images per step.
         learning_rate: Adam's step size.
-        probed: Number of training batches on which conflicts are counted.
+        probed: Number of training batches, after every epoch, on which
+            conflicts are counted.
     """
 
     strategies: tuple[str, ...] = ("ew", "db_mtl", "fs_mtl")
     seeds: int = 2
     epochs: int = 12
-    num_train: int = 4000
+    num_train: int = 3000
     num_test: int = 2000
     batch_size: int = 100
-    learning_rate: float = 2e-3
-    probed: int = 10
+    learning_rate: float = 3e-3
+    probed: int = 5
 
     def quick(self) -> "Settings":
         """Returns settings that only show that everything works."""
@@ -79,10 +80,6 @@ def train_once(
     keras.utils.set_random_seed(seed)
     model = build_model()
     compile_model(model, strategy, settings.learning_rate)
-    probe_x = train[0][: settings.probed * settings.batch_size]
-    probe_y = {
-        task: labels[: len(probe_x)] for task, labels in train[1].items()
-    }
     history: list[dict[str, float]] = []
 
     def after_epoch(logs, seconds):
@@ -90,12 +87,13 @@ def train_once(
         tested = model.evaluate(
             *test, batch_size=500, verbose=0, return_dict=True
         )
-        ratio = conflict_ratio(model, probe_x, probe_y, settings.batch_size)
         history.append(
             {
                 **logs,
                 **{f"val_{name}": float(tested[name]) for name in tested},
-                "conflict_ratio": ratio,
+                "conflict_ratio": conflict_ratio(
+                    model, *train, settings, len(history)
+                ),
                 "seconds": seconds,
             }
         )
@@ -111,17 +109,34 @@ def train_once(
     return summarize(strategy, seed, model.tasks, history)
 
 
+def conflict_ratio(
+    model: Any,
+    x: np.ndarray,
+    y: dict[str, np.ndarray],
+    settings: Settings,
+    epoch: int,
+) -> float:
+    """Probes other training batches after every epoch."""
+    size = settings.batch_size
+    batches = [
+        np.arange(start, start + size) % len(x)
+        for start in size
+        * (epoch * settings.probed + np.arange(settings.probed))
+    ]
+    return count_conflicts(model, x, y, batches) / len(batches)
+
+
 def summarize(
     strategy: str,
     seed: int,
     tasks: list[str],
     history: list[dict[str, float]],
 ) -> dict[str, Any]:
-    """Returns the last epoch's measurements of a run.
+    """Returns the measurements of a run.
 
-    The last epoch counts, not the best one on the test images. The first
-    epoch, which includes compilation, is left out of the time if there are
-    others.
+    For accuracy and loss the last epoch counts, not the best one on the test
+    images. Conflicts are counted over the whole run. The first epoch, which
+    includes compilation, is left out of the time if there are others.
     """
     last = history[-1]
     accuracy = {task: last[f"val_{task}_accuracy"] for task in tasks}
@@ -133,7 +148,9 @@ def summarize(
         "mean_accuracy": float(np.mean(list(accuracy.values()))),
         "test_loss": sum(last[f"val_{task}_loss"] for task in tasks),
         "train_loss": sum(last[f"{task}_loss"] for task in tasks),
-        "conflict_ratio": last["conflict_ratio"],
+        "conflict_ratio": float(
+            np.mean([epoch["conflict_ratio"] for epoch in history])
+        ),
         "seconds_per_epoch": float(np.median(seconds[1:] or seconds)),
         "history": history,
     }

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl import backend
 from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.export import keras_mtl_export
 
@@ -174,7 +175,7 @@ class Flatness(keras.layers.Layer):
                     name=argument,
                     shape=(),
                     dtype=dtype,
-                    initializer=keras.initializers.Constant(value),
+                    initializer=_exactly(value),
                     trainable=False,
                 )
         self.built = True
@@ -182,7 +183,8 @@ class Flatness(keras.layers.Layer):
     def load_own_variables(self, store):
         super().load_own_variables(store)
         for argument, weight in self._radius_weights.items():
-            self._radii[argument] = float(ops.convert_to_numpy(weight))
+            (value,) = backend.to_host([ops.convert_to_tensor(weight)])
+            self._radii[argument] = float(value)
 
     def radius(self, argument: str, iterations: Any) -> Any:
         """Returns the radius `"rho"` or `"head_rho"` at a step."""
@@ -301,3 +303,12 @@ class Flatness(keras.layers.Layer):
                 config["variables"]
             )
         return cls(**config)
+
+
+def _exactly(value):
+    """An initializer; Keras's `Constant` rounds to float32 on its way."""
+
+    def initialize(shape, dtype=None):
+        return ops.convert_to_tensor(value, dtype=dtype)
+
+    return initialize

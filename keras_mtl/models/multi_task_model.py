@@ -134,6 +134,10 @@ class MultiTaskModel(TaskTrainer, keras.Model):
                 "`shared_layers` and `task_layers` are for subclasses that "
                 "define `call`; this model's structure is known."
             )
+        if network is not None:
+            # The wrapper adds no cast of its own to what the network does.
+            kwargs.setdefault("dtype", network.dtype_policy)
+            kwargs.setdefault("autocast", False)
         # Never the functional arguments: with them, keras.Model rewrites the
         # bases of this class for the whole process.
         super().__init__(**kwargs)

@@ -81,6 +81,18 @@ class Graph:
         return getattr(ops, name)
 
 
+def machine_epsilon(tensor: Any) -> float:
+    """Returns the relative rounding error of a tensor's dtype."""
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    return float(np.finfo(dtype).eps)
+
+
+def _is_float(tensor):
+    return tensor is not None and "float" in keras.backend.standardize_dtype(
+        tensor.dtype
+    )
+
+
 def run(function: Callable[..., Any], *tensors: Any) -> Any:
     """Calls `function(xp, *tensors)` where it is cheapest.
 
@@ -95,10 +107,17 @@ def run(function: Callable[..., Any], *tensors: Any) -> Any:
         A tensor of the dtype of the first tensor.
     """
     dtype = keras.backend.standardize_dtype(tensors[0].dtype)
-    epsilon = float(np.finfo(dtype).eps)
     arrays = backend.to_host(tensors)
     if arrays is None:
-        return function(Graph(epsilon), *tensors)
+        # float32 for float64 where Keras computes it so anyway, or only in
+        # some functions, which loops do not take.
+        inner = keras.backend.result_type(dtype)
+        tensors = [
+            ops.cast(tensor, inner) if _is_float(tensor) else tensor
+            for tensor in tensors
+        ]
+        result = function(Graph(machine_epsilon(tensors[0])), *tensors)
+        return ops.cast(result, dtype)
     arrays = [
         array.astype(np.float64)
         if array is not None and array.dtype.kind == "f"
@@ -106,6 +125,8 @@ def run(function: Callable[..., Any], *tensors: Any) -> Any:
         for array in arrays
     ]
     # A float32 Gramian does not become exact by a cast to float64.
-    host = SimpleNamespace(**{**vars(HOST), "epsilon": epsilon})
+    host = SimpleNamespace(
+        **{**vars(HOST), "epsilon": machine_epsilon(tensors[0])}
+    )
     result = function(host, *arrays)
     return ops.convert_to_tensor(result, dtype=dtype)

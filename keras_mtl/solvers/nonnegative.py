@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_mtl.solvers.namespace import machine_epsilon
 from keras_mtl.solvers.symmetric import solve_on_support
 
 #: Steps that exchange all wrong indices at once, before the safe ones.
@@ -45,8 +46,9 @@ def solve_nonnegative(
         for the block steps.
     """
     num_tasks = matrix.shape[0]
-    epsilon = xp.epsilon
-    ridge = 1e-13 if epsilon < 1e-10 else 2e-7
+    # The ridge covers errors of the data, the test those of the arithmetic.
+    ridge = 1e-13 if xp.epsilon < 1e-10 else 2e-7
+    epsilon = machine_epsilon(matrix)
     diagonal = xp.diagonal(matrix)
     ones = xp.ones_like(diagonal)
     scale = xp.sqrt(xp.where(diagonal > 0, diagonal, ones))
@@ -64,7 +66,7 @@ def solve_nonnegative(
         # A gradient within its rounding error is zero.
         noise = xp.abs(target) + xp.matmul(magnitudes, xp.abs(solution))
         improving = xp.logical_and(
-            gradient > 8 * epsilon * noise, xp.logical_not(passive)
+            gradient > 2 * epsilon * noise, xp.logical_not(passive)
         )
         negative = xp.logical_and(solution <= 0, passive)
         return solution, gradient, improving, negative

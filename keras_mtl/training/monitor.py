@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_mtl import backend
 from keras_mtl.export import keras_mtl_export
 
 
@@ -70,10 +71,18 @@ class StepMonitor(keras.layers.Layer):
 
     def raise_if_failed(self) -> None:
         """Raises `NonFiniteError` for failed steps, and forgets them."""
-        if not int(ops.convert_to_numpy(self.failed_steps)):
+        failed_steps, step, flags = backend.to_host(
+            [
+                ops.convert_to_tensor(variable)
+                for variable in (
+                    self.failed_steps,
+                    self.first_failed_step,
+                    self.failed_tasks,
+                )
+            ]
+        )
+        if not failed_steps:
             return
-        step = int(ops.convert_to_numpy(self.first_failed_step))
-        flags = np.asarray(ops.convert_to_numpy(self.failed_tasks))
         names = [
             t for t, failed in zip(self.tasks, flags, strict=True) if failed
         ]

@@ -1,0 +1,41 @@
+"""Tables of the results, in Markdown."""
+
+COLUMNS = (
+    "step",
+    "wall ms",
+    "(p10)",
+    "CPU ms",
+    "(p10)",
+    "wall ratio",
+    "(p10)",
+    "CPU ratio",
+    "first call s",
+)
+
+
+def markdown(rows, first_calls):
+    """Returns a table of the rows that `timing.summary` gives."""
+    lines = [list(COLUMNS)]
+    for name, row in rows.items():
+        cells = [name]
+        for key in ("wall", "wall_p10", "cpu", "cpu_p10"):
+            cells.append(f"{1000 * row[key]:.2f}")
+        for key in ("wall_ratio", "low_ratio", "cpu_ratio"):
+            cells.append(f"{row[key]:.2f}" if key in row else "")
+        cells.append(f"{first_calls[name]:.1f}")
+        lines.append(cells)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    rule = [
+        "-" * widths[0],
+        *("-" * (width - 1) + ":" for width in widths[1:]),
+    ]
+    lines.insert(1, rule)
+    return "\n".join(
+        "| "
+        + " | ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        + " |"
+        for line in lines
+    )

@@ -1,0 +1,63 @@
+"""Every kind of step that is timed, and what it is compared with."""
+
+import importlib
+
+import keras
+
+import keras_mtl
+from steps.networks import NETWORKS
+
+RHO = 0.05
+
+PLAIN = "plain Keras"
+GRADIENT_FLOOR = "floor: task gradients"
+FLAT_FLOOR = "floor: task gradients twice"
+
+#: Name of a variant, its strategy, and its reference.
+STRATEGIES = (
+    ("EW", "ew", PLAIN),
+    ("MGDA", "mgda", GRADIENT_FLOOR),
+    ("DB-MTL", "db_mtl", GRADIENT_FLOOR),
+    ("FS-MTL (CAGrad)", "fs_mtl", FLAT_FLOOR),
+)
+
+REFERENCES = {name: reference for name, _, reference in STRATEGIES}
+
+
+def floor_module():
+    """The hand-written loops of the backend in use."""
+    return importlib.import_module(f"steps.floor_{keras.backend.backend()}")
+
+
+def makers(network):
+    """Returns, by name, functions that prepare a step of each variant."""
+    floor = floor_module()
+
+    def problem():
+        # Each variant trains weights of its own, from the same values.
+        keras.utils.set_random_seed(0)
+        return NETWORKS[network]().build()
+
+    def plain():
+        ours = problem()
+        model = keras.Model(*ours.functional())
+        model.compile(ours.optimizer(), loss=ours.losses)
+        return floor.trainer_step(model, ours)
+
+    def strategy(identifier):
+        def make():
+            ours = problem()
+            model = keras_mtl.MultiTaskModel(*ours.functional())
+            model.compile(
+                ours.optimizer(), loss=ours.losses, strategy=identifier
+            )
+            return floor.trainer_step(model, ours)
+
+        return make
+
+    return {
+        PLAIN: plain,
+        GRADIENT_FLOOR: lambda: floor.gradient_step(problem()),
+        FLAT_FLOOR: lambda: floor.flat_step(problem(), RHO),
+        **{name: strategy(given) for name, given, _ in STRATEGIES},
+    }
