@@ -6,6 +6,7 @@ optimizer's state are kept.
 Run with `python examples/trunk_and_heads.py`.
 """
 
+import math
 import sys
 
 import keras
@@ -47,11 +48,14 @@ model.compile(
 )
 model.fit(x_train, y_train, batch_size=100, epochs=EPOCHS, verbose=2)
 
-shared = sum(int(variable.size) for variable in model.shared_variables)
-print(f"{shared} shared parameters")
+
+def count(variables):
+    return sum(math.prod(variable.shape) for variable in variables)
+
+
+print(f"{count(model.shared_variables)} shared parameters")
 for task, variables in model.task_variables.items():
-    own = sum(int(variable.size) for variable in variables)
-    print(f"{own} parameters of the task {task!r} alone")
+    print(f"{count(variables)} parameters of the task {task!r} alone")
 
 model.fit(
     x_train,

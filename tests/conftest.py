@@ -10,6 +10,18 @@ def pytest_report_header(config):
     return f"keras {keras.__version__}, backend {keras.backend.backend()}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compile_once(tmp_path_factory):
+    """On JAX, what one test has compiled serves the others."""
+    if keras.backend.backend() != "jax":
+        return
+    import jax
+
+    cache = tmp_path_factory.mktemp("compiled")
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
 @pytest.fixture(autouse=True)
 def reset_keras():
     keras.utils.set_random_seed(0)

@@ -8,11 +8,12 @@ import numpy as np
 from keras import ops
 
 from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 
 
 @keras_mtl_export("keras_mtl.aggregators.Aggregator")
-class Aggregator(keras.layers.Layer):
+class Aggregator(Component):
     """Base class of all methods that merge task gradients into one update.
 
     Subclasses implement `aggregate(jacobian, losses, mask)`. Those whose
@@ -49,11 +50,6 @@ class Aggregator(keras.layers.Layer):
 
     #: The weights of the rows do not depend on the gradients.
     linear = False
-
-    def __init__(self, **kwargs):
-        # Never the float16 of a global policy: norms and states need range.
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(autocast=False, **kwargs)
 
     def build(
         self, shapes: Sequence[tuple[int, ...]], dtype: str = "float32"

@@ -73,7 +73,7 @@ def impartial_weights(xp: Any, gramian: Any, mask: Any = None) -> Any:
     )
     identity = xp.eye(gramian.shape[0], dtype=gramian.dtype)
     full_rank = has_full_rank(xp, cosines)
-    solved = xp.solve(xp.where(full_rank, cosines, identity), ones)
+    solved = xp.solve_positive(xp.where(full_rank, cosines, identity), ones)
     independent = solved * relative_inverses(xp, norms, active)
     weights = xp.where(full_rank, independent, dependent)
     total = xp.sum(weights)

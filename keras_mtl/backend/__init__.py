@@ -6,7 +6,10 @@ The three modules offer the same names:
   gradients of any of its losses;
 - `TrainStepFrame`: how the Keras trainer of the backend calls the step;
 - `commit(...)`: the optimizer's step and all new state, at once or not at all;
-- `replay_random()`: the same random numbers in several forward passes;
+- `all_finite(tensors)`: one look at many tensors;
+- `RandomReplay()`: the same random numbers in several forward passes;
+- `global_random_state()`, `set_global_random_state(...)`: what layers draw
+  from besides their own seed generators;
 - `reached_variables(...)`: which values each output depends on;
 - `build_scope(model)`: the scope in which a model's variables are created;
 - `to_host(tensors)`: concrete values as NumPy arrays, or `None` in a graph;
@@ -20,35 +23,44 @@ import keras
 _NAME = keras.backend.backend()
 
 if _NAME == "jax":
+    from keras_mtl.backend.jax import RandomReplay
     from keras_mtl.backend.jax import TrainStepFrame
+    from keras_mtl.backend.jax import all_finite
     from keras_mtl.backend.jax import build_scope
     from keras_mtl.backend.jax import check_devices
     from keras_mtl.backend.jax import commit
+    from keras_mtl.backend.jax import global_random_state
     from keras_mtl.backend.jax import linearize
     from keras_mtl.backend.jax import reached_variables
-    from keras_mtl.backend.jax import replay_random
+    from keras_mtl.backend.jax import set_global_random_state
     from keras_mtl.backend.jax import supports_jit_compile
     from keras_mtl.backend.jax import to_host
     from keras_mtl.backend.jax import while_loop
 elif _NAME == "tensorflow":
+    from keras_mtl.backend.tensorflow import RandomReplay
     from keras_mtl.backend.tensorflow import TrainStepFrame
+    from keras_mtl.backend.tensorflow import all_finite
     from keras_mtl.backend.tensorflow import build_scope
     from keras_mtl.backend.tensorflow import check_devices
     from keras_mtl.backend.tensorflow import commit
+    from keras_mtl.backend.tensorflow import global_random_state
     from keras_mtl.backend.tensorflow import linearize
     from keras_mtl.backend.tensorflow import reached_variables
-    from keras_mtl.backend.tensorflow import replay_random
+    from keras_mtl.backend.tensorflow import set_global_random_state
     from keras_mtl.backend.tensorflow import supports_jit_compile
     from keras_mtl.backend.tensorflow import to_host
     from keras_mtl.backend.tensorflow import while_loop
 elif _NAME == "torch":
+    from keras_mtl.backend.torch import RandomReplay
     from keras_mtl.backend.torch import TrainStepFrame
+    from keras_mtl.backend.torch import all_finite
     from keras_mtl.backend.torch import build_scope
     from keras_mtl.backend.torch import check_devices
     from keras_mtl.backend.torch import commit
+    from keras_mtl.backend.torch import global_random_state
     from keras_mtl.backend.torch import linearize
     from keras_mtl.backend.torch import reached_variables
-    from keras_mtl.backend.torch import replay_random
+    from keras_mtl.backend.torch import set_global_random_state
     from keras_mtl.backend.torch import supports_jit_compile
     from keras_mtl.backend.torch import to_host
     from keras_mtl.backend.torch import while_loop
@@ -60,13 +72,16 @@ else:
     )
 
 __all__ = [
+    "RandomReplay",
     "TrainStepFrame",
+    "all_finite",
     "build_scope",
     "check_devices",
     "commit",
+    "global_random_state",
     "linearize",
     "reached_variables",
-    "replay_random",
+    "set_global_random_state",
     "supports_jit_compile",
     "to_host",
     "while_loop",

@@ -93,10 +93,29 @@ def _called_jaxpr(equation):
     return None
 
 
-@contextlib.contextmanager
-def replay_random():
-    """Nothing to do: all randomness is explicit state on JAX."""
-    yield contextlib.nullcontext
+class RandomReplay:
+    """Nothing to repeat: Keras's randomness is explicit state on JAX."""
+
+    def __call__(self):
+        return contextlib.nullcontext()
+
+    def has_drawn(self) -> bool:
+        return False
+
+    def note_end(self) -> None:
+        pass
+
+    def is_at_end(self) -> bool:
+        return True
+
+
+def global_random_state():
+    """There is no global generator that layers draw from."""
+    raise NotImplementedError("JAX has no global generator.")
+
+
+def set_global_random_state(state) -> None:
+    """Files of another backend: their generator means nothing here."""
 
 
 def build_scope(model):
@@ -115,6 +134,13 @@ def to_host(tensors):
     return [
         None if tensor is None else np.asarray(tensor) for tensor in tensors
     ]
+
+
+def all_finite(tensors):
+    """Bool scalar: no NaN or infinity in any of the tensors."""
+    return ops.all(
+        ops.stack([ops.all(ops.isfinite(tensor)) for tensor in tensors])
+    )
 
 
 def commit(

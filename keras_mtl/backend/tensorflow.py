@@ -69,10 +69,29 @@ def reached_variables(function, values):
     ]
 
 
-@contextlib.contextmanager
-def replay_random():
-    """Nothing to do: Keras's randomness is explicit state on TensorFlow."""
-    yield contextlib.nullcontext
+class RandomReplay:
+    """Nothing to repeat: Keras's randomness is explicit state on TensorFlow."""
+
+    def __call__(self):
+        return contextlib.nullcontext()
+
+    def has_drawn(self) -> bool:
+        return False
+
+    def note_end(self) -> None:
+        pass
+
+    def is_at_end(self) -> bool:
+        return True
+
+
+def global_random_state():
+    """There is no global generator that layers draw from."""
+    raise NotImplementedError("TensorFlow has no global generator.")
+
+
+def set_global_random_state(state) -> None:
+    """Files of another backend: their generator means nothing here."""
 
 
 def build_scope(model):
@@ -101,6 +120,13 @@ def to_host(tensors):
         None if tensor is None else tf.convert_to_tensor(tensor).numpy()
         for tensor in tensors
     ]
+
+
+def all_finite(tensors):
+    """Bool scalar: no NaN or infinity in any of the tensors."""
+    return ops.all(
+        ops.stack([ops.all(ops.isfinite(tensor)) for tensor in tensors])
+    )
 
 
 def commit(

@@ -6,11 +6,12 @@ import keras
 from keras import ops
 
 from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 
 
 @keras_mtl_export("keras_mtl.balancers.Balancer")
-class Balancer(keras.layers.Layer):
+class Balancer(Component):
     """Base class of methods that weigh tasks by their losses.
 
     A balancer is a scalarisation `S(losses)`; it returns its gradient
@@ -42,11 +43,6 @@ class Balancer(keras.layers.Layer):
 
     #: All weights are 1.
     neutral = False
-
-    def __init__(self, **kwargs):
-        # Never the float16 of a global policy.
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(autocast=False, **kwargs)
 
     def build(self, num_tasks: int, dtype: str = "float32") -> None:
         self.build_state(num_tasks, dtype)

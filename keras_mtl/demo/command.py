@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=positive, help="runs per strategy (default: 2)"
     )
     parser.add_argument(
-        "--epochs", type=positive, help="epochs per run (default: 12)"
+        "--epochs", type=positive, help="epochs per run (default: 10)"
     )
     parser.add_argument(
         "--output",
@@ -131,8 +131,9 @@ def _run(options: argparse.Namespace) -> int:
     )
     report.plot(options.output / "demo.png", results)
     console.print(
-        "conflict %: share of training batches on which the two tasks' "
-        "gradients point against each other.\n"
+        "conflict: percentage of the probed training batches on which the "
+        "two tasks' gradients point against each other. Loss: sum of the "
+        "tasks' losses.\n"
         f"Wrote results.json and demo.png in {options.output} after "
         f"{time.perf_counter() - start:.0f} s.",
         highlight=False,

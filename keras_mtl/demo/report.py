@@ -66,11 +66,11 @@ def table(results: list[dict[str, Any]]) -> Any:
     columns += [
         ("mean %", ".1f", lambda run: 100 * run["mean_accuracy"]),
         ("loss", ".2f", lambda run: run["test_loss"]),
-        ("conflict %", ".0f", lambda run: 100 * run["conflict_ratio"]),
+        ("conflict", ".0f", lambda run: 100 * run["conflict_ratio"]),
         ("s/epoch", ".1f", lambda run: run["seconds_per_epoch"]),
     ]
     # Narrow enough for a terminal of 80 columns.
-    rendered = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    rendered = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     rendered.title = f"Test images, last epoch, {seeds} " + (
         "seed" if seeds == 1 else "seeds: mean ± standard deviation"
     )
@@ -79,10 +79,10 @@ def table(results: list[dict[str, Any]]) -> Any:
         rendered.add_column(name, justify="right", no_wrap=True)
     for strategy in strategies_of(results):
         cells = [strategy]
-        for _, form, value in columns:
+        for name, form, value in columns:
             mean, deviation = spread(results, strategy, value)
             cell = format(mean, form)
-            if seeds > 1:
+            if seeds > 1 and name != "s/epoch":
                 cell += f" ± {format(deviation, form)}"
             cells.append(cell)
         rendered.add_row(*cells)

@@ -33,11 +33,11 @@ class Settings:
 
     strategies: tuple[str, ...] = ("ew", "db_mtl", "fs_mtl")
     seeds: int = 2
-    epochs: int = 12
+    epochs: int = 10
     num_train: int = 3000
     num_test: int = 2000
     batch_size: int = 100
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     probed: int = 5
 
     def quick(self) -> "Settings":

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
@@ -24,7 +25,7 @@ COMBINATIONS = ("decomposed", "direct", "second", "each")
 
 
 @keras_mtl_export("keras_mtl.flatness.Flatness")
-class Flatness(keras.layers.Layer):
+class Flatness(Component):
     """Base class of sharpness-aware regularizers.
 
     A flatness regularizer says where, near the current weights, the task
@@ -75,9 +76,7 @@ class Flatness(keras.layers.Layer):
         variables: str | Callable[[keras.Variable], bool] | None = None,
         **kwargs,
     ):
-        # Never the float16 of a global policy.
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self._radii: dict[str, Any] = {}
         self._radius_weights: dict[str, Any] = {}
         self._set_radius("rho", rho)
@@ -182,6 +181,7 @@ class Flatness(keras.layers.Layer):
 
     def load_own_variables(self, store):
         super().load_own_variables(store)
+        # The attributes follow the weights.
         for argument, weight in self._radius_weights.items():
             (value,) = backend.to_host([ops.convert_to_tensor(weight)])
             self._radii[argument] = float(value)

@@ -141,7 +141,7 @@ class MultiTaskModel(TaskTrainer, keras.Model):
         # Never the functional arguments: with them, keras.Model rewrites the
         # bases of this class for the whole process.
         super().__init__(**kwargs)
-        self._settings = Settings()
+        self._settings = Settings(self)
         self._shared_layers = shared_layers
         self._task_layers = task_layers
         self._network_is_known = network is not None
@@ -198,7 +198,12 @@ class MultiTaskModel(TaskTrainer, keras.Model):
             super().build(input_shape)
             return
         if not self.network.built:
-            self.network.build(input_shape)
+            inputs = self._settings.input_spec
+            if inputs is None:
+                inputs = keras.tree.map_shape_structure(
+                    keras.KerasTensor, input_shape
+                )
+            self.network(inputs)
         self.built = True
 
     def _delegate(self, attribute):
@@ -269,19 +274,22 @@ class MultiTaskModel(TaskTrainer, keras.Model):
             self.tasks, self.network_variables(True), self.find_reach()
         )
 
-    def find_reach(self) -> dict[str, list[keras.Variable]]:
+    def find_reach(
+        self, tasks: Sequence[str] | None = None
+    ) -> dict[str, list[keras.Variable]]:
         """For each task, all variables that it reaches, frozen ones too."""
         settings = self._settings
-        if settings.reach is None or set(settings.reach) != set(self.tasks):
+        tasks = self.tasks if tasks is None else list(tasks)
+        if settings.reach is None or set(settings.reach) != set(tasks):
             if settings.network_tasks is not None:
                 settings.reach = {
                     task: settings.network_tasks.variables(task)
-                    for task in self.tasks
+                    for task in tasks
                 }
             else:
                 settings.reach = probe_reach(
                     self,
-                    self.tasks,
+                    tasks,
                     settings.input_spec,
                     self._shared_layers,
                     self._task_layers,
@@ -326,9 +334,8 @@ class MultiTaskModel(TaskTrainer, keras.Model):
                 self(x)
         partition = self.partition()
         values = Values(self, partition, self.network_variables(False))
-        with backend.replay_random() as replay:
-            with replay():
-                clean = Pass(self, Batch(x, y, sample_weight), values)
+        with backend.RandomReplay()():
+            clean = Pass(self, Batch(x, y, sample_weight), values)
         gradients = clean.task_gradients(ops.ones_like(clean.losses))
         return TaskGradientsResult(
             clean.losses,
@@ -375,7 +382,8 @@ def _as_network(inputs, outputs, trunk, heads, network):
             raise ValueError("`inputs` and `outputs` must be given together.")
         network = keras.Model(inputs, outputs)
     if given[1]:
-        if trunk is None or not isinstance(heads, dict):
+        layers = [trunk, *heads.values()] if isinstance(heads, dict) else [None]
+        if not all(isinstance(layer, keras.layers.Layer) for layer in layers):
             raise ValueError(
                 "`trunk` must be a layer and `heads` a dict from task names to "
                 f"layers. Received: trunk={trunk!r}, heads={heads!r}."

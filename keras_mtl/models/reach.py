@@ -53,11 +53,10 @@ def probe_reach(model, tasks, input_spec, shared_layers, task_layers):
             )
         return [outputs[task] for task in tasks]
 
-    with backend.replay_random() as replay:
-        with replay():
-            reached = backend.reached_variables(
-                outputs_by_task, values[: len(trainable)]
-            )
+    with backend.RandomReplay()():
+        reached = backend.reached_variables(
+            outputs_by_task, values[: len(trainable)]
+        )
     return {
         task: [trainable[i] for i in sorted(indices)]
         for task, indices in zip(tasks, reached, strict=True)

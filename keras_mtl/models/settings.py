@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_mtl.models.random_state import RandomState
 from keras_mtl.models.task_losses import TaskLosses
 from keras_mtl.strategies import Strategy
 from keras_mtl.training.monitor import StepMonitor
@@ -16,9 +17,13 @@ class Settings:
     it nor what it holds. A strategy assigned to the model itself would become
     one of its layers, could not be replaced once the model is built, and would
     add its state to the model's weights.
+
+    Args:
+        model: The `MultiTaskModel` whose settings these are.
     """
 
-    def __init__(self):
+    def __init__(self, model):
+        self.random_state = RandomState(model)
         self.strategy: Strategy | None = None
         self.built_for: tuple[list[str], list[str]] | None = None
         self.monitor: StepMonitor | None = None
@@ -31,6 +36,7 @@ class Settings:
         self.network_tasks = None
         self.reach = None
         self.input_spec = None
+        self.entangled_tasks: set[str] = set()
         self.hidden = False
 
     @property

@@ -1,11 +1,16 @@
 """Losses by task: labels, weights, masks and missing labels."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_mtl.models.missing_labels import are_complete
+from keras_mtl.models.missing_labels import fill_missing
+from keras_mtl.models.missing_labels import find_labelled
+from keras_mtl.models.missing_labels import may_miss
 from keras_mtl.registry import unknown_name
 
 #: Losses that Keras resolves from the shapes of labels and outputs.
@@ -111,6 +116,7 @@ class TaskLosses:
         self.weights = weights
         self.output_names = output_names
         self.handle_missing = handle_missing
+        self._complete: set[int] = set()
         self.trackers = []
         if len(losses) > 1:
             self.trackers = [
@@ -181,32 +187,81 @@ class TaskLosses:
 
     def compute(self, y, outputs, sample_weight) -> dict[str, Any]:
         """Returns the loss of each task, a scalar, without its weight."""
-        labels = self.labels(y)
-        predictions = self.predictions(outputs)
-        sample_weights = self.sample_weights(sample_weight)
-        return {
-            task: self.compute_one(
-                task, labels[task], predictions[task], sample_weights[task]
-            )
-            for task in self.tasks
-        }
+        return self._compute(
+            self.labels(y),
+            self.predictions(outputs),
+            self.sample_weights(sample_weight),
+            self.tasks,
+        )
 
     def compute_one(self, task, y_true, y_pred, sample_weight):
         """Returns the loss of one task."""
-        loss = self.losses[task]
-        y_true = ops.convert_to_tensor(y_true)
-        check_shapes(task, loss, y_true, y_pred)
-        if self.handle_missing and may_miss(y_true):
-            y_true, sample_weight = _without_missing(
-                loss, y_true, y_pred, sample_weight
+        return self._compute(
+            {task: y_true}, {task: y_pred}, {task: sample_weight}, [task]
+        )[task]
+
+    def _compute(self, labels, outputs, sample_weights, tasks):
+        labels = {task: ops.convert_to_tensor(labels[task]) for task in tasks}
+        for task in tasks:
+            check_shapes(task, self.losses[task], labels[task], outputs[task])
+        weights = self._fill_missing(labels, outputs, sample_weights)
+        values = {}
+        for task in tasks:
+            value = self.losses[task](
+                labels[task], outputs[task], weights[task]
             )
-        value = loss(y_true, y_pred, sample_weight)
-        if len(value.shape) > 0:
-            raise ValueError(
-                f"The loss of task {task!r} must be a scalar. Received shape "
-                f"{tuple(value.shape)}: use a `reduction` other than None."
-            )
-        return ops.cast(value, keras.config.floatx())
+            if len(value.shape) > 0:
+                raise ValueError(
+                    f"The loss of task {task!r} must be a scalar. Received "
+                    f"shape {tuple(value.shape)}: use a `reduction` other "
+                    "than None."
+                )
+            values[task] = ops.cast(value, keras.config.floatx())
+        return values
+
+    def _fill_missing(self, labels, outputs, sample_weights):
+        """Replaces missing labels; returns the sample weights by task."""
+        uncertain = self._uncertain(labels)
+        if not uncertain:
+            return sample_weights
+        filled, weights = fill_missing(uncertain, outputs, self.losses)
+        labels.update(filled)
+        for task, weight in weights.items():
+            given = sample_weights[task]
+            if given is not None:
+                given = ops.cast(ops.convert_to_tensor(given), weight.dtype)
+                weight = weight * _like_rank(given, len(weight.shape))
+                weights[task] = weight
+        return {**sample_weights, **weights}
+
+    def _uncertain(self, labels):
+        """The labels of which some may be missing."""
+        if not self.handle_missing:
+            return {}
+        return {
+            task: label
+            for task, label in labels.items()
+            if may_miss(label) and id(label) not in self._complete
+        }
+
+    @contextlib.contextmanager
+    def look_at(self, y):
+        """Reads the labels of a batch once, where they can be read.
+
+        Within it, nothing is done about missing labels if there are none.
+        """
+        labels = keras.tree.flatten(y)
+        labels = [
+            label
+            for label in labels
+            if keras.ops.is_tensor(label) and may_miss(label)
+        ]
+        if labels and are_complete(labels):
+            self._complete = {id(label) for label in labels}
+        try:
+            yield
+        finally:
+            self._complete = set()
 
     def weigh(self, task_losses: dict[str, Any]) -> list[Any]:
         """Returns the losses times `loss_weights`, in the order of tasks."""
@@ -232,52 +287,43 @@ class TaskLosses:
         """
         sample_weights = self.sample_weights(sample_weight)
         labels = self.labels(y) if isinstance(y, (dict, list, tuple)) else {}
-        flags, certain = [], True
+        labels = {
+            task: ops.convert_to_tensor(label)
+            for task, label in labels.items()
+            if task in self.losses and label is not None
+        }
+        labelled = find_labelled(self._uncertain(labels))
+        flags = {}
         for task in self.tasks:
-            weight, label = sample_weights[task], labels.get(task)
-            if label is not None:
-                label = ops.convert_to_tensor(label)
-            counted = None
-            if label is not None and may_miss(label):
-                counted = _is_labelled(label)
+            counted, weight = labelled.get(task), sample_weights[task]
             if weight is not None:
-                weight = ops.convert_to_tensor(weight)
-                used = ops.not_equal(weight, 0)
-                if counted is None:
-                    counted = used
-                else:
+                used = ops.not_equal(ops.convert_to_tensor(weight), 0)
+                if counted is not None:
                     used = _like_rank(used, len(counted.shape))
-                    counted = ops.logical_and(counted, used)
-            certain = certain and counted is None
-            flags.append(True if counted is None else ops.any(counted))
-        if certain:
+                    used = ops.logical_and(counted, used)
+                counted = used
+            if counted is not None:
+                flags[task] = ops.any(counted)
+        if not flags:
             return None
         return ops.stack(
-            [ops.cast(flag, keras.config.floatx()) for flag in flags]
+            [
+                ops.cast(flags.get(task, True), keras.config.floatx())
+                for task in self.tasks
+            ]
         )
 
     def track(self, task_losses, presence, batch_size):
         """Updates the running mean of each task's loss."""
-        for k, (task, tracker) in enumerate(
-            zip(self.tasks, self.trackers, strict=False)
+        weights = [batch_size] * len(self.trackers)
+        if presence is not None and self.trackers:
+            weights = ops.unstack(
+                presence * ops.cast(batch_size, presence.dtype)
+            )
+        for task, tracker, weight in zip(
+            self.tasks, self.trackers, weights, strict=False
         ):
-            weight = batch_size
-            if presence is not None:
-                weight = presence[k] * ops.cast(batch_size, presence.dtype)
             tracker.update_state(task_losses[task], sample_weight=weight)
-
-
-def may_miss(y_true) -> bool:
-    """Whether labels can hold NaN, the mark of a missing one."""
-    return "float" in keras.backend.standardize_dtype(y_true.dtype)
-
-
-def _is_labelled(y_true):
-    """Bool tensor `[batch, ...]`: no part of the label is NaN."""
-    labelled = ops.logical_not(ops.isnan(y_true))
-    if len(y_true.shape) > 1:
-        labelled = ops.all(labelled, axis=-1)
-    return labelled
 
 
 def _like_rank(tensor, rank):
@@ -287,29 +333,6 @@ def _like_rank(tensor, rank):
     while len(tensor.shape) < rank:
         tensor = ops.expand_dims(tensor, axis=-1)
     return tensor
-
-
-def _without_missing(loss, y_true, y_pred, sample_weight):
-    """Replaces NaN labels before the loss and gives them weight 0.
-
-    A weight of 0 alone would not do: NaN times 0 is NaN, in the loss and in
-    its gradient. The loss is the mean over the labelled samples.
-    """
-    missing = ops.isnan(y_true)
-    if len(y_true.shape) == len(y_pred.shape) > 1:
-        labelled = ops.logical_not(ops.any(missing, axis=-1))
-    else:
-        labelled = ops.logical_not(missing)
-    y_true = ops.where(missing, ops.zeros_like(y_true), y_true)
-    dtype = keras.config.floatx()
-    weight = ops.cast(labelled, dtype)
-    if loss.reduction in ("mean", "sum_over_batch_size"):
-        total = ops.cast(ops.size(weight), dtype)
-        weight = weight * (total / ops.maximum(ops.sum(weight), 1.0))
-    if sample_weight is not None:
-        sample_weight = ops.cast(ops.convert_to_tensor(sample_weight), dtype)
-        weight = weight * _like_rank(sample_weight, len(weight.shape))
-    return y_true, weight
 
 
 def check_shapes(task, loss, y_true, y_pred):

@@ -10,12 +10,14 @@ from keras import ops
 
 from keras_mtl import backend
 from keras_mtl import strategies
+from keras_mtl.models.random_state import RandomState
 from keras_mtl.models.settings import spec_of
 from keras_mtl.models.task_losses import TaskLosses
 from keras_mtl.models.task_losses import as_loss
 from keras_mtl.models.task_losses import by_name
 from keras_mtl.models.training_plan import fingerprint
 from keras_mtl.models.training_plan import make_plan
+from keras_mtl.models.training_plan import prepare
 from keras_mtl.strategies.strategy import check_on_nonfinite
 from keras_mtl.training.epoch_guard import EpochGuard
 from keras_mtl.training.step import run_step
@@ -39,6 +41,11 @@ class TaskTrainer(backend.TrainStepFrame):
         # Keras reads properties before `__init__` is through.
         settings = self.__dict__.get("_settings")
         return None if settings is None else settings.strategy
+
+    @property
+    def random_state(self) -> RandomState:
+        """What `.keras` and weight files keep of random numbers."""
+        return self._settings.random_state
 
     @property
     def training_plan(self):
@@ -144,6 +151,7 @@ class TaskTrainer(backend.TrainStepFrame):
             raise ValueError(
                 "A strategy needs a loss per task: pass `loss={task: ...}`."
             )
+        prepared = self._prepare(strategy, list(losses))
         if jit_compile is True and not backend.supports_jit_compile:
             warnings.warn(
                 "`jit_compile=True` is turned off: on the torch backend "
@@ -164,14 +172,15 @@ class TaskTrainer(backend.TrainStepFrame):
         settings = self._settings
         settings.user_loss = loss
         settings.user_loss_weights = loss_weights
-        settings.has_metrics = (
+        # Keras keeps the metrics of an earlier `compile`.
+        settings.has_metrics |= (
             metrics is not None or weighted_metrics is not None
         )
         settings.on_nonfinite = on_nonfinite
         settings.monitor = None
         with backend.build_scope(self):
             settings.losses = self._make_losses(losses, strategy)
-        self._use_strategy(strategy)
+        self._use_strategy(strategy, prepared)
 
     def _resolve_losses(self, loss, loss_weights):
         """Returns `{task: (Loss, weight)}`, in the order of the outputs."""
@@ -237,11 +246,24 @@ class TaskTrainer(backend.TrainStepFrame):
             return strategy
         return type(strategy).from_config(strategy.get_config())
 
-    def _use_strategy(self, strategy):
+    def _prepare(self, strategy, tasks):
+        """Builds a strategy for a built model, or raises `ValueError`."""
+        if strategy is None or not self.built or not self._can_probe():
+            return None
         settings = self._settings
-        if strategy is not settings.strategy:
+        is_new = strategy is not settings.strategy
+        return prepare(
+            self, strategy, tasks, None if is_new else settings.built_for
+        )
+
+    def _use_strategy(self, strategy, prepared):
+        settings = self._settings
+        if prepared is not None:
+            settings.strategy = prepared.strategy
+            settings.built_for = prepared.built_for
+        elif strategy is not settings.strategy:
+            settings.strategy = strategy
             settings.built_for = None
-        settings.strategy = strategy
         settings.plan = None
         if settings.losses is not None:
             settings.losses.handle_missing = strategy is not None
@@ -260,14 +282,15 @@ class TaskTrainer(backend.TrainStepFrame):
         if settings.plan is None or settings.plan.fingerprint != fingerprint(
             self
         ):
-            if settings.network_tasks is None and not self._can_probe():
+            if not self._can_probe():
                 return
             settings.plan = make_plan(self, settings)
             self.train_function = None
 
     def _can_probe(self):
         return (
-            self._settings.input_spec is not None
+            self._settings.network_tasks is not None
+            or self._settings.input_spec is not None
             or self._shared_layers is not None
         )
 
@@ -301,10 +324,10 @@ class TaskTrainer(backend.TrainStepFrame):
             keras_mtl.NonFiniteError: If a loss or gradient was not finite and
                 the policy is `"raise"`.
         """
+        self._check_labels(x, y, kwargs.get("sample_weight"))
         if strategy is not None:
             self._assert_compiled()
             self._replace_strategy(strategy)
-        self._check_labels(x, y)
         if self.strategy is None:
             return super().fit(x, y, *args, **kwargs)
         arguments = (
@@ -332,18 +355,22 @@ class TaskTrainer(backend.TrainStepFrame):
                 "A strategy needs a loss per task: pass `loss={task: ...}` to "
                 "`compile`."
             )
-        self._use_strategy(self._own_strategy(strategy))
+        strategy = self._own_strategy(strategy)
+        self._use_strategy(strategy, self._prepare(strategy, self.tasks))
 
     def _assert_compiled(self):
         if not self.compiled:
             raise ValueError("Call `compile()` before `fit(strategy=...)`.")
 
-    def _check_labels(self, x, y):
-        """Finds missing labels before the trainer takes the weights away."""
-        if self._settings.losses is None or y is None:
+    def _check_labels(self, x, y, sample_weight):
+        """Finds missing labels before anything is changed."""
+        losses = self._settings.losses
+        if losses is None:
             return
         if isinstance(y, (dict, list, tuple)):
-            self._settings.losses.labels(y)
+            losses.labels(y)
+        if isinstance(sample_weight, dict):
+            losses.sample_weights(sample_weight)
 
     def train_on_batch(self, *args, **kwargs):
         logs = super().train_on_batch(*args, **kwargs)
@@ -405,11 +432,22 @@ class TaskTrainer(backend.TrainStepFrame):
         del x, training
         return self.task_losses.compute(y, y_pred, sample_weight)
 
-    def task_loss_alone(self, task, x, y, sample_weight):
-        """The weighted loss of one task, by a pass of its own head only.
+    @property
+    def entangled_tasks(self) -> set[str]:
+        """Tasks whose random numbers depend on the heads of others."""
+        return self._settings.entangled_tasks
 
-        Where that cannot be separated (a subclass, or losses that may look at
-        all outputs), the whole model is run.
+    def single_task_loss(self, task, x, y, sample_weight, alone=True):
+        """The weighted loss of one task.
+
+        Args:
+            task: Its name.
+            x: Inputs of the batch.
+            y: Labels of the batch.
+            sample_weight: Sample weights, or `None`.
+            alone: Whether to run the task's own head only. Where that cannot
+                be separated (a subclass, or losses that may look at all
+                outputs), the whole model is run.
         """
         losses = self.task_losses
         parts = self._settings.network_tasks
@@ -418,7 +456,7 @@ class TaskTrainer(backend.TrainStepFrame):
             is not TaskTrainer.compute_task_losses
             or self._overrides_call()
         )
-        if parts is None or overridden:
+        if parts is None or overridden or not alone:
             outputs = self(x, training=True)
             by_task = self.compute_task_losses(
                 x, y, outputs, sample_weight, training=True
@@ -450,6 +488,12 @@ class TaskTrainer(backend.TrainStepFrame):
         if not losses:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         return losses[0] if len(losses) == 1 else ops.sum(ops.stack(losses))
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        if isinstance(sample_weight, dict) and self.task_losses is not None:
+            # Keras wants an entry for each output.
+            sample_weight = self.task_losses.sample_weights(sample_weight)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def get_compile_config(self):
         config = super().get_compile_config()

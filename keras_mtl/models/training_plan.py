@@ -41,6 +41,50 @@ def fingerprint(model) -> tuple:
     )
 
 
+@dataclasses.dataclass
+class Prepared:
+    """A strategy built for a model.
+
+    Attributes:
+        strategy: The strategy.
+        partition: Which variables serve which tasks.
+        built_for: The tasks and paths that the strategy's state belongs to.
+    """
+
+    strategy: Strategy
+    partition: Partition
+    built_for: tuple[list[str], list[str]]
+
+
+def prepare(model, strategy, tasks, built_for=None) -> Prepared:
+    """Builds a strategy for a built model, whose settings stay as they are.
+
+    Args:
+        model: A `MultiTaskModel`.
+        strategy: A `Strategy` that no other model trains.
+        tasks: Names of the tasks.
+        built_for: What it was built for, if it is built.
+
+    Raises:
+        ValueError: If the strategy does not fit the model.
+    """
+    backend.check_devices()
+    partition = Partition(
+        tasks, model.network_variables(True), model.find_reach(tasks)
+    )
+    shapes = [tuple(v.shape) for v in partition.shared_variables]
+    paths = [variable.path for variable in partition.shared_variables]
+    if strategy.built and built_for != (list(tasks), paths):
+        # A trained moving average of other variables or tasks means nothing
+        # here.
+        strategy = type(strategy).from_config(strategy.get_config())
+    if not strategy.built:
+        dtype = "float64" if keras.config.floatx() == "float64" else "float32"
+        with backend.build_scope(model):
+            strategy.build(len(tasks), shapes, dtype)
+    return Prepared(strategy, partition, (list(tasks), paths))
+
+
 def make_plan(model, settings) -> TrainingPlan:
     """Makes the plan of a built and compiled model.
 
@@ -48,27 +92,17 @@ def make_plan(model, settings) -> TrainingPlan:
         model: A `MultiTaskModel`.
         settings: Its `Settings`.
     """
-    backend.check_devices()
-    trainable = model.network_variables(True)
-    partition = Partition(model.tasks, trainable, model.find_reach())
-    shapes = [tuple(v.shape) for v in partition.shared_variables]
-    dtype = "float64" if keras.config.floatx() == "float64" else "float32"
-    strategy = settings.strategy
-    paths = [variable.path for variable in partition.shared_variables]
+    prepared = prepare(
+        model, settings.strategy, model.tasks, settings.built_for
+    )
+    strategy, partition = prepared.strategy, prepared.partition
+    settings.strategy = strategy
+    settings.built_for = prepared.built_for
     with backend.build_scope(model):
-        if not strategy.built:
-            strategy.build(len(model.tasks), shapes, dtype)
-        elif settings.built_for != (list(model.tasks), paths):
-            # A trained moving average of other variables or tasks means
-            # nothing here.
-            strategy = type(strategy).from_config(strategy.get_config())
-            strategy.build(len(model.tasks), shapes, dtype)
-            settings.strategy = strategy
-        settings.built_for = (list(model.tasks), paths)
         if settings.monitor is None or settings.monitor.tasks != model.tasks:
             settings.monitor = StepMonitor(model.tasks, name="step_monitor")
         if not model.optimizer.built:
-            model.optimizer.build(trainable)
+            model.optimizer.build(partition.variables)
     return TrainingPlan(
         partition=partition,
         strategy=strategy,

@@ -59,6 +59,9 @@ def solve_nonnegative(
     target = target / size
     magnitudes = xp.abs(matrix)
 
+    def objective(values):
+        return xp.dot(values, 0.5 * xp.matmul(matrix, values) - target)
+
     def solve(passive):
         """Returns the solution on a support and the gradient there."""
         solution = solve_on_support(xp, matrix, target, passive, ridge)
@@ -135,8 +138,7 @@ def solve_nonnegative(
         maximum_iterations=BLOCK_STEPS,
     )
     # The safe steps start from there, or from zero if that is better.
-    objective = xp.dot(values, 0.5 * xp.matmul(matrix, values) - target)
-    usable = xp.logical_or(done, objective < 0)
+    usable = xp.logical_or(done, objective(values) < 0)
     values = xp.where(usable, values, xp.zeros_like(values))
     passive = xp.where(done, passive, values > 0)
     values, passive, _, _ = xp.while_loop(
@@ -146,5 +148,8 @@ def solve_nonnegative(
         maximum_iterations=3 * num_tasks + 10,
     )
     residual = target - xp.matmul(matrix, values)
-    values = values + solve_on_support(xp, matrix, residual, passive, ridge)
-    return xp.maximum(values, 0.0) * size / scale
+    refined = values + solve_on_support(xp, matrix, residual, passive, ridge)
+    refined = xp.maximum(refined, 0.0)
+    # On a singular support the correction may be noise.
+    better = objective(refined) < objective(values)
+    return xp.where(better, refined, values) * size / scale

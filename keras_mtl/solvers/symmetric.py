@@ -89,7 +89,7 @@ def solve_on_support(
     identity = xp.eye(matrix.shape[0], dtype=matrix.dtype)
     masked = matrix * (inside[:, None] * inside[None, :])
     masked = masked + identity * ((1.0 - inside) + ridge)
-    return xp.solve(masked, target * inside)
+    return xp.solve_positive(masked, target * inside)
 
 
 def pseudo_inverse_product(xp: Any, matrix: Any, target: Any) -> Any:

@@ -58,10 +58,13 @@ class ForwardPass(Protocol):
     def task_gradient(self, weight: Any) -> tuple[list[Any], list[Any]]:
         """For a single-task pass: gradients of shared and own variables."""
 
-    def total(self, shared_weights: Any, own_weights: Any) -> Update:
+    def total(
+        self, shared_weights: Any, own_weights: Any, penalties: bool = True
+    ) -> Update:
         """Returns the gradients of weighted sums of the losses.
 
-        Costs one backward pass if both weights are the same object.
+        Costs one backward pass if both weights are the same object. With
+        `penalties`, that of regularizers and `add_loss` terms is included.
         """
 
     def near(

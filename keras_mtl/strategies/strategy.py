@@ -11,6 +11,7 @@ from keras_mtl import flatness as flatness_family
 from keras_mtl.aggregators import Aggregator
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.balancers import Balancer
+from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness import Flatness
 from keras_mtl.strategies.passes import ForwardPass
@@ -21,7 +22,7 @@ ON_NONFINITE = ("raise", "skip", "ignore")
 
 
 @keras_mtl_export("keras_mtl.strategies.Strategy")
-class Strategy(keras.layers.Layer):
+class Strategy(Component):
     """How K task losses become one update of the weights.
 
     Every training step runs the same pipeline:
@@ -70,9 +71,7 @@ class Strategy(keras.layers.Layer):
         on_nonfinite: str | None = None,
         **kwargs,
     ):
-        # Never the float16 of a global policy.
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         check_on_nonfinite(on_nonfinite, optional=True)
         self.on_nonfinite = on_nonfinite
         self.balancer = balancers.get(balancer) or balancers.Equal()
@@ -156,9 +155,11 @@ class Strategy(keras.layers.Layer):
         self.iterations.assign(ops.add(self.iterations, 1))
         return update
 
-    def _plain_update(self, clean, weights):
+    def _plain_update(self, clean, weights, penalties=True):
         if self.aggregator.linear:
-            return clean.total(self._shared_weights(clean, weights), weights)
+            return clean.total(
+                self._shared_weights(clean, weights), weights, penalties
+            )
         gradients = clean.task_gradients(weights)
         shared = self.aggregator.aggregate(
             gradients.shared, clean.losses, clean.mask
@@ -211,7 +212,8 @@ class Strategy(keras.layers.Layer):
         total = clean.total(weights, weights, penalties=False)
         near = self._nearby(clean, total.shared, total.own, iterations)
         near_weights = self._weights_nearby(near.losses, weights, clean.mask)
-        update = self._plain_update(near, near_weights)
+        # Regularizers are not perturbed: the step adds their clean gradient.
+        update = self._plain_update(near, near_weights, penalties=False)
         return Update(
             update.shared,
             update.own,

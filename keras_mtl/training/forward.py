@@ -63,7 +63,7 @@ class Values:
             for variable in state_variables
         ]
 
-    def scope(self, trainable) -> keras.StatelessScope:
+    def scope(self, trainable) -> "PassScope":
         """A scope in which the model computes with the given values.
 
         Every variable is mapped: one left out would be read from where the
@@ -73,7 +73,22 @@ class Values:
             *zip(self.partition.variables, trainable, strict=True),
             *zip(self.state_variables, self.state, strict=True),
         ]
-        return keras.StatelessScope(mapping, collect_losses=True)
+        return PassScope(mapping, collect_losses=True)
+
+
+class PassScope(keras.StatelessScope):
+    """A stateless scope that counts the draws from each seed generator."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.draws: dict[int, int] = {}
+
+    def add_update(self, update):
+        variable, _ = update
+        if variable.name == "seed_generator_state":
+            draws = self.draws.get(id(variable), 0)
+            self.draws[id(variable)] = draws + 1
+        super().add_update(update)
 
 
 class Pass:
@@ -89,6 +104,8 @@ class Pass:
         offsets: Tensors to be added to some of the trainable values, by index
             of the variable.
         task: Index of the only task to look at, or `None`.
+        mask: Tensor `[K]`, 1 for present tasks, or `None` to find out.
+        draws: How often the clean pass drew from each seed generator.
     """
 
     def __init__(
@@ -101,6 +118,7 @@ class Pass:
         offsets=None,
         task=None,
         mask=None,
+        draws=None,
     ):
         self._model = model
         self._batch = batch
@@ -109,6 +127,7 @@ class Pass:
         self._task = task
         self._replay = replay
         self._partition = values.partition
+        self._draws = draws
         self.mask = mask
         self.outcome: Outcome | None = None
         trainable = list(values.trainable)
@@ -145,6 +164,8 @@ class Pass:
             self.outcome = Outcome(outputs, by_task, presence, state, total)
             if mask is None:
                 self.mask = presence
+        if draws is None and replay is not None:
+            replay.note_end()
 
     def _run_all(self, trainable):
         model, batch = self._model, self._batch
@@ -155,6 +176,8 @@ class Pass:
             )
             presence = model.task_losses.presence(batch.y, batch.sample_weight)
             penalties = [ops.sum(penalty) for penalty in model.losses]
+        if self._draws is None:
+            self._draws = scope.draws
         weighted = model.task_losses.weigh(task_losses)
         losses = list(weighted)
         if penalties:
@@ -167,15 +190,32 @@ class Pass:
         return losses, (outputs, task_losses, presence, state, total)
 
     def _run_one(self, trainable):
-        model, batch = self._model, self._batch
-        with self._values.scope(trainable):
-            loss = model.task_loss_alone(
-                self._partition.tasks[self._task],
-                batch.x,
-                batch.y,
-                batch.sample_weight,
-            )
+        """The loss of one task, from as little of the model as will do.
+
+        Without the other heads, layers may draw other random numbers than in
+        the clean pass: those that several tasks call, and on torch those that
+        draw from the global generator. Then the whole model is run.
+        """
+        task = self._partition.tasks[self._task]
+        if task not in self._model.entangled_tasks:
+            loss, draws = self._loss_of_one(task, trainable, alone=True)
+            if self._replay.is_at_end() and all(
+                count == self._draws.get(generator)
+                for generator, count in draws.items()
+            ):
+                return [loss], None
+            self._model.entangled_tasks.add(task)
+        with self._replay():
+            loss, _ = self._loss_of_one(task, trainable, alone=False)
         return [loss], None
+
+    def _loss_of_one(self, task, trainable, alone):
+        batch = self._batch
+        with self._values.scope(trainable) as scope:
+            loss = self._model.single_task_loss(
+                task, batch.x, batch.y, batch.sample_weight, alone
+            )
+        return loss, scope.draws
 
     # ------------------------------------------------------- gradients
 
@@ -299,6 +339,7 @@ class Pass:
                 offsets=by_index,
                 task=task,
                 mask=self.mask,
+                draws=self._draws,
             )
 
     def release(self):

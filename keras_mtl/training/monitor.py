@@ -83,6 +83,7 @@ class StepMonitor(keras.layers.Layer):
         )
         if not failed_steps:
             return
+        step = int(step)  # A copy: torch shares the memory of its variables.
         names = [
             t for t, failed in zip(self.tasks, flags, strict=True) if failed
         ]

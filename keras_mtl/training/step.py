@@ -21,22 +21,24 @@ def run_step(model, data):
         data: What the trainer's iterator gave.
     """
     batch = Batch(*keras.utils.unpack_x_y_sample_weight(data))
+    with model.task_losses.look_at(batch.y):
+        return _run_step_on(model, batch)
+
+
+def _run_step_on(model, batch):
     plan = model.training_plan
     strategy = plan.strategy
     values = Values(model, plan.partition, plan.state_variables)
     # The strategy assigns as it likes; what it assigned is kept only if the
     # step is.
     mapping = [(v, ops.convert_to_tensor(v.value)) for v in strategy.variables]
-    with backend.replay_random() as replay:
-        clean = Pass(
-            model,
-            batch,
-            values,
-            scale=loss_scale(model.optimizer),
-            replay=replay,
-        )
-        with keras.StatelessScope(mapping) as scope:
-            update = strategy.compute_update(clean)
+    replay = backend.RandomReplay()
+    clean = Pass(
+        model, batch, values, scale=loss_scale(model.optimizer), replay=replay
+    )
+    model.random_state.draws_globally |= replay.has_drawn()
+    with keras.StatelessScope(mapping) as scope:
+        update = strategy.compute_update(clean)
     gradients = full_gradients(plan.partition, values, clean, update)
     clean.release()
     outcome = clean.outcome
@@ -96,7 +98,7 @@ def commit(model, gradients, assignments, clean, update):
     losses_finite = ops.logical_and(
         ops.all(update.finite), ops.isfinite(clean.outcome.total)
     )
-    finite = ops.logical_and(losses_finite, all_finite(gradients))
+    finite = ops.logical_and(losses_finite, backend.all_finite(gradients))
     proceed, keep = finite, finite
     if scale is not None:
         # The optimizer expects scaled gradients. Where it adapts the scale, a
@@ -124,10 +126,3 @@ def commit(model, gradients, assignments, clean, update):
     succeeded = finite if proceed is None else proceed
     for variable, value in plan.monitor.note(succeeded, update.finite):
         variable.assign(value)
-
-
-def all_finite(tensors):
-    """Bool scalar: no NaN or infinity in any of the tensors."""
-    return ops.all(
-        ops.stack([ops.all(ops.isfinite(tensor)) for tensor in tensors])
-    )

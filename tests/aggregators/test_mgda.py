@@ -3,6 +3,7 @@ import pytest
 
 from keras_mtl import aggregators
 from tests.backend_tools import by_dtype
+from tests.backend_tools import graph_aggregator
 from tests.backend_tools import numpy
 from tests.backend_tools import tensor
 from tests.golden_data import assert_near
@@ -21,6 +22,19 @@ def test_golden_values():
         assert_near(
             numpy(update), get("vector"), tolerance, largest_norm(rows), label
         )
+
+
+def test_golden_values_in_a_graph(monkeypatch):
+    aggregate = graph_aggregator(aggregators.MGDA(), monkeypatch)
+    count = 0
+    for label, rows, _, get, _ in cases("mgda", "exact"):
+        # One shape: each is compiled anew.
+        if rows.shape != (8, 10):
+            continue
+        update = numpy(aggregate(tensor(rows, "float32")))
+        assert_near(update, get("vector"), 1e-4, largest_norm(rows), label)
+        count += 1
+    assert count >= 8
 
 
 @pytest.mark.parametrize("normalization", ["l2", "loss", "loss+"])

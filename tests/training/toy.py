@@ -75,6 +75,20 @@ def fit(model, x=None, y=None, seed=5, **kwargs):
     return model.fit(x, y, **kwargs).history
 
 
+def first_batch(num_samples=8):
+    """Returns the first samples of `data()`."""
+    x, y = data()
+    return x[:num_samples], {k: v[:num_samples] for k, v in y.items()}
+
+
+def step(model, x=None, y=None, **kwargs):
+    """Makes one step on a batch and returns the logs as floats."""
+    if x is None:
+        x, y = first_batch()
+    logs = model.train_on_batch(x, y, return_dict=True, **kwargs)
+    return {name: float(value) for name, value in logs.items()}
+
+
 def trained(strategy=None, model=None, fit_kwargs=None, **kwargs):
     """Compiles a toy model, fits it and returns it."""
     model = make_model() if model is None else model
@@ -86,8 +100,16 @@ def trained(strategy=None, model=None, fit_kwargs=None, **kwargs):
 def fresh_strategy(name, rho=0.05):
     """Returns a new strategy by its name in `STRATEGIES`."""
     if name == "fs_mtl":
-        return keras_mtl.strategies.FSMTL("cagrad", rho=rho)
+        # The aggregator that compiles fastest.
+        return keras_mtl.strategies.FSMTL("pcgrad", rho=rho)
     return keras_mtl.strategies.get(name)
+
+
+def every_pass():
+    """A strategy that makes all passes of FS-MTL and gives plain gradients."""
+    return keras_mtl.Strategy(
+        flatness=keras_mtl.flatness.TaskSAM(rho=0.0), aggregator="sum"
+    )
 
 
 def arrays(variables):

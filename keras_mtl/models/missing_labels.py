@@ -1,0 +1,104 @@
+"""Labels that are missing: NaN where a number belongs.
+
+Eager operations and small ones in a graph cost about the same whatever their
+size, so labels of one shape are looked at together.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl import backend
+
+
+def may_miss(label: Any) -> bool:
+    """Whether a label can hold NaN, the mark of a missing one."""
+    return "float" in keras.backend.standardize_dtype(label.dtype)
+
+
+def are_complete(labels: list[Any]) -> bool:
+    """Whether labels hold no NaN, where their values can be read."""
+    found = backend.to_host([backend.all_finite(labels)])
+    return found is not None and bool(found[0])
+
+
+def find_labelled(labels: dict[str, Any]) -> dict[str, Any]:
+    """Tells which samples have a label.
+
+    Args:
+        labels: Labels by task.
+
+    Returns:
+        Bool tensor `[batch, ...]` by task: no part of the label is NaN.
+    """
+    found = {}
+    for tasks in _alike(labels):
+        labelled = ops.logical_not(ops.isnan(_stack(labels, tasks)))
+        if len(labelled.shape) > 2:
+            labelled = ops.all(labelled, axis=-1)
+        found.update(_unstack(labelled, tasks))
+    return found
+
+
+def fill_missing(
+    labels: dict[str, Any],
+    outputs: dict[str, Any],
+    losses: dict[str, keras.losses.Loss],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Replaces NaN labels before the loss and gives them weight 0.
+
+    A weight of 0 alone would not do: NaN times 0 is NaN, in the loss and in
+    its gradient. The loss is the mean over the labelled samples.
+
+    Args:
+        labels: Labels by task.
+        outputs: Outputs of the model by task.
+        losses: Losses by task.
+
+    Returns:
+        `(labels, weights)` by task.
+    """
+
+    def kind(task):
+        rank = len(labels[task].shape)
+        return (
+            rank == len(outputs[task].shape) and rank > 1,
+            losses[task].reduction in ("mean", "sum_over_batch_size"),
+        )
+
+    filled, weights = {}, {}
+    for tasks in _alike(labels, kind):
+        by_sample, is_mean = kind(tasks[0])
+        stack = _stack(labels, tasks)
+        missing = ops.isnan(stack)
+        filled.update(
+            _unstack(ops.where(missing, ops.zeros_like(stack), stack), tasks)
+        )
+        if by_sample:
+            missing = ops.any(missing, axis=-1)
+        weight = ops.cast(ops.logical_not(missing), keras.config.floatx())
+        if is_mean:
+            axes = tuple(range(1, len(weight.shape)))
+            share = ops.mean(weight, axis=axes, keepdims=True)
+            weight = weight / ops.where(share > 0, share, ops.ones_like(share))
+        weights.update(_unstack(weight, tasks))
+    return filled, weights
+
+
+def _alike(labels, kind=lambda task: None):
+    """Groups of tasks with labels of one shape, dtype and kind."""
+    groups: dict[Any, list[str]] = {}
+    for task, label in labels.items():
+        dtype = keras.backend.standardize_dtype(label.dtype)
+        key = (tuple(label.shape), dtype, kind(task))
+        groups.setdefault(key, []).append(task)
+    return list(groups.values())
+
+
+def _stack(labels, tasks):
+    return ops.stack([labels[task] for task in tasks])
+
+
+def _unstack(tensor, tasks):
+    return {task: tensor[k] for k, task in enumerate(tasks)}

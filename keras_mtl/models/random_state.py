@@ -1,0 +1,73 @@
+"""Random state that Keras leaves out of its files."""
+
+import weakref
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_mtl import backend
+
+
+class RandomState(keras.layers.Layer):
+    """Saves and loads where a model's random numbers have got to.
+
+    Keras stores the weights of layers but not the state of their seed
+    generators, so that a run that goes on from a file would draw other
+    dropout masks than the run it continues. A model with this object among
+    its attributes stores them beside its weights.
+
+    On torch, unseeded dropout draws from torch's global generator. If the
+    training did so, the state of that generator is stored and set again when
+    the file is loaded.
+
+    Args:
+        model: The `MultiTaskModel` that it belongs to.
+    """
+
+    def __init__(self, model):
+        super().__init__(name="random_state")
+        # A layer that held the model would make it a layer of itself.
+        self._model = weakref.ref(model)
+        self.draws_globally = False
+        self.built = True
+
+    def _states(self):
+        """Seed states by key: of the network, then of the strategy."""
+        model = self._model()
+        network = _seed_states(model.network_variables(False), model.weights)
+        strategy = []
+        if model.strategy is not None:
+            strategy = _seed_states(
+                model.strategy.variables, model.strategy.weights
+            )
+        return {
+            **{f"network_{i}": v for i, v in enumerate(network)},
+            **{f"strategy_{i}": v for i, v in enumerate(strategy)},
+        }
+
+    def save_own_variables(self, store):
+        for key, variable in self._states().items():
+            store[key] = ops.convert_to_numpy(variable.value)
+        if self.draws_globally:
+            store["global"] = backend.global_random_state()
+
+    def load_own_variables(self, store):
+        states = self._states()
+        saved = set(store.keys())
+        for part in ("network", "strategy"):
+            wanted = {key for key in states if key.startswith(part)}
+            found = {key for key in saved if key.startswith(part)}
+            # Another model, or one that was saved without it: start afresh.
+            if wanted == found:
+                for key in wanted:
+                    states[key].assign(np.asarray(store[key]))
+        if "global" in saved:
+            self.draws_globally = True
+            backend.set_global_random_state(np.asarray(store["global"]))
+
+
+def _seed_states(variables, weights):
+    """Variables that are no weights: the states of seed generators."""
+    known = {id(weight) for weight in weights}
+    return [variable for variable in variables if id(variable) not in known]

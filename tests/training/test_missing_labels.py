@@ -1,0 +1,150 @@
+"""Samples and tasks without labels contribute nothing."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_mtl
+from training import toy
+
+TASKS = ("a", "b", "c")
+ABSENT = "b"
+
+
+def make_model():
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((6,))
+    features = keras.layers.Dense(8, activation="tanh", name="trunk")(inputs)
+    outputs = {
+        task: keras.layers.Dense(2, name=task)(features) for task in TASKS
+    }
+    return keras_mtl.MultiTaskModel(inputs, outputs)
+
+
+def data():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(8, 6)).astype("float32")
+    y = {
+        task: (scale * rng.normal(size=(8, 2))).astype("float32")
+        for task, scale in zip(TASKS, (1.0, 5.0, 2.0), strict=True)
+    }
+    return x, y
+
+
+def make_absent(y, how):
+    """Returns labels and sample weights without task b."""
+    if how == "nan":
+        return {**y, ABSENT: np.full_like(y[ABSENT], np.nan)}, None
+    ones = np.ones(8, dtype="float32")
+    weights = dict.fromkeys(TASKS, ones)
+    return y, {**weights, ABSENT: 0 * ones}
+
+
+@pytest.mark.parametrize("how", ["nan", "weight"])
+@pytest.mark.parametrize("name", [*toy.STRATEGIES, "mgda"])
+def test_an_absent_task_might_as_well_not_be_there(name, how):
+    x, y = data()
+    model = make_model()
+    toy.compiled(
+        model, toy.fresh_strategy(name), loss=dict.fromkeys(TASKS, "mse")
+    )
+    labels, sample_weight = make_absent(y, how)
+    before = toy.arrays(model.get_layer(ABSENT).variables)
+    logs = toy.step(model, x, labels, sample_weight=sample_weight)
+    toy.assert_same(toy.arrays(model.get_layer(ABSENT).variables), before)
+    without = make_model()
+    losses = {**dict.fromkeys(TASKS, "mse"), ABSENT: None}
+    toy.compiled(without, toy.fresh_strategy(name), loss=losses)
+    expected = toy.step(without, x, {task: y[task] for task in "ac"})
+    toy.assert_near(toy.weights(model), toy.weights(without))
+    for key, value in expected.items():
+        assert logs[key] == pytest.approx(value, rel=1e-6), key
+    assert np.isfinite(logs[f"{ABSENT}_loss"])
+
+
+def test_an_absent_task_keeps_its_moving_average():
+    x, y = data()
+    model = toy.compiled(
+        make_model(), "db_mtl", loss=dict.fromkeys(TASKS, "mse")
+    )
+    toy.step(model, x, y)
+    aggregator = model.strategy.aggregator
+    before = toy.arrays([aggregator.steps, *aggregator.averages])
+    labels, _ = make_absent(y, "nan")
+    toy.step(model, x, labels)
+    after = toy.arrays([aggregator.steps, *aggregator.averages])
+    k = TASKS.index(ABSENT)
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old[k], new[k])
+        others = [i for i in range(3) if i != k]
+        assert not np.any(np.all(old[others] == new[others]))
+
+
+def test_all_tasks_absent_changes_no_weight():
+    x, y = data()
+    model = toy.compiled(
+        make_model(), toy.fresh_strategy("fs_mtl"), loss=dict.fromkeys(TASKS, "mse")
+    )
+    before = toy.weights(model)
+    toy.step(model, x, {k: np.full_like(v, np.nan) for k, v in y.items()})
+    toy.assert_same(toy.weights(model), before)
+    toy.step(model, x, y)
+    assert toy.distance(toy.weights(model), before) > 1e-3
+
+
+@pytest.mark.parametrize("partly", [False, True])
+def test_a_loss_is_the_mean_over_labelled_samples(partly):
+    x, y = data()
+    missing = np.array([0, 1, 1, 0, 0, 0, 1, 0], dtype=bool)
+    labels = {**y, ABSENT: y[ABSENT].copy()}
+    # A label of which one entry is missing is missing.
+    labels[ABSENT][missing, 0 if partly else slice(None)] = np.nan
+    model = make_model()
+    prediction = model.predict(x, verbose=0)[ABSENT]
+    toy.compiled(
+        model, toy.every_pass(), loss=dict.fromkeys(TASKS, "mse")
+    )
+    logs = toy.step(model, x, labels)
+    errors = np.mean(np.square(prediction - y[ABSENT]), axis=-1)
+    assert logs[f"{ABSENT}_loss"] == pytest.approx(
+        np.mean(errors[~missing]), rel=1e-5
+    )
+    # The same by weights that make up for the missing ones.
+    weighted = make_model()
+    toy.compiled(weighted, None, loss=dict.fromkeys(TASKS, "mse"))
+    weights = dict.fromkeys(TASKS, np.ones(8, dtype="float32"))
+    weights[ABSENT] = ((~missing) * 8 / np.sum(~missing)).astype("float32")
+    toy.step(weighted, x, y, sample_weight=weights)
+    toy.assert_near(toy.weights(model), toy.weights(weighted))
+
+
+def test_samples_of_weight_zero_may_hold_anything_finite():
+    x, y = data()
+    weights = dict.fromkeys(TASKS, np.ones(8, dtype="float32"))
+    weights[ABSENT] = np.array([1, 0, 1, 0, 1, 1, 1, 1], dtype="float32")
+    results = []
+    for filler in (0.0, 1e6):
+        labels = {**y, ABSENT: y[ABSENT].copy()}
+        labels[ABSENT][weights[ABSENT] == 0] = filler
+        model = toy.compiled(
+            make_model(), toy.fresh_strategy("fs_mtl"), loss=dict.fromkeys(TASKS, "mse")
+        )
+        toy.step(model, x, labels, sample_weight=weights)
+        results.append(toy.weights(model))
+    toy.assert_near(*results)
+
+
+def test_whole_epochs_with_holes():
+    rng = np.random.default_rng(0)
+    x, y = toy.data(48)
+    left = np.where(rng.random((48, 1)) < 0.5, np.nan, y["left"])
+    left[:8] = np.nan  # a batch without the task
+    labels = {**y, "left": left.astype("float32")}
+    for name in toy.STRATEGIES:
+        model = toy.compiled(toy.make_model(), toy.fresh_strategy(name))
+        history = toy.fit(
+            model, x, labels, epochs=4, validation_data=(x, labels)
+        )
+        for values in history.values():
+            assert np.all(np.isfinite(values))
+        assert history["val_loss"][-1] < history["val_loss"][0]
