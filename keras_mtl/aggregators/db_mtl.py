@@ -4,6 +4,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_mtl import backend
 from keras_mtl.aggregators.aggregator import Aggregator
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.jacobian import wide_dtype
@@ -134,7 +135,9 @@ class DBMTL(Aggregator):
         for average, stack in zip(self.averages, jacobian.stacks, strict=True):
             column = ops.reshape(gain, (-1,) + (1,) * (len(stack.shape) - 1))
             # A gain of 0 leaves the average of an absent task bit for bit.
-            value = average + column * (ops.cast(stack, dtype) - average)
+            value = backend.lerp(
+                ops.convert_to_tensor(average), ops.cast(stack, dtype), column
+            )
             average.assign(value)
             averages.append(value)
         self.steps.assign(steps)

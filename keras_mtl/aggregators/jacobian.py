@@ -1,10 +1,13 @@
 """The task gradients of a list of variables, as aggregators see them."""
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
+
+from keras_mtl import backend
 
 #: From this number of tasks on, one matrix product over stacked rows is
 #: faster than one dot product per pair of tasks.
@@ -57,6 +60,22 @@ class Jacobian:
         self.dtype = wide_dtype(first[0].dtype if first else dtype)
         self._gramian = None
 
+    @classmethod
+    def gather(
+        cls, rows: Iterable[Sequence[Any]], num_tasks: int, dtype: str
+    ) -> "Jacobian":
+        """Makes a Jacobian of rows that come one after the other.
+
+        Args:
+            rows: Iterable over tasks of lists over variables of gradients.
+            num_tasks: Number of tasks K.
+            dtype: As in the constructor.
+        """
+        if num_tasks < STACK_FROM:
+            return cls(rows=list(rows), num_tasks=num_tasks, dtype=dtype)
+        rows, stacks = backend.gather_rows(rows, num_tasks)
+        return cls(rows=rows, stacks=stacks, num_tasks=num_tasks, dtype=dtype)
+
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes `[K, *shape]`, one per variable."""
@@ -105,7 +124,7 @@ class Jacobian:
             flat = ops.cast(
                 ops.reshape(stack, (self.num_tasks, -1)), self.dtype
             )
-            total = total + ops.sum(ops.square(flat), axis=1)
+            total = total + ops.square(ops.norm(flat, axis=1))
         return total
 
     @property

@@ -6,6 +6,8 @@ The three modules offer the same names:
   gradients of any of its losses;
 - `TrainStepFrame`: how the Keras trainer of the backend calls the step;
 - `commit(...)`: the optimizer's step and all new state, at once or not at all;
+- `gather_rows(rows, ...)`: task gradients in the layout that suits it;
+- `lerp(...)`: the step of a moving average;
 - `all_finite(tensors)`: one look at many tensors;
 - `RandomReplay()`: the same random numbers in several forward passes;
 - `global_random_state()`, `set_global_random_state(...)`: what layers draw
@@ -29,7 +31,9 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import build_scope
     from keras_mtl.backend.jax import check_devices
     from keras_mtl.backend.jax import commit
+    from keras_mtl.backend.jax import gather_rows
     from keras_mtl.backend.jax import global_random_state
+    from keras_mtl.backend.jax import lerp
     from keras_mtl.backend.jax import linearize
     from keras_mtl.backend.jax import reached_variables
     from keras_mtl.backend.jax import set_global_random_state
@@ -43,7 +47,9 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import build_scope
     from keras_mtl.backend.tensorflow import check_devices
     from keras_mtl.backend.tensorflow import commit
+    from keras_mtl.backend.tensorflow import gather_rows
     from keras_mtl.backend.tensorflow import global_random_state
+    from keras_mtl.backend.tensorflow import lerp
     from keras_mtl.backend.tensorflow import linearize
     from keras_mtl.backend.tensorflow import reached_variables
     from keras_mtl.backend.tensorflow import set_global_random_state
@@ -57,7 +63,9 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import build_scope
     from keras_mtl.backend.torch import check_devices
     from keras_mtl.backend.torch import commit
+    from keras_mtl.backend.torch import gather_rows
     from keras_mtl.backend.torch import global_random_state
+    from keras_mtl.backend.torch import lerp
     from keras_mtl.backend.torch import linearize
     from keras_mtl.backend.torch import reached_variables
     from keras_mtl.backend.torch import set_global_random_state
@@ -78,7 +86,9 @@ __all__ = [
     "build_scope",
     "check_devices",
     "commit",
+    "gather_rows",
     "global_random_state",
+    "lerp",
     "linearize",
     "reached_variables",
     "set_global_random_state",

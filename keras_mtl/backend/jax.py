@@ -21,13 +21,14 @@ def linearize(function, values):
         values: List of tensors to differentiate by.
 
     Returns:
-        `(losses, aux, pullback)`. `pullback(cotangents, wanted)` takes a dict
-        `{index of a loss: scalar}` and a list of indices into `values` and
-        returns the gradients of the so weighted sum of losses.
+        `(losses, aux, pullback)`. `pullback(cotangents, wanted, last)` takes
+        a dict `{index of a loss: scalar}` and a list of indices into `values`
+        and returns the gradients of the so weighted sum of losses. With
+        `last`, it is not called again.
     """
     losses, linear, aux = jax.linearize(function, values, has_aux=True)
 
-    def pullback(cotangents, wanted):
+    def pullback(cotangents, wanted, last=False):
         # Transposing only the chosen losses lets XLA drop the other heads,
         # which a vjp with zero cotangents would run through.
         def chosen(tangents):
@@ -136,6 +137,25 @@ def to_host(tensors):
     ]
 
 
+def gather_rows(rows, num_rows):
+    """Collects rows of tensors as they come, one row or one stack at a time.
+
+    Args:
+        rows: Iterable of lists of tensors, the same shapes in each.
+        num_rows: How many there are.
+
+    Returns:
+        `(rows, stacks)`, of which one is `None`: a list of the rows, or one
+        tensor `[num_rows, *shape]` per place in a row.
+    """
+    return list(rows), None
+
+
+def lerp(start, end, weight):
+    """`start + weight * (end - start)`, which is `start` where weight is 0."""
+    return start + weight * (end - start)
+
+
 def all_finite(tensors):
     """Bool scalar: no NaN or infinity in any of the tensors."""
     return ops.all(
@@ -155,6 +175,9 @@ def commit(
         assignments: List of pairs of a variable and its new value.
         proceed: Optional boolean scalar: False leaves weights and optimizer.
         keep: Optional boolean scalar: False leaves the assigned variables.
+
+    Returns:
+        Whether it is known already that `proceed` was True.
     """
     slots = list(optimizer.variables)
     touched = [*variables, *slots]
@@ -177,6 +200,7 @@ def commit(
         if keep is not None:
             value = ops.where(keep, value, variable.value)
         variable.assign(value)
+    return False
 
 
 class TrainStepFrame:

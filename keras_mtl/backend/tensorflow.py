@@ -18,9 +18,10 @@ def linearize(function, values):
         values: List of tensors to differentiate by.
 
     Returns:
-        `(losses, aux, pullback)`. `pullback(cotangents, wanted)` takes a dict
-        `{index of a loss: scalar}` and a list of indices into `values` and
-        returns the gradients of the so weighted sum of losses.
+        `(losses, aux, pullback)`. `pullback(cotangents, wanted, last)` takes
+        a dict `{index of a loss: scalar}` and a list of indices into `values`
+        and returns the gradients of the so weighted sum of losses. With
+        `last`, it is not called again.
     """
     with tf.GradientTape(
         persistent=True, watch_accessed_variables=False
@@ -28,7 +29,7 @@ def linearize(function, values):
         tape.watch(values)
         losses, aux = function(values)
 
-    def pullback(cotangents, wanted):
+    def pullback(cotangents, wanted, last=False):
         gradients = tape.gradient(
             [losses[k] for k in cotangents],
             [values[i] for i in wanted],
@@ -122,6 +123,25 @@ def to_host(tensors):
     ]
 
 
+def gather_rows(rows, num_rows):
+    """Collects rows of tensors as they come, one row or one stack at a time.
+
+    Args:
+        rows: Iterable of lists of tensors, the same shapes in each.
+        num_rows: How many there are.
+
+    Returns:
+        `(rows, stacks)`, of which one is `None`: a list of the rows, or one
+        tensor `[num_rows, *shape]` per place in a row.
+    """
+    return list(rows), None
+
+
+def lerp(start, end, weight):
+    """`start + weight * (end - start)`, which is `start` where weight is 0."""
+    return start + weight * (end - start)
+
+
 def all_finite(tensors):
     """Bool scalar: no NaN or infinity in any of the tensors."""
     return ops.all(
@@ -141,6 +161,9 @@ def commit(
         assignments: List of pairs of a variable and its new value.
         proceed: Optional boolean scalar: False leaves weights and optimizer.
         keep: Optional boolean scalar: False leaves the assigned variables.
+
+    Returns:
+        Whether it is known already that `proceed` was True.
     """
 
     def update():
@@ -152,6 +175,7 @@ def commit(
 
     _only_if(proceed, update)
     _only_if(keep, assign)
+    return False
 
 
 def _only_if(condition, action):

@@ -181,10 +181,12 @@ class Flatness(Component):
 
     def load_own_variables(self, store):
         super().load_own_variables(store)
-        # The attributes follow the weights.
+        # The attributes follow the weights; a number that the weight can only
+        # round keeps all its digits.
         for argument, weight in self._radius_weights.items():
-            (value,) = backend.to_host([ops.convert_to_tensor(weight)])
-            self._radii[argument] = float(value)
+            loaded = ops.convert_to_numpy(weight.value)
+            if loaded.dtype.type(self._radii[argument]) != loaded:
+                self._radii[argument] = float(loaded)
 
     def radius(self, argument: str, iterations: Any) -> Any:
         """Returns the radius `"rho"` or `"head_rho"` at a step."""

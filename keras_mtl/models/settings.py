@@ -33,6 +33,7 @@ class Settings:
         self.user_loss_weights: Any = None
         self.has_metrics = False
         self.plan = None
+        self.optimized: set[int] | None = None
         self.network_tasks = None
         self.reach = None
         self.input_spec = None

@@ -178,6 +178,7 @@ class TaskTrainer(backend.TrainStepFrame):
         )
         settings.on_nonfinite = on_nonfinite
         settings.monitor = None
+        settings.optimized = None
         with backend.build_scope(self):
             settings.losses = self._make_losses(losses, strategy)
         self._use_strategy(strategy, prepared)

@@ -96,6 +96,7 @@ def make_plan(model, settings) -> TrainingPlan:
         model, settings.strategy, model.tasks, settings.built_for
     )
     strategy, partition = prepared.strategy, prepared.partition
+    _check_known(partition.variables, settings)
     settings.strategy = strategy
     settings.built_for = prepared.built_for
     with backend.build_scope(model):
@@ -111,3 +112,17 @@ def make_plan(model, settings) -> TrainingPlan:
         on_nonfinite=strategy.on_nonfinite or settings.on_nonfinite,
         fingerprint=fingerprint(model),
     )
+
+
+def _check_known(variables, settings):
+    """Refuses variables that the optimizer was not built with."""
+    known = settings.optimized
+    if known is None:
+        settings.optimized = {id(variable) for variable in variables}
+        return
+    unknown = [v.path for v in variables if id(v) not in known]
+    if unknown:
+        raise ValueError(
+            "Layers were unfrozen after `compile`, and the optimizer does not "
+            f"know their variables: {', '.join(unknown)}. Call `compile` again."
+        )

@@ -62,11 +62,6 @@ HOST = SimpleNamespace(
 )
 
 
-#: Up to this number of tasks, eliminations are written out: a loop costs more
-#: to start than it saves.
-UNROLL_TO = 8
-
-
 class Graph:
     """`keras.ops`, in a form that torch can compile too.
 
@@ -115,13 +110,9 @@ class Graph:
 
         table = ops.concatenate([matrix, target[:, None]], axis=1)
         place = ops.zeros((), dtype="int32")
-        if size <= UNROLL_TO:
-            for _ in range(size):
-                place, table = eliminate(place, table)
-        else:
-            _, table = self.while_loop(
-                lambda place, table: place < size, eliminate, (place, table)
-            )
+        _, table = self.while_loop(
+            lambda place, table: place < size, eliminate, (place, table)
+        )
         return table[:, size]
 
 

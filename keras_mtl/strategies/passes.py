@@ -52,19 +52,33 @@ class ForwardPass(Protocol):
     losses: Any
     mask: Any
 
-    def task_gradients(self, weights: Any) -> TaskGradients:
-        """Returns the gradient of each task's loss times its weight."""
+    def task_gradients(
+        self, weights: Any, last: bool = False
+    ) -> TaskGradients:
+        """Returns the gradient of each task's loss times its weight.
+
+        With `last`, no more gradients of this pass may be asked for: what
+        they would need is freed where that is possible.
+        """
 
     def task_gradient(self, weight: Any) -> tuple[list[Any], list[Any]]:
-        """For a single-task pass: gradients of shared and own variables."""
+        """For a single-task pass: gradients of shared and own variables.
+
+        May be asked for once.
+        """
 
     def total(
-        self, shared_weights: Any, own_weights: Any, penalties: bool = True
+        self,
+        shared_weights: Any,
+        own_weights: Any,
+        penalties: bool = True,
+        last: bool = False,
     ) -> Update:
         """Returns the gradients of weighted sums of the losses.
 
         Costs one backward pass if both weights are the same object. With
         `penalties`, that of regularizers and `add_loss` terms is included.
+        For `last` see `task_gradients`.
         """
 
     def near(

@@ -158,9 +158,12 @@ class Strategy(Component):
     def _plain_update(self, clean, weights, penalties=True):
         if self.aggregator.linear:
             return clean.total(
-                self._shared_weights(clean, weights), weights, penalties
+                self._shared_weights(clean, weights),
+                weights,
+                penalties,
+                last=True,
             )
-        gradients = clean.task_gradients(weights)
+        gradients = clean.task_gradients(weights, last=True)
         shared = self.aggregator.aggregate(
             gradients.shared, clean.losses, clean.mask
         )
@@ -184,7 +187,7 @@ class Strategy(Component):
         iterations = ops.convert_to_tensor(self.iterations)
         if self.flatness.scope == "global" and not self._needs_clean_rows():
             return self._global_update(clean, weights, iterations)
-        gradients = clean.task_gradients(weights)
+        gradients = clean.task_gradients(weights, last=True)
         sharp, sharp_losses = self._sharpened(
             clean, gradients, weights, iterations
         )
@@ -209,7 +212,7 @@ class Strategy(Component):
         return ops.equal(iterations % self.flatness.interval, 0)
 
     def _global_update(self, clean, weights, iterations):
-        total = clean.total(weights, weights, penalties=False)
+        total = clean.total(weights, weights, penalties=False, last=True)
         near = self._nearby(clean, total.shared, total.own, iterations)
         near_weights = self._weights_nearby(near.losses, weights, clean.mask)
         # Regularizers are not perturbed: the step adds their clean gradient.
@@ -270,33 +273,33 @@ class Strategy(Component):
             near_weights = self._weights_nearby(
                 near.losses, weights, clean.mask
             )
-            return near.task_gradients(near_weights), near.losses
-        rows, own, losses = [], [], []
-        for k, own_gradients in enumerate(gradients.own):
-            row = gradients.shared.rows[k]
-            offsets = self.flatness.perturb(
-                clean.values_of(k),
-                [*row, *own_gradients],
-                clean.perturbs(self.flatness, k),
-                len(row),
-                iterations,
-            )
-            near = clean.near(offsets, task=k)
-            weight = self._weights_nearby(
-                ops.broadcast_to(near.losses, weights.shape),
-                weights,
-                clean.mask,
-            )[k]
-            shared_gradients, own_gradients = near.task_gradient(weight)
-            rows.append(shared_gradients)
-            own.append(own_gradients)
-            losses.append(near.losses[0])
-        return (
-            TaskGradients(
-                Jacobian(rows=rows, dtype=gradients.shared.dtype), own
-            ),
-            ops.stack(losses),
+            return near.task_gradients(near_weights, last=True), near.losses
+        own, losses = [], []
+
+        def rows():
+            for k, row in enumerate(gradients.shared.rows):
+                offsets = self.flatness.perturb(
+                    clean.values_of(k),
+                    [*row, *gradients.own[k]],
+                    clean.perturbs(self.flatness, k),
+                    len(row),
+                    iterations,
+                )
+                near = clean.near(offsets, task=k)
+                weight = self._weights_nearby(
+                    ops.broadcast_to(near.losses, weights.shape),
+                    weights,
+                    clean.mask,
+                )[k]
+                row, own_gradients = near.task_gradient(weight)
+                own.append(own_gradients)
+                losses.append(near.losses[0])
+                yield row
+
+        jacobian = Jacobian.gather(
+            rows(), len(gradients.own), gradients.shared.dtype
         )
+        return TaskGradients(jacobian, own), ops.stack(losses)
 
     def _weights_nearby(self, losses, weights, mask):
         """Weights for perturbed losses.

@@ -219,14 +219,14 @@ class Pass:
 
     # ------------------------------------------------------- gradients
 
-    def _pull(self, cotangents, wanted):
+    def _pull(self, cotangents, wanted, last=False):
         """Gradients by variable index, without the loss scale."""
         if not wanted:
             return []
         if self._scale is not None:
             cotangents = {k: c * self._scale for k, c in cotangents.items()}
         gradients = self._pullback(
-            cotangents, [self._position[i] for i in wanted]
+            cotangents, [self._position[i] for i in wanted], last
         )
         if self._scale is not None:
             gradients = [
@@ -235,24 +235,30 @@ class Pass:
             ]
         return gradients
 
-    def task_gradients(self, weights):
-        partition = self._partition
-        rows, own = [], []
-        for k in range(len(partition.tasks)):
-            row, own_gradients = self._rows_of(k, weights[k], k)
-            rows.append(row)
-            own.append(own_gradients)
-        return TaskGradients(Jacobian(rows=rows, dtype=self._dtype), own)
+    def task_gradients(self, weights, last=False):
+        num_tasks = len(self._partition.tasks)
+        last = last and not self._has_penalties
+        own = []
+
+        def rows():
+            for k in range(num_tasks):
+                is_last = last and k == num_tasks - 1
+                row, own_gradients = self._rows_of(k, weights[k], k, is_last)
+                own.append(own_gradients)
+                yield row
+
+        jacobian = Jacobian.gather(rows(), num_tasks, self._dtype)
+        return TaskGradients(jacobian, own)
 
     def task_gradient(self, weight):
-        return self._rows_of(0, weight, self._task)
+        return self._rows_of(0, weight, self._task, last=True)
 
-    def _rows_of(self, loss, weight, task):
+    def _rows_of(self, loss, weight, task, last):
         partition = self._partition
         reached = [i for i in partition.shared if task in partition.tasks_of[i]]
         wanted = [*reached, *partition.own[task]]
         gradients = dict(
-            zip(wanted, self._pull({loss: weight}, wanted), strict=True)
+            zip(wanted, self._pull({loss: weight}, wanted, last), strict=True)
         )
         row = [
             gradients[i]
@@ -262,8 +268,13 @@ class Pass:
         ]
         return row, [gradients[i] for i in partition.own[task]]
 
-    def total(self, shared_weights, own_weights, penalties=True):
+    def total(
+        self, shared_weights, own_weights, penalties=True, last=False
+    ):
         partition = self._partition
+        if self._has_penalties and (partition.idle or not penalties):
+            # Their gradient is still to come.
+            last = False
         num_tasks = len(partition.tasks)
 
         def cotangents(weights):
@@ -275,12 +286,12 @@ class Pass:
         own = [i for indices in partition.own for i in indices]
         if shared_weights is own_weights:
             gradients = self._pull(
-                cotangents(own_weights), [*partition.shared, *own]
+                cotangents(own_weights), [*partition.shared, *own], last
             )
         else:
             gradients = [
                 *self._pull(cotangents(shared_weights), partition.shared),
-                *self._pull(cotangents(own_weights), own),
+                *self._pull(cotangents(own_weights), own, last),
             ]
         by_index = dict(zip([*partition.shared, *own], gradients, strict=True))
         return Update(

@@ -40,6 +40,10 @@ class StepMonitor(keras.layers.Layer):
         self.failed_tasks = counter("failed_tasks", (len(tasks),))
         self.built = True
 
+    def note_success(self):
+        """Returns assignments that record a step known to be finite."""
+        return [(self.steps, ops.add(self.steps, 1))]
+
     def note(self, proceed, task_finite):
         """Returns assignments that record one step.
 

@@ -115,7 +115,7 @@ def commit(model, gradients, assignments, clean, update):
         ]
     if plan.on_nonfinite == "ignore":
         proceed = keep = None
-    backend.commit(
+    succeeds = backend.commit(
         optimizer,
         gradients,
         variables,
@@ -123,6 +123,10 @@ def commit(model, gradients, assignments, clean, update):
         proceed=proceed,
         keep=keep,
     )
-    succeeded = finite if proceed is None else proceed
-    for variable, value in plan.monitor.note(succeeded, update.finite):
+    if succeeds:
+        notes = plan.monitor.note_success()
+    else:
+        succeeded = finite if proceed is None else proceed
+        notes = plan.monitor.note(succeeded, update.finite)
+    for variable, value in notes:
         variable.assign(value)

@@ -4,6 +4,7 @@ import importlib.util
 import json
 
 import keras
+import numpy as np
 import pytest
 
 from keras_mtl.__main__ import main
@@ -17,7 +18,7 @@ def test_without_a_command_it_prints_help(capsys):
 def test_quick_demo(tmp_path, capsys):
     output = tmp_path / "results"
     arguments = ["--strategies", "ew,fs_mtl", "--output", str(output)]
-    assert main(["demo", "--quick", "--seeds", "2", *arguments]) == 0
+    assert main(["demo", "--quick", *arguments]) == 0
     printed = capsys.readouterr().out
     assert "fs_mtl" in printed and "conflict" in printed
     assert (output / "demo.png").read_bytes().startswith(b"\x89PNG")
@@ -27,15 +28,13 @@ def test_quick_demo(tmp_path, capsys):
     assert [(run["strategy"], run["seed"]) for run in results["runs"]] == [
         ("ew", 0),
         ("fs_mtl", 0),
-        ("ew", 1),
-        ("fs_mtl", 1),
     ]
     for run in results["runs"]:
         assert len(run["history"]) == 2
         assert 0.0 <= run["conflict_ratio"] <= 1.0
         assert set(run["accuracy"]) == {"left", "right"}
-        # Better than guessing: the training did something.
-        assert run["train_loss"] < run["history"][0]["val_loss"] + 1.0
+        # Better than guessing one of ten digits: it was trained.
+        assert run["train_loss"] < 2 * np.log(10)
 
 
 def test_unknown_strategy_is_named(tmp_path, capsys):

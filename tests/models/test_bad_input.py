@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
+from training import toy
 
 import keras_mtl
-from training import toy
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_fit(name, model):
 
 def test_errors_in_the_first_step_of_a_fresh_model():
     # On JAX, the trainer has then taken the values out of the model.
-    for strategy in (None, "fs_mtl"):
+    for strategy in (None, toy.fs_mtl()):
         model = toy.compiled(toy.make_model(), strategy)
         before = toy.weights(model)
         y = {**Y, "right": np.zeros((toy.NUM_SAMPLES, 2))}
@@ -217,7 +217,7 @@ def test_strategy_without_losses():
 
 def test_compiled_twice():
     model = toy.make_model()
-    toy.compiled(model, "fs_mtl", metrics={"right": ["accuracy"]})
+    toy.compiled(model, toy.fs_mtl(), metrics={"right": ["accuracy"]})
     toy.fit(model, epochs=1)
     toy.compiled(model, "db_mtl", metrics={"right": ["accuracy"]})
     history = toy.fit(model, epochs=1)

@@ -40,8 +40,13 @@ def make_absent(y, how):
     return y, {**weights, ABSENT: 0 * ones}
 
 
-@pytest.mark.parametrize("how", ["nan", "weight"])
-@pytest.mark.parametrize("name", [*toy.STRATEGIES, "mgda"])
+@pytest.mark.parametrize(
+    "name, how",
+    [
+        *((name, how) for name in toy.STRATEGIES for how in ("nan", "weight")),
+        ("mgda", "nan"),
+    ],
+)
 def test_an_absent_task_might_as_well_not_be_there(name, how):
     x, y = data()
     model = make_model()
@@ -83,7 +88,9 @@ def test_an_absent_task_keeps_its_moving_average():
 def test_all_tasks_absent_changes_no_weight():
     x, y = data()
     model = toy.compiled(
-        make_model(), toy.fresh_strategy("fs_mtl"), loss=dict.fromkeys(TASKS, "mse")
+        make_model(),
+        toy.fresh_strategy("fs_mtl"),
+        loss=dict.fromkeys(TASKS, "mse"),
     )
     before = toy.weights(model)
     toy.step(model, x, {k: np.full_like(v, np.nan) for k, v in y.items()})
@@ -101,9 +108,7 @@ def test_a_loss_is_the_mean_over_labelled_samples(partly):
     labels[ABSENT][missing, 0 if partly else slice(None)] = np.nan
     model = make_model()
     prediction = model.predict(x, verbose=0)[ABSENT]
-    toy.compiled(
-        model, toy.every_pass(), loss=dict.fromkeys(TASKS, "mse")
-    )
+    toy.compiled(model, toy.every_pass(), loss=dict.fromkeys(TASKS, "mse"))
     logs = toy.step(model, x, labels)
     errors = np.mean(np.square(prediction - y[ABSENT]), axis=-1)
     assert logs[f"{ABSENT}_loss"] == pytest.approx(
@@ -127,7 +132,9 @@ def test_samples_of_weight_zero_may_hold_anything_finite():
         labels = {**y, ABSENT: y[ABSENT].copy()}
         labels[ABSENT][weights[ABSENT] == 0] = filler
         model = toy.compiled(
-            make_model(), toy.fresh_strategy("fs_mtl"), loss=dict.fromkeys(TASKS, "mse")
+            make_model(),
+            toy.fresh_strategy("fs_mtl"),
+            loss=dict.fromkeys(TASKS, "mse"),
         )
         toy.step(model, x, labels, sample_weight=weights)
         results.append(toy.weights(model))
@@ -136,14 +143,14 @@ def test_samples_of_weight_zero_may_hold_anything_finite():
 
 def test_whole_epochs_with_holes():
     rng = np.random.default_rng(0)
-    x, y = toy.data(48)
-    left = np.where(rng.random((48, 1)) < 0.5, np.nan, y["left"])
+    x, y = toy.data(24)
+    left = np.where(rng.random((24, 1)) < 0.5, np.nan, y["left"])
     left[:8] = np.nan  # a batch without the task
     labels = {**y, "left": left.astype("float32")}
     for name in toy.STRATEGIES:
         model = toy.compiled(toy.make_model(), toy.fresh_strategy(name))
         history = toy.fit(
-            model, x, labels, epochs=4, validation_data=(x, labels)
+            model, x, labels, epochs=2, validation_data=(x, labels)
         )
         for values in history.values():
             assert np.all(np.isfinite(values))

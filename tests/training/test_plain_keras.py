@@ -114,7 +114,7 @@ def test_names_and_order_of_results():
     by_name = theirs.evaluate(x, y, verbose=0, return_dict=True)
     # The list has an order of its own.
     position = [list(by_name.values()).index(value) for value in values]
-    for strategy in (None, "fs_mtl"):
+    for strategy in (None, toy.fs_mtl()):
         ours = toy.compiled(toy.make_model(), strategy, **settings)
         assert list(ours.evaluate(x, y, verbose=0, return_dict=True)) == names
         toy.fit(ours, epochs=1)

@@ -100,9 +100,15 @@ def trained(strategy=None, model=None, fit_kwargs=None, **kwargs):
 def fresh_strategy(name, rho=0.05):
     """Returns a new strategy by its name in `STRATEGIES`."""
     if name == "fs_mtl":
-        # The aggregator that compiles fastest.
-        return keras_mtl.strategies.FSMTL("pcgrad", rho=rho)
+        return fs_mtl(rho=rho)
     return keras_mtl.strategies.get(name)
+
+
+def fs_mtl(**kwargs):
+    """FS-MTL with the aggregator that compiles fastest."""
+    return keras_mtl.strategies.FSMTL(
+        keras_mtl.aggregators.PCGrad(seed=0), **kwargs
+    )
 
 
 def every_pass():

@@ -1,0 +1,237 @@
+"""Training that is saved, loaded elsewhere and continued is the same."""
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_mtl
+from keras_mtl import strategies
+from tests.training import state_child
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def continued(tmp_path_factory):
+    """State after 20 steps, and after 10 and 10 in a new process."""
+    folder = tmp_path_factory.mktemp("state")
+    expected = {}
+    for name, strategy in state_child.STRATEGIES.items():
+        keras.utils.set_random_seed(3)
+        model = state_child.make_model(strategy())
+        state_child.train(model, 0)
+        model.save(folder / f"{name}.keras")
+        state_child.train(model, state_child.STEPS)
+        expected[name] = state_child.state(model)
+    subprocess.run(
+        [sys.executable, "-m", "tests.training.state_child", str(folder)],
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    return {
+        name: (expected[name], np.load(folder / f"{name}.npz"))
+        for name in expected
+    }
+
+
+@pytest.mark.parametrize("name", list(state_child.STRATEGIES))
+def test_continues_in_a_new_process(continued, name):
+    expected, actual = continued[name]
+    assert list(expected) == list(actual.files)
+    for key, value in expected.items():
+        np.testing.assert_array_equal(actual[key], value, err_msg=key)
+
+
+def test_the_strategy_has_state_to_lose():
+    model = state_child.make_model(state_child.STRATEGIES["composed"]())
+    before = state_child.state(model)
+    state_child.train(model, 0)
+    after = state_child.state(model)
+    moved = {
+        key.split(":")[1]
+        for key in before
+        if not np.array_equal(before[key], after[key])
+    }
+    assert {"kernel", "moving_mean", "iterations", "average_0"} <= moved
+    assert "seed_generator_state" in moved
+
+
+class Interruption(Exception):
+    """Stands for a crash."""
+
+
+class Crash(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise Interruption
+
+
+class ByEpoch(keras.callbacks.Callback):
+    """Tells the data which epoch it is."""
+
+    def __init__(self, data):
+        super().__init__()
+        self.data = data
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.data.start = epoch * self.data.steps
+
+
+@pytest.mark.parametrize("name", list(state_child.STRATEGIES))
+def test_backup_and_restore(tmp_path, name):
+    def fit(model, *more):
+        data = state_child.Steps(0, 3)
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+        callbacks = [ByEpoch(data), *more]
+        if more or model is resumed:
+            callbacks.append(backup)
+        model.fit(data, epochs=4, verbose=0, callbacks=callbacks, shuffle=False)
+
+    resumed = None
+    keras.utils.set_random_seed(5)
+    whole = state_child.make_model(state_child.STRATEGIES[name]())
+    fit(whole)
+    keras.utils.set_random_seed(5)
+    crashed = state_child.make_model(state_child.STRATEGIES[name]())
+    with pytest.raises(Interruption):
+        fit(crashed, Crash(2))
+    keras.utils.set_random_seed(6)
+    resumed = state_child.make_model(state_child.STRATEGIES[name]())
+    fit(resumed)
+    expected = [value for value in state_child.state(whole).values()]
+    actual = state_child.state(resumed)
+    for (key, value), wanted in zip(actual.items(), expected, strict=True):
+        np.testing.assert_array_equal(value, wanted, err_msg=key)
+
+
+def test_weights_load_into_a_plain_model(tmp_path):
+    model = state_child.make_model("db_mtl")
+    state_child.train(model, 0)
+    path = tmp_path / "model.weights.h5"
+    model.save_weights(path)
+    plain = state_child.make_network(keras.Model)
+    plain.load_weights(path)
+    for a, b in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_weights_load_from_a_plain_model(tmp_path):
+    plain = state_child.make_network(keras.Model)
+    path = tmp_path / "model.weights.h5"
+    plain.save_weights(path)
+    model = state_child.make_model("db_mtl")
+    with warnings.catch_warnings():
+        # Keras says that the file holds no state of the optimizer.
+        warnings.simplefilter("ignore")
+        model.load_weights(path)
+    for a, b in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    state_child.train(model, 0)
+
+
+@pytest.mark.parametrize("name", strategies.names())
+def test_strategy_configs(name):
+    strategy = strategies.get(name)
+    revived = strategies.deserialize(strategies.serialize(strategy))
+    assert type(revived) is type(strategy)
+    assert revived.get_config() == strategy.get_config()
+    copied = type(strategy).from_config(strategy.get_config())
+    assert copied.get_config() == strategy.get_config()
+
+
+def test_schedule_and_component_configs():
+    strategy = strategies.FSMTL(
+        keras_mtl.aggregators.CAGrad(c=0.2),
+        rho=keras.optimizers.schedules.CosineDecay(0.1, 100),
+        head_rho=0.2,
+        variables="normalization",
+        combine="each",
+        balancer=keras_mtl.balancers.Fixed([1.0, 2.0, 3.0]),
+        on_nonfinite="skip",
+    )
+    revived = strategies.deserialize(strategies.serialize(strategy))
+    assert revived.get_config() == strategy.get_config()
+    assert revived.aggregator.c == 0.2
+    assert revived.balancer.task_weights == [1.0, 2.0, 3.0]
+    assert revived.flatness.head_rho == 0.2
+
+
+def test_loaded_model_keeps_strategy_and_settings(tmp_path):
+    model = state_child.make_network()
+    model.compile(
+        "sgd",
+        LOSS_WITH_AUXILIARY,
+        loss_weights={"a": 2.0, "b": 0.5, "c": 1.0},
+        metrics={"b": ["accuracy"]},
+        strategy=strategies.FSMTL("mgda", rho=0.3),
+        on_nonfinite="skip",
+    )
+    state_child.train(model, 0)
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    assert loaded.tasks == model.tasks == ["a", "b"]
+    assert loaded.strategy.get_config() == model.strategy.get_config()
+    x, y = state_child.batch(99)
+    assert loaded.evaluate(x, y, verbose=0) == pytest.approx(
+        model.evaluate(x, y, verbose=0)
+    )
+
+
+LOSS_WITH_AUXILIARY = {**state_child.LOSS, "c": None}
+
+
+def test_clone_and_config(tmp_path):
+    model = state_child.make_model("fs_mtl")
+    for copied in (
+        keras.models.clone_model(model),
+        type(model).from_config(model.get_config()),
+    ):
+        assert type(copied) is type(model)
+        assert copied.output_names == model.output_names
+        copied.compile("sgd", state_child.LOSS, strategy="fs_mtl")
+        state_child.train(copied, 0)
+
+
+def test_fit_replaces_the_strategy_and_keeps_the_rest():
+    model = state_child.make_model("db_mtl")
+    state_child.train(model, 0)
+    first = model.strategy
+    iterations = int(model.optimizer.iterations)
+    model.fit(state_child.Steps(0, 2), verbose=0, strategy="db_mtl")
+    assert model.strategy is first
+    model.fit(state_child.Steps(0, 2), verbose=0, strategy="fs_mtl")
+    assert isinstance(model.strategy, strategies.FSMTL)
+    assert int(model.optimizer.iterations) == iterations + 4
+    assert int(model.strategy.iterations) == 2
+    model.fit(state_child.Steps(0, 2), verbose=0)
+    assert int(model.strategy.iterations) == 4
+
+
+def test_a_strategy_belongs_to_one_model():
+    strategy = strategies.DBMTL()
+    first = state_child.make_model(strategy)
+    state_child.train(first, 0)
+    second = state_child.make_model(strategy)
+    assert first.strategy is strategy
+    assert second.strategy is not strategy
+    assert int(second.strategy.iterations) == 0
+
+
+def test_model_counts_are_those_of_the_network():
+    model = state_child.make_model("db_mtl")
+    plain = state_child.make_network(keras.Model)
+    assert model.count_params() == plain.count_params()
+    assert len(model.weights) == len(plain.weights)
+    assert len(model.trainable_variables) == len(plain.trainable_variables)
