@@ -124,7 +124,12 @@ class Jacobian:
             flat = ops.cast(
                 ops.reshape(stack, (self.num_tasks, -1)), self.dtype
             )
-            total = total + ops.square(ops.norm(flat, axis=1))
+            if self.dtype == "float64":
+                # `ops.norm` computes float64 in float32 on torch.
+                squares = ops.sum(ops.square(flat), axis=1)
+            else:
+                squares = ops.square(ops.norm(flat, axis=1))
+            total = total + squares
         return total
 
     @property
