@@ -97,7 +97,10 @@ def task_gradients(problem, shared, own, x, y):
 
 
 def add(rows):
-    return [sum(gradients[1:], gradients[0]) for gradients in zip(*rows)]
+    return [
+        sum(gradients[1:], gradients[0])
+        for gradients in zip(*rows, strict=True)
+    ]
 
 
 def moved(values, gradients, rho):

@@ -76,7 +76,7 @@ def task_gradients(problem, x, y):
 
 
 def add(rows):
-    return [tf.add_n(gradients) for gradients in zip(*rows)]
+    return [tf.add_n(gradients) for gradients in zip(*rows, strict=True)]
 
 
 def moved(variables, gradients, rho):

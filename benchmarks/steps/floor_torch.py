@@ -91,9 +91,7 @@ def add(rows):
 
 
 def scaled(gradients, rho):
-    norm = torch.linalg.vector_norm(
-        torch.stack(torch._foreach_norm(gradients))
-    )
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     return torch._foreach_mul(gradients, rho / (norm + 1e-12))
 
 

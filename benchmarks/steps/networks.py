@@ -69,8 +69,7 @@ def lenet() -> Problem:
             for task in tasks
         },
         losses={
-            task: keras.losses.SparseCategoricalCrossentropy()
-            for task in tasks
+            task: keras.losses.SparseCategoricalCrossentropy() for task in tasks
         },
         x=x,
         y={

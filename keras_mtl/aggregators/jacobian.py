@@ -46,16 +46,20 @@ class Jacobian:
     ):
         if (rows is None) == (stacks is None):
             raise ValueError("Give either `rows` or `stacks`, not both.")
-        self._rows = None if rows is None else [list(row) for row in rows]
-        self._stacks = None if stacks is None else list(stacks)
+        self._rows: Any = None
+        self._stacks: Any = None
+        if rows is not None:
+            self._rows = [list(row) for row in rows]
+        if stacks is not None:
+            self._stacks = list(stacks)
+        self.num_tasks: Any = num_tasks
         if self._rows is not None:
             self.num_tasks = len(self._rows)
             first = self._rows[0] if self._rows else []
         else:
             first = self._stacks
-            self.num_tasks = (
-                int(self._stacks[0].shape[0]) if self._stacks else num_tasks
-            )
+            if first:
+                self.num_tasks = int(first[0].shape[0])
         self.num_variables = len(first)
         self.dtype = wide_dtype(first[0].dtype if first else dtype)
         self._gramian = None
@@ -73,8 +77,8 @@ class Jacobian:
         """
         if num_tasks < STACK_FROM:
             return cls(rows=list(rows), num_tasks=num_tasks, dtype=dtype)
-        rows, stacks = backend.gather_rows(rows, num_tasks)
-        return cls(rows=rows, stacks=stacks, num_tasks=num_tasks, dtype=dtype)
+        listed, stacks = backend.gather_rows(rows, num_tasks)
+        return cls(rows=listed, stacks=stacks, num_tasks=num_tasks, dtype=dtype)
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:

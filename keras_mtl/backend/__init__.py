@@ -6,9 +6,6 @@ The three modules offer the same names:
   gradients of any of its losses;
 - `TrainStepFrame`: how the Keras trainer of the backend calls the step;
 - `commit(...)`: the optimizer's step and all new state, at once or not at all;
-- `gather_rows(rows, ...)`: task gradients in the layout that suits it;
-- `lerp(...)`: the step of a moving average;
-- `all_finite(tensors)`: one look at many tensors;
 - `RandomReplay()`: the same random numbers in several forward passes;
 - `global_random_state()`, `set_global_random_state(...)`: what layers draw
   from besides their own seed generators;
@@ -17,6 +14,10 @@ The three modules offer the same names:
 - `to_host(tensors)`: concrete values as NumPy arrays, or `None` in a graph;
 - `while_loop(...)`: a loop that stays on the device in every graph;
 - `check_devices()`: refuses device set-ups that would train wrongly;
+- `STACK_FROM`, `gather_rows(...)`, `inner_products(...)`: the layout of task
+  gradients that suits the framework;
+- `all_finite(...)`, `lerp(...)`, `squared_norm(...)`, `subtract(...)`: what
+  takes `keras.ops` several passes over the memory;
 - `supports_jit_compile`: whether `jit_compile=True` means anything.
 """
 
@@ -25,6 +26,8 @@ import keras
 _NAME = keras.backend.backend()
 
 if _NAME == "jax":
+    from keras_mtl.backend.jax import STACK_FROM
+    from keras_mtl.backend.jax import STACKS_ROWS
     from keras_mtl.backend.jax import RandomReplay
     from keras_mtl.backend.jax import TrainStepFrame
     from keras_mtl.backend.jax import all_finite
@@ -33,14 +36,19 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import commit
     from keras_mtl.backend.jax import gather_rows
     from keras_mtl.backend.jax import global_random_state
+    from keras_mtl.backend.jax import inner_products
     from keras_mtl.backend.jax import lerp
     from keras_mtl.backend.jax import linearize
     from keras_mtl.backend.jax import reached_variables
     from keras_mtl.backend.jax import set_global_random_state
+    from keras_mtl.backend.jax import squared_norm
+    from keras_mtl.backend.jax import subtract
     from keras_mtl.backend.jax import supports_jit_compile
     from keras_mtl.backend.jax import to_host
     from keras_mtl.backend.jax import while_loop
 elif _NAME == "tensorflow":
+    from keras_mtl.backend.tensorflow import STACK_FROM
+    from keras_mtl.backend.tensorflow import STACKS_ROWS
     from keras_mtl.backend.tensorflow import RandomReplay
     from keras_mtl.backend.tensorflow import TrainStepFrame
     from keras_mtl.backend.tensorflow import all_finite
@@ -49,14 +57,19 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import commit
     from keras_mtl.backend.tensorflow import gather_rows
     from keras_mtl.backend.tensorflow import global_random_state
+    from keras_mtl.backend.tensorflow import inner_products
     from keras_mtl.backend.tensorflow import lerp
     from keras_mtl.backend.tensorflow import linearize
     from keras_mtl.backend.tensorflow import reached_variables
     from keras_mtl.backend.tensorflow import set_global_random_state
+    from keras_mtl.backend.tensorflow import squared_norm
+    from keras_mtl.backend.tensorflow import subtract
     from keras_mtl.backend.tensorflow import supports_jit_compile
     from keras_mtl.backend.tensorflow import to_host
     from keras_mtl.backend.tensorflow import while_loop
 elif _NAME == "torch":
+    from keras_mtl.backend.torch import STACK_FROM
+    from keras_mtl.backend.torch import STACKS_ROWS
     from keras_mtl.backend.torch import RandomReplay
     from keras_mtl.backend.torch import TrainStepFrame
     from keras_mtl.backend.torch import all_finite
@@ -65,10 +78,13 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import commit
     from keras_mtl.backend.torch import gather_rows
     from keras_mtl.backend.torch import global_random_state
+    from keras_mtl.backend.torch import inner_products
     from keras_mtl.backend.torch import lerp
     from keras_mtl.backend.torch import linearize
     from keras_mtl.backend.torch import reached_variables
     from keras_mtl.backend.torch import set_global_random_state
+    from keras_mtl.backend.torch import squared_norm
+    from keras_mtl.backend.torch import subtract
     from keras_mtl.backend.torch import supports_jit_compile
     from keras_mtl.backend.torch import to_host
     from keras_mtl.backend.torch import while_loop
@@ -80,6 +96,8 @@ else:
     )
 
 __all__ = [
+    "STACKS_ROWS",
+    "STACK_FROM",
     "RandomReplay",
     "TrainStepFrame",
     "all_finite",
@@ -88,10 +106,13 @@ __all__ = [
     "commit",
     "gather_rows",
     "global_random_state",
+    "inner_products",
     "lerp",
     "linearize",
     "reached_variables",
     "set_global_random_state",
+    "squared_norm",
+    "subtract",
     "supports_jit_compile",
     "to_host",
     "while_loop",

@@ -4,12 +4,23 @@ import contextlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 from keras import ops
 
 supports_jit_compile = True
 while_loop = ops.while_loop
+
+#: From this number of tasks on, inner products of task gradients are taken
+#: for all pairs at once.
+STACK_FROM = 4
+
+#: Whether inner products need the stacks.
+STACKS_ROWS = False
+
+#: Length of the pieces of vectors whose inner products fit into the cache.
+BLOCK = 2048
 
 
 def linearize(function, values):
@@ -154,6 +165,42 @@ def gather_rows(rows, num_rows):
 def lerp(start, end, weight):
     """`start + weight * (end - start)`, which is `start` where weight is 0."""
     return start + weight * (end - start)
+
+
+def inner_products(vectors):
+    """Returns the Gramian `[K, K]` of a list of K vectors of one length."""
+    size = vectors[0].shape[0]
+    if size < 4 * BLOCK or jax.default_backend() != "cpu":
+        return _gramian(vectors)
+    if jax.device_count() > 1:
+        # Pieces would be gathered from all devices.
+        return _gramian(vectors)
+    # The copy that stacks whole vectors would cost more than the product.
+    num_blocks = size // BLOCK
+
+    def add_block(index, total):
+        start = (index * BLOCK,)
+        return total + _gramian(
+            [jax.lax.dynamic_slice(v, start, (BLOCK,)) for v in vectors]
+        )
+
+    rest = _gramian([vector[num_blocks * BLOCK :] for vector in vectors])
+    return jax.lax.fori_loop(0, num_blocks, add_block, rest)
+
+
+def _gramian(vectors):
+    matrix = jnp.stack(vectors)
+    return matrix @ matrix.T
+
+
+def squared_norm(tensors):
+    """Returns the sum of the squares of all entries of some tensors."""
+    return sum(jnp.vdot(tensor, tensor) for tensor in tensors)
+
+
+def subtract(left, right):
+    """Returns `left - right`; `left` must not be used any more."""
+    return left - right
 
 
 def all_finite(tensors):

@@ -8,6 +8,14 @@ from keras import ops
 supports_jit_compile = True
 while_loop = ops.while_loop
 
+#: From this number of tasks on, task gradients are stacked by variable: one
+#: matrix product then serves all inner products. That of two vectors takes
+#: half as long as that of the stack of both.
+STACK_FROM = 2
+
+#: Whether inner products need the stacks.
+STACKS_ROWS = True
+
 
 def linearize(function, values):
     """Runs `function` once and returns how to pull gradients back.
@@ -140,6 +148,23 @@ def gather_rows(rows, num_rows):
 def lerp(start, end, weight):
     """`start + weight * (end - start)`, which is `start` where weight is 0."""
     return start + weight * (end - start)
+
+
+def inner_products(vectors):
+    """Returns the Gramian `[K, K]` of a list of K vectors of one length."""
+    matrix = ops.stack(vectors)
+    return matrix @ ops.transpose(matrix)
+
+
+def squared_norm(tensors):
+    """Returns the sum of the squares of all entries of some tensors."""
+    # One pass over the memory instead of two.
+    return 2 * tf.add_n([tf.nn.l2_loss(tensor) for tensor in tensors])
+
+
+def subtract(left, right):
+    """Returns `left - right`; `left` must not be used any more."""
+    return left - right
 
 
 def all_finite(tensors):

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_mtl.aggregators.jacobian import wide_dtype

@@ -4,16 +4,17 @@ import math
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
+from typing import TypeAlias
 
 import keras
 from keras import ops
 
-from keras_mtl import backend
 from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 
-Schedule = keras.optimizers.schedules.LearningRateSchedule
+Schedule: Any = keras.optimizers.schedules.LearningRateSchedule
+Radius: TypeAlias = Any  # float | Schedule
 
 #: Guards the division by a gradient's norm, as in the published code.
 NORM_EPSILON = 1e-12
@@ -67,8 +68,8 @@ class Flatness(Component):
 
     def __init__(
         self,
-        rho: float | Schedule = 0.05,
-        head_rho: float | Schedule | None = None,
+        rho: Radius = 0.05,
+        head_rho: Radius | None = None,
         norm: str = "separate",
         adaptive: bool = False,
         combine: str = "decomposed",
@@ -144,7 +145,7 @@ class Flatness(Component):
             weight.assign(value)
 
     @property
-    def rho(self) -> float | Schedule:
+    def rho(self) -> Radius:
         """Radius of the perturbation; a float may be assigned."""
         return self._radii["rho"]
 
@@ -153,7 +154,7 @@ class Flatness(Component):
         self._set_radius("rho", value)
 
     @property
-    def head_rho(self) -> float | Schedule | None:
+    def head_rho(self) -> Radius | None:
         """Radius for own variables, or `None` where it is `rho`."""
         return self._radii.get("head_rho")
 
@@ -203,7 +204,8 @@ class Flatness(Component):
             return True
         if self.perturbed_variables == "normalization":
             return variable.name in NORMALIZATION_VARIABLES
-        return bool(self.perturbed_variables(variable))
+        chosen: Any = self.perturbed_variables
+        return bool(chosen(variable))
 
     def perturb(
         self,

@@ -47,7 +47,7 @@ class TaskGradientsByVariable(NamedTuple):
 
 
 @keras_mtl_export("keras_mtl.MultiTaskModel")
-class MultiTaskModel(TaskTrainer, keras.Model):
+class MultiTaskModel(TaskTrainer):
     """A multi-output Keras model whose outputs are tasks.
 
     Everything that `keras.Model` does works as it does there. In addition,

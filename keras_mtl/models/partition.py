@@ -1,6 +1,7 @@
 """Which tasks each variable serves."""
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import keras
@@ -26,7 +27,7 @@ class Partition:
         self,
         tasks: Sequence[str],
         variables: Sequence[keras.Variable],
-        reach: dict[str, Iterable[keras.Variable]],
+        reach: Mapping[str, Iterable[keras.Variable]],
     ):
         self.tasks = list(tasks)
         self.variables = list(variables)

@@ -11,6 +11,7 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl import strategies
 from keras_mtl.models.random_state import RandomState
+from keras_mtl.models.settings import Settings
 from keras_mtl.models.settings import spec_of
 from keras_mtl.models.task_losses import TaskLosses
 from keras_mtl.models.task_losses import as_loss
@@ -23,16 +24,18 @@ from keras_mtl.training.epoch_guard import EpochGuard
 from keras_mtl.training.step import run_step
 
 
-class TaskTrainer(backend.TrainStepFrame):
-    """The part of `MultiTaskModel` that trains; comes before `keras.Model`.
+class TaskTrainer(backend.TrainStepFrame, keras.Model):
+    """The part of `MultiTaskModel` that compiles, fits and steps.
 
-    It needs `_settings`, `tasks`, `find_reach` and `_output_names` of the
-    class that it is part of.
+    It needs `tasks`, `find_reach` and `_output_names` of the class that it is
+    part of.
     """
 
+    _settings: Settings
+
     @property
-    def task_losses(self) -> TaskLosses:
-        """The compiled losses."""
+    def task_losses(self) -> Any:
+        """The compiled `TaskLosses`, or `None`."""
         return self._settings.losses
 
     @property

@@ -147,11 +147,11 @@ def run(function: Callable[..., Any], *tensors: Any) -> Any:
         # float32 for float64 where Keras computes it so anyway, or only in
         # some functions, which loops do not take.
         inner = keras.backend.result_type(dtype)
-        tensors = [
+        cast = [
             ops.cast(tensor, inner) if _is_float(tensor) else tensor
             for tensor in tensors
         ]
-        result = function(Graph(machine_epsilon(tensors[0])), *tensors)
+        result = function(Graph(machine_epsilon(cast[0])), *cast)
         return ops.cast(result, dtype)
     arrays = [
         array.astype(np.float64)

@@ -52,9 +52,7 @@ class ForwardPass(Protocol):
     losses: Any
     mask: Any
 
-    def task_gradients(
-        self, weights: Any, last: bool = False
-    ) -> TaskGradients:
+    def task_gradients(self, weights: Any, last: bool = False) -> TaskGradients:
         """Returns the gradient of each task's loss times its weight.
 
         With `last`, no more gradients of this pass may be asked for: what

@@ -80,10 +80,11 @@ class Strategy(Component):
         self.flat_aggregator = None
         self.outer_aggregator = None
         self.pair_aggregators: list[Aggregator] = []
+        combine = None if self.flatness is None else self.flatness.combine
         if self.merges_twice:
             # State and seeds of the parts must not mix.
             self.flat_aggregator = self.aggregator.sibling(1)
-            if self.flatness.combine == "second":
+            if combine == "second":
                 self.outer_aggregator = self.aggregator.sibling(2)
 
     @property

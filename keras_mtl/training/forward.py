@@ -268,9 +268,7 @@ class Pass:
         ]
         return row, [gradients[i] for i in partition.own[task]]
 
-    def total(
-        self, shared_weights, own_weights, penalties=True, last=False
-    ):
+    def total(self, shared_weights, own_weights, penalties=True, last=False):
         partition = self._partition
         if self._has_penalties and (partition.idle or not penalties):
             # Their gradient is still to come.
