@@ -9,10 +9,6 @@ from keras import ops
 
 from keras_mtl import backend
 
-#: From this number of tasks on, one matrix product over stacked rows is
-#: faster than one dot product per pair of tasks.
-STACK_FROM = 4
-
 
 def wide_dtype(dtype: str) -> str:
     """Returns the wider of float32 and `dtype`."""
@@ -63,6 +59,8 @@ class Jacobian:
         self.num_variables = len(first)
         self.dtype = wide_dtype(first[0].dtype if first else dtype)
         self._gramian = None
+        # Whether nothing else holds the stacks.
+        self._is_disposable = False
 
     @classmethod
     def gather(
@@ -75,10 +73,14 @@ class Jacobian:
             num_tasks: Number of tasks K.
             dtype: As in the constructor.
         """
-        if num_tasks < STACK_FROM:
+        if num_tasks < backend.STACK_FROM:
             return cls(rows=list(rows), num_tasks=num_tasks, dtype=dtype)
         listed, stacks = backend.gather_rows(rows, num_tasks)
-        return cls(rows=listed, stacks=stacks, num_tasks=num_tasks, dtype=dtype)
+        jacobian = cls(
+            rows=listed, stacks=stacks, num_tasks=num_tasks, dtype=dtype
+        )
+        jacobian._is_disposable = stacks is not None
+        return jacobian
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -123,6 +125,13 @@ class Jacobian:
         """Returns the squared norm of each row `[K]`, without the Gramian."""
         if self._gramian is not None:
             return ops.diagonal(self._gramian)
+        if self._stacks is None and self.num_variables:
+            return ops.stack(
+                [
+                    backend.squared_norm([ops.cast(g, self.dtype) for g in row])
+                    for row in self._rows
+                ]
+            )
         total = ops.zeros((self.num_tasks,), dtype=self.dtype)
         for stack in self.stacks:
             flat = ops.cast(
@@ -145,8 +154,10 @@ class Jacobian:
         num_tasks = self.num_tasks
         if not self.num_variables:
             return ops.zeros((num_tasks, num_tasks), dtype=self.dtype)
-        if self._stacks is None and num_tasks < STACK_FROM:
+        if self._stacks is None and num_tasks < backend.STACK_FROM:
             return self._gramian_of_pairs()
+        if self._stacks is None and not backend.STACKS_ROWS:
+            return self._gramian_of_rows()
         gramian = None
         for stack in self.stacks:
             matrix = ops.cast(
@@ -156,6 +167,14 @@ class Jacobian:
             part = matrix @ ops.transpose(matrix)
             gramian = part if gramian is None else gramian + part
         return gramian
+
+    def _gramian_of_rows(self):
+        return sum(
+            backend.inner_products(
+                [ops.cast(ops.reshape(g, (-1,)), self.dtype) for g in gradients]
+            )
+            for gradients in zip(*self._rows, strict=True)
+        )
 
     def _gramian_of_pairs(self):
         flat = [
@@ -196,6 +215,22 @@ class Jacobian:
                 total = total + scalars[k] * gradients[k]
             combined.append(total)
         return combined
+
+    def minus(self, other: "Jacobian") -> "Jacobian":
+        """Returns the row-wise difference of two Jacobians.
+
+        This one must not be used any more: its memory may serve the result.
+        """
+        if not self._is_disposable or other._stacks is None:
+            return self - other
+        return Jacobian(
+            stacks=[
+                backend.subtract(a, b)
+                for a, b in zip(self._stacks, other._stacks, strict=True)
+            ],
+            num_tasks=self.num_tasks,
+            dtype=self.dtype,
+        )
 
     def __sub__(self, other: "Jacobian") -> "Jacobian":
         """Returns the row-wise difference of two Jacobians."""

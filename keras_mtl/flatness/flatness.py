@@ -9,6 +9,7 @@ from typing import TypeAlias
 import keras
 from keras import ops
 
+from keras_mtl import backend
 from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
@@ -258,9 +259,8 @@ class Flatness(Component):
                 ops.abs(value) * gradient
                 for value, gradient in zip(values, gradients, strict=True)
             ]
-        squared = sum(
-            ops.sum(ops.square(ops.cast(gradient, dtype)))
-            for gradient in measured
+        squared = backend.squared_norm(
+            [ops.cast(gradient, dtype) for gradient in measured]
         )
         factor = ops.cast(rho, dtype) / (ops.sqrt(squared) + NORM_EPSILON)
         if self.adaptive:

@@ -318,7 +318,7 @@ class Strategy(Component):
         combine = self.flatness.combine
         if combine == "direct" or self.aggregator.linear:
             return self.aggregator.aggregate(sharp, losses, mask)
-        flat = sharp - clean
+        flat = sharp.minus(clean)
         # With a radius of 0 the flat part is rounding noise, which
         # normalising aggregators would blow up: all tasks are absent from it.
         present = ops.ones_like(losses) if mask is None else mask

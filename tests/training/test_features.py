@@ -279,7 +279,7 @@ def test_mixed_precision_is_near_full_precision(name, policy):
     assert toy.distance(before, toy.weights(full)) > 0.03
     toy.assert_near(toy.weights(mixed), toy.weights(full), atol=0.01)
     for variable in mixed.strategy.variables:
-        assert variable.dtype in ("float32", "int32", "uint32")
+        assert variable.dtype == "float32" or "int" in variable.dtype
 
 
 @pytest.mark.parametrize("name", toy.STRATEGIES)
