@@ -26,6 +26,7 @@ class Component(keras.layers.Layer):
 
     def load_own_variables(self, store):
         # A file of weights that were trained without a strategy says nothing
-        # of its state, which then starts afresh.
-        if len(store.keys()) > 0:
+        # of its state, which then starts afresh; a model that is loaded
+        # without being compiled has no place for it.
+        if self.built and len(store.keys()) > 0:
             super().load_own_variables(store)

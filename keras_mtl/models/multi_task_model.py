@@ -350,20 +350,27 @@ class MultiTaskModel(TaskTrainer):
     def get_config(self):
         if not self._network_is_known:
             return super().get_config()
+        serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
-            "network": keras.saving.serialize_keras_object(self.network),
-            "outputs": self._output_names(),
+            "network": serialize(self.network),
+            "strategy": self.strategy and serialize(self.strategy),
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         if "network" not in config:
             return super().from_config(config, custom_objects)
-        network = keras.saving.deserialize_keras_object(
-            config["network"], custom_objects=custom_objects
-        )
-        return cls(network=network, name=config["name"])
+
+        def revive(item):
+            return keras.saving.deserialize_keras_object(
+                item, custom_objects=custom_objects
+            )
+
+        model = cls(network=revive(config["network"]), name=config["name"])
+        # A copy has the settings; `compile` decides what it trains with.
+        model._settings.strategy = revive(config["strategy"])
+        return model
 
 
 def _as_network(inputs, outputs, trunk, heads, network):

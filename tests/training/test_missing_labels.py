@@ -48,6 +48,8 @@ def make_absent(y, how):
         ("db_mtl", "nan"),
         ("fs_mtl", "nan"),
         ("fs_mtl", "weight"),
+        # A row of zeros would be its answer.
+        ("mgda", "nan"),
     ],
 )
 def test_an_absent_task_might_as_well_not_be_there(name, how):

@@ -192,7 +192,20 @@ def test_loaded_model_keeps_strategy_and_settings(tmp_path):
 LOSS_WITH_AUXILIARY = {**state_child.LOSS, "c": None}
 
 
-def test_clone_and_config(tmp_path):
+def test_load_without_compiling(tmp_path):
+    model = state_child.make_model("db_mtl")
+    state_child.train(model, 0)
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.models.load_model(path, compile=False)
+    assert not loaded.compiled
+    for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    x, _ = state_child.batch(0)
+    assert loaded.predict(x, verbose=0)["a"].shape == (16, 1)
+
+
+def test_clone_and_config():
     model = state_child.make_model("fs_mtl")
     for copied in (
         keras.models.clone_model(model),
@@ -200,6 +213,8 @@ def test_clone_and_config(tmp_path):
     ):
         assert type(copied) is type(model)
         assert copied.output_names == model.output_names
+        assert copied.strategy is not model.strategy
+        assert copied.strategy.get_config() == model.strategy.get_config()
         copied.compile("sgd", state_child.LOSS, strategy="fs_mtl")
         state_child.train(copied, 0)
 
