@@ -12,8 +12,7 @@ def repeat_batch(problem):
 
 def trainer_step(model, problem):
     """One step of Keras's trainer, through the function that `fit` calls."""
-    model.train_on_batch(problem.x, problem.y)
-    model.make_train_function(force=True)
+    model.make_train_function()
     iterator = repeat_batch(problem)
 
     def step():

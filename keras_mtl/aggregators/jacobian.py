@@ -125,25 +125,14 @@ class Jacobian:
         """Returns the squared norm of each row `[K]`, without the Gramian."""
         if self._gramian is not None:
             return ops.diagonal(self._gramian)
-        if self._stacks is None and self.num_variables:
-            return ops.stack(
-                [
-                    backend.squared_norm([ops.cast(g, self.dtype) for g in row])
-                    for row in self._rows
-                ]
-            )
-        total = ops.zeros((self.num_tasks,), dtype=self.dtype)
-        for stack in self.stacks:
-            flat = ops.cast(
-                ops.reshape(stack, (self.num_tasks, -1)), self.dtype
-            )
-            if self.dtype == "float64":
-                # `ops.norm` computes float64 in float32 on torch.
-                squares = ops.sum(ops.square(flat), axis=1)
-            else:
-                squares = ops.square(ops.norm(flat, axis=1))
-            total = total + squares
-        return total
+        if not self.num_variables:
+            return ops.zeros((self.num_tasks,), dtype=self.dtype)
+        return ops.stack(
+            [
+                backend.squared_norm([ops.cast(g, self.dtype) for g in row])
+                for row in self.rows
+            ]
+        )
 
     @property
     def known_gramian(self) -> Any | None:

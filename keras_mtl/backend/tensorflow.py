@@ -142,7 +142,9 @@ def gather_rows(rows, num_rows):
         `(rows, stacks)`, of which one is `None`: a list of the rows, or one
         tensor `[num_rows, *shape]` per place in a row.
     """
-    return list(rows), None
+    # Rows of a stack are slices without a copy, and the rows that came are
+    # freed.
+    return None, [tf.stack(tensors) for tensors in zip(*rows, strict=True)]
 
 
 def lerp(start, end, weight):
