@@ -16,6 +16,14 @@ import sys
 BACKENDS = ("tensorflow", "jax", "torch")
 NETWORKS = ("lenet", "mlp")
 
+#: What torch, TensorFlow (two of them) and JAX take the number from.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "NPROC",
+)
+
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -34,6 +42,12 @@ def parse():
         metavar="STEP",
         help="names of the steps to time, with those they are compared with",
     )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="threads of the framework; 0 leaves the choice to it",
+    )
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -43,14 +57,20 @@ def main():
     if arguments.worker:
         work(arguments)
         return
-    print(f"{platform.platform()}, {os.cpu_count()} CPU cores")
-    print(f"Python {platform.python_version()}", flush=True)
+    print(f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores")
+    threads = arguments.threads or "default number of"
+    print(f"Python {platform.python_version()}, {threads} thread(s)")
+    sys.stdout.flush()
     chosen = BACKENDS if arguments.backend == "all" else (arguments.backend,)
     for backend in chosen:
         environment = {
             **os.environ,
             "KERAS_BACKEND": backend,
             "TF_CPP_MIN_LOG_LEVEL": "3",
+            **dict.fromkeys(
+                THREAD_VARIABLES if arguments.threads else (),
+                str(arguments.threads),
+            ),
         }
         command = [sys.executable, *sys.argv, "--worker", "--backend", backend]
         subprocess.run(command, env=environment, check=True)

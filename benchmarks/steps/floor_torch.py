@@ -117,7 +117,4 @@ def looped(problem, update):
 
 
 def describe():
-    return (
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, "
-        f"keras {keras.__version__}"
-    )
+    return f"torch {torch.__version__}, keras {keras.__version__}"

@@ -106,6 +106,7 @@ class DBMTL(Aggregator):
         if not jacobian.num_variables:
             return []
         dtype = jacobian.dtype
+        own_dtypes = [stack.dtype for stack in jacobian.stacks]
         if mask is None:
             present = ops.ones((jacobian.num_tasks,), dtype=dtype)
         else:
@@ -117,9 +118,9 @@ class DBMTL(Aggregator):
         norms = ops.sqrt(ops.where(present > 0, averages.squared_norms(), 0.0))
         weights = present * (ops.amax(norms) / (norms + EPSILON))
         return [
-            ops.cast(update, stack.dtype)
-            for update, stack in zip(
-                averages.combine(weights), jacobian.stacks, strict=True
+            ops.cast(update, own_dtype)
+            for update, own_dtype in zip(
+                averages.combine(weights), own_dtypes, strict=True
             )
         ]
 
@@ -132,11 +133,15 @@ class DBMTL(Aggregator):
         )
         gain = (1.0 - beta) * present
         averages = []
-        for average, stack in zip(self.averages, jacobian.stacks, strict=True):
+        stacks, reuse = jacobian.take_stacks()
+        for average, stack in zip(self.averages, stacks, strict=True):
             column = ops.reshape(gain, (-1,) + (1,) * (len(stack.shape) - 1))
             # A gain of 0 leaves the average of an absent task bit for bit.
             value = backend.lerp(
-                ops.convert_to_tensor(average), ops.cast(stack, dtype), column
+                ops.convert_to_tensor(average),
+                ops.cast(stack, dtype),
+                column,
+                reuse=reuse,
             )
             average.assign(value)
             averages.append(value)

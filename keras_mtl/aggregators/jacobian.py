@@ -112,6 +112,16 @@ class Jacobian:
             ]
         return self._stacks
 
+    def take_stacks(self) -> tuple[list[Any], bool]:
+        """Returns the stacks, and whether their memory may be reused.
+
+        If so, they are gone from here: whoever asks for them again must fail.
+        """
+        stacks = self.stacks
+        if self._is_disposable:
+            self._stacks = self._rows = None
+        return stacks, self._is_disposable
+
     def gramian(self) -> Any:
         """Returns the K x K matrix of inner products, summed over variables.
 
@@ -127,6 +137,15 @@ class Jacobian:
             return ops.diagonal(self._gramian)
         if not self.num_variables:
             return ops.zeros((self.num_tasks,), dtype=self.dtype)
+        if self._stacks is not None and not backend.STACKS_ROWS:
+            # A compiler that fuses would make each stack again for each row.
+            return sum(
+                ops.sum(
+                    ops.square(ops.cast(stack, self.dtype)),
+                    axis=tuple(range(1, len(stack.shape))),
+                )
+                for stack in self._stacks
+            )
         return ops.stack(
             [
                 backend.squared_norm([ops.cast(g, self.dtype) for g in row])
@@ -212,7 +231,7 @@ class Jacobian:
         """
         if not self._is_disposable or other._stacks is None:
             return self - other
-        return Jacobian(
+        difference = Jacobian(
             stacks=[
                 backend.subtract(a, b)
                 for a, b in zip(self._stacks, other._stacks, strict=True)
@@ -220,6 +239,8 @@ class Jacobian:
             num_tasks=self.num_tasks,
             dtype=self.dtype,
         )
+        difference._is_disposable = True
+        return difference
 
     def __sub__(self, other: "Jacobian") -> "Jacobian":
         """Returns the row-wise difference of two Jacobians."""

@@ -162,8 +162,15 @@ def gather_rows(rows, num_rows):
     return list(rows), None
 
 
-def lerp(start, end, weight):
-    """`start + weight * (end - start)`, which is `start` where weight is 0."""
+def lerp(start, end, weight, reuse=False):
+    """`start + weight * (end - start)`, which is `start` where weight is 0.
+
+    Args:
+        start: Tensor.
+        end: Tensor of its shape.
+        weight: Tensor that broadcasts to it.
+        reuse: Whether the memory of `end` may serve the result.
+    """
     return start + weight * (end - start)
 
 
@@ -195,7 +202,7 @@ def _gramian(vectors):
 
 def squared_norm(tensors):
     """Returns the sum of the squares of all entries of some tensors."""
-    return sum(jnp.vdot(tensor, tensor) for tensor in tensors)
+    return sum(jnp.sum(jnp.square(tensor)) for tensor in tensors)
 
 
 def subtract(left, right):

@@ -147,8 +147,15 @@ def gather_rows(rows, num_rows):
     return None, [tf.stack(tensors) for tensors in zip(*rows, strict=True)]
 
 
-def lerp(start, end, weight):
-    """`start + weight * (end - start)`, which is `start` where weight is 0."""
+def lerp(start, end, weight, reuse=False):
+    """`start + weight * (end - start)`, which is `start` where weight is 0.
+
+    Args:
+        start: Tensor.
+        end: Tensor of its shape.
+        weight: Tensor that broadcasts to it.
+        reuse: Whether the memory of `end` may serve the result.
+    """
     return start + weight * (end - start)
 
 

@@ -224,10 +224,17 @@ def gather_rows(rows, num_rows):
     return None, stacks
 
 
-def lerp(start, end, weight):
-    """`start + weight * (end - start)`, which is `start` where weight is 0."""
+def lerp(start, end, weight, reuse=False):
+    """`start + weight * (end - start)`, which is `start` where weight is 0.
+
+    Args:
+        start: Tensor.
+        end: Tensor of its shape.
+        weight: Tensor that broadcasts to it.
+        reuse: Whether the memory of `end` may serve the result.
+    """
     # One pass over the memory instead of three.
-    return torch.lerp(start, end, weight)
+    return torch.lerp(start, end, weight, out=end if reuse else None)
 
 
 def inner_products(vectors):

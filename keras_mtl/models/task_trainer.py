@@ -76,16 +76,13 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
         settings = self.__dict__.get("_settings")
         if settings is None or settings.losses is None:
             return metrics
-        # Where Keras lists the losses of outputs: behind the mean loss and the
-        # compiled metrics.
-        return [*metrics[:2], *settings.losses.trackers, *metrics[2:]]
-
-    @property
-    def metrics_names(self):
-        names = super().metrics_names
-        if not self._settings.has_metrics and "compile_metrics" in names:
-            names.remove("compile_metrics")
-        return names
+        # Where Keras lists the losses of outputs.
+        position = 1 + settings.has_metrics
+        return [
+            *metrics[:position],
+            *settings.losses.trackers,
+            *metrics[position:],
+        ]
 
     @contextlib.contextmanager
     def _hidden_strategy(self):
@@ -166,16 +163,6 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
                 stacklevel=2,
             )
             jit_compile = False
-        settings = self._settings
-        # Keras keeps the metrics of an earlier `compile`.
-        settings.has_metrics |= (
-            metrics is not None or weighted_metrics is not None
-        )
-        if losses and not settings.has_metrics:
-            # To build its losses, Keras draws a batch before the first epoch,
-            # which moves the generator that shuffles. It builds metrics, even
-            # none, in the same way.
-            metrics = {}
         super().compile(
             optimizer=optimizer,
             metrics=metrics,
@@ -185,8 +172,13 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
+        settings = self._settings
         settings.user_loss = loss
         settings.user_loss_weights = loss_weights
+        # Keras keeps the metrics of an earlier `compile`.
+        settings.has_metrics |= (
+            metrics is not None or weighted_metrics is not None
+        )
         settings.on_nonfinite = on_nonfinite
         settings.monitor = None
         settings.optimized = None
@@ -518,7 +510,6 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
             "loss": serialize(settings.user_loss),
             "loss_weights": serialize(settings.user_loss_weights),
             "strategy": self.strategy and serialize(self.strategy),
-            "metrics": config["metrics"] if settings.has_metrics else None,
             "on_nonfinite": settings.on_nonfinite,
         }
 

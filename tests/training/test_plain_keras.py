@@ -48,7 +48,8 @@ def run(cls, strategy, features, settings):
         y,
         sample_weight=sample_weights() if weighted else None,
         validation_data=(x[:8], {k: v[:8] for k, v in y.items()}),
-        shuffle=True,
+        # Where there are metrics to build, Keras draws a batch for that.
+        shuffle=weighted,
     )
     return {
         "model": model,
