@@ -243,6 +243,9 @@ class Strategy(Component):
             )
         num_tasks = len(gradients.own)
         num_shared = gradients.shared.num_variables
+        # Cut before the branches: a row that one of them cuts is kept, and is
+        # out of reach for the other.
+        unperturbed = _flatten(gradients)
 
         def perturbed():
             sharp, losses = self._task_gradients_nearby(
@@ -252,7 +255,7 @@ class Strategy(Component):
 
         def plain():
             # A new tensor: branches must not return their own inputs.
-            return [clean.losses * 1, *_flatten(gradients)]
+            return [clean.losses * 1, *unperturbed]
 
         losses, *flat = ops.cond(self._is_due(iterations), perturbed, plain)
         rows, own = [], []
