@@ -25,6 +25,7 @@ RANKS = {
     "registry": 0,
     "backend_choice": 0,
     "component": 0,
+    "seeded": 0,
     "backend": 1,
     "solvers": 2,
     "aggregators": 3,

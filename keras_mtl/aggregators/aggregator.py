@@ -51,6 +51,14 @@ class Aggregator(Component):
     #: The weights of the rows do not depend on the gradients.
     linear = False
 
+    #: Independent parts of a batch that the method wants task gradients of.
+    #: With more than one, the training step calls `aggregate_samples`.
+    samples = 1
+
+    #: The method learns from what an update does to the losses: the training
+    #: step calls `observe` after it, at the cost of one forward pass.
+    observes = False
+
     def build(
         self, shapes: Sequence[tuple[int, ...]], dtype: str = "float32"
     ) -> None:
@@ -67,6 +75,35 @@ class Aggregator(Component):
         raise NotImplementedError(
             f"{type(self).__name__} does not implement `aggregate`."
         )
+
+    def aggregate_samples(
+        self,
+        jacobians: Sequence[Jacobian],
+        losses: Any = None,
+        mask: Any = None,
+    ) -> list[Any]:
+        """Returns the update from gradients of independent samples.
+
+        Args:
+            jacobians: One Jacobian per part of the batch, `samples` in all.
+            losses: Optional tensor `[K]` of task losses of the whole batch.
+            mask: Optional tensor `[K]`, 1 for tasks present in every part.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not implement `aggregate_samples`."
+        )
+
+    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
+        """Learns from the losses before and after an update.
+
+        Called by the training step if `observes` is True. Both are losses of
+        the same batch, with the same random numbers.
+
+        Args:
+            losses: Tensor `[K]` of task losses before the update.
+            new_losses: Tensor `[K]` of task losses after it.
+            mask: Optional tensor `[K]`, 1 for present tasks, 0 for absent.
+        """
 
     def __call__(self, jacobian, losses=None, mask=None):
         single = not isinstance(jacobian, (list, tuple))

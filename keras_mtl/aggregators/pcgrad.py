@@ -3,12 +3,14 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.seeded import checked_seed
+from keras_mtl.seeded import next_seed
+from keras_mtl.seeded import reset_seed
 from keras_mtl.solvers.namespace import run
-from keras_mtl.solvers.random_order import random_orders
+from keras_mtl.solvers.random_numbers import random_orders
 from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import unit_gramian
 
@@ -66,24 +68,15 @@ class PCGrad(GramianAggregator):
                 "Argument `reduction` must be 'sum' or 'mean'. Received: "
                 f"reduction={reduction}"
             )
-        if seed is not None and (
-            isinstance(seed, bool)
-            or not isinstance(seed, int)
-            or not 0 <= seed < 2**31
-        ):
-            raise ValueError(
-                "Argument `seed` must be None or an integer from 0 to "
-                f"2^31 - 1. Received: seed={seed}"
-            )
         self.reduction = reduction
-        self.seed = seed
+        self.seed = checked_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None
     ) -> Any:
         num_tasks = gramian.shape[0]
-        seed = self._next_seed() if num_tasks > 2 else None
+        seed = next_seed(self.seed_generator) if num_tasks > 2 else None
 
         def solve(xp, gramian, mask, seed):
             if seed is None:
@@ -95,17 +88,8 @@ class PCGrad(GramianAggregator):
 
         return run(solve, gramian, mask, seed)
 
-    def _next_seed(self):
-        """`seed_generator.next()`, in operations that torch can compile."""
-        state = self.seed_generator.state
-        # A copy: torch assigns in place.
-        seed = state.value * 1
-        state.assign(seed + ops.arange(2, dtype=state.dtype))
-        return seed
-
     def state_reset(self) -> None:
-        state = self.seed_generator.state
-        state.assign(state.value * (1 - ops.arange(2, dtype=state.dtype)))
+        reset_seed(self.seed_generator)
 
     def get_config(self):
         return {

@@ -43,6 +43,10 @@ class Balancer(Component):
     #: All weights are 1.
     neutral = False
 
+    #: The method learns from what an update does to the losses: the training
+    #: step calls `observe` after it, at the cost of one forward pass.
+    observes = False
+
     def build(self, num_tasks: int, dtype: str = "float32") -> None:
         self.build_state(num_tasks, dtype)
         self.built = True
@@ -55,6 +59,18 @@ class Balancer(Component):
         raise NotImplementedError(
             f"{type(self).__name__} does not implement `compute_weights`."
         )
+
+    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
+        """Learns from the losses before and after an update.
+
+        Called by the training step if `observes` is True. Both are losses of
+        the same batch, with the same random numbers.
+
+        Args:
+            losses: Tensor `[K]` of task losses before the update.
+            new_losses: Tensor `[K]` of task losses after it.
+            mask: Optional tensor `[K]`, 1 for present tasks, 0 for absent.
+        """
 
     def __call__(self, losses, mask=None):
         losses = ops.convert_to_tensor(losses)

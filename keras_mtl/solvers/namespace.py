@@ -43,12 +43,13 @@ HOST = SimpleNamespace(
     **{
         name: getattr(np, name)
         for name in (
-            "abs all any arange argmax argmin argsort bitwise_and bitwise_or "
-            "bitwise_xor clip diag diagonal dot expand_dims eye equal "
-            "full_like isfinite logical_and logical_not logical_or "
-            "logical_xor matmul max maximum mean min minimum ones ones_like "
-            "outer reshape roll sign sort sqrt square stack sum take "
-            "take_along_axis transpose where zeros zeros_like"
+            "abs all any arange argmax argmin argsort bitwise_and "
+            "bitwise_or bitwise_xor clip cos diag diagonal dot equal exp "
+            "expand_dims eye full_like isfinite log logical_and "
+            "logical_not logical_or logical_xor matmul max maximum mean "
+            "min minimum ones ones_like outer reshape roll sign sort sqrt "
+            "square stack sum take take_along_axis transpose where zeros "
+            "zeros_like"
         ).split()
     },
     bitwise_right_shift=np.right_shift,

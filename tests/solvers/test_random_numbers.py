@@ -4,7 +4,9 @@ import pytest
 
 from keras_mtl.solvers.namespace import HOST
 from keras_mtl.solvers.namespace import Graph
-from keras_mtl.solvers.random_order import random_orders
+from keras_mtl.solvers.random_numbers import random_normal
+from keras_mtl.solvers.random_numbers import random_orders
+from keras_mtl.solvers.random_numbers import random_uniform
 from tests.backend_tools import compiled
 from tests.backend_tools import numpy
 
@@ -72,3 +74,33 @@ def test_large_seeds():
     np.testing.assert_array_equal(np.sort(big, axis=1)[0], np.arange(5))
     unsigned = np.array([2**31 + 5, 1], dtype="uint32")
     assert random_orders(HOST, unsigned, 5).shape == (5, 5)
+
+
+@pytest.mark.parametrize("draw_numbers", [random_uniform, random_normal])
+def test_numbers_of_a_graph_equal_those_of_the_host(draw_numbers):
+    generator = keras.random.SeedGenerator(42)
+    in_graph = compiled(
+        lambda seed: draw_numbers(Graph(1.2e-7), seed, 7, "float32")
+    )
+    for counter in range(2):
+        np.testing.assert_allclose(
+            numpy(in_graph(generator.next())),
+            draw_numbers(HOST, np.array([42, counter]), 7, "float64"),
+            rtol=1e-4,
+            atol=1e-6,
+        )
+
+
+def test_distributions():
+    from scipy import stats
+
+    seed = np.array([3, 5])
+    uniform = random_uniform(HOST, seed, 20000, "float64")
+    assert 0 < uniform.min() and uniform.max() < 1
+    assert stats.kstest(uniform, "uniform").pvalue > 0.01
+    normal = random_normal(HOST, seed, 20000, "float64")
+    assert stats.kstest(normal, "norm").pvalue > 0.01
+    # Neither neighbours nor following counters are related.
+    following = random_uniform(HOST, np.array([3, 6]), 20000, "float64")
+    for other in (np.roll(uniform, 1), following):
+        assert abs(np.corrcoef(uniform, other)[0, 1]) < 0.02
