@@ -1,6 +1,7 @@
 """What aggregators, balancers, flatness regularizers and strategies share."""
 
 import keras
+from keras import ops
 
 
 class Component(keras.layers.Layer):
@@ -18,6 +19,28 @@ class Component(keras.layers.Layer):
     def __init__(self, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
+
+    def end_epoch(self) -> None:
+        """Tells the component that an epoch of training is over.
+
+        Called outside of the training step.
+        """
+
+    def notices(self) -> list[str]:
+        """Returns what the user should know of the steps since the last call.
+
+        Called at the end of every epoch; the messages are logged.
+        """
+        return []
+
+    def read_and_reset(self, counter: keras.Variable | None) -> int:
+        """Returns the value of a counter on the host, and sets it to 0."""
+        if counter is None:
+            return 0
+        value = int(ops.convert_to_numpy(counter.value))
+        if value:
+            counter.assign(0)
+        return value
 
     def get_build_config(self):
         # State is made for the tasks and variables of a model, by whoever

@@ -1,5 +1,7 @@
 """Dual-balancing multi-task learning, the gradient part."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
@@ -9,8 +11,19 @@ from keras_mtl.aggregators.aggregator import Aggregator
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.solvers.adam import adam_step
+from keras_mtl.solvers.namespace import run
+from keras_mtl.solvers.simplex import graph_softmax
+from keras_mtl.solvers.symmetric import unit_gramian
 
 EPSILON = 1e-8
+
+#: How the logits of a learned gate are trained: as those of FAMO.
+LEARNING_RATE = 0.025
+WEIGHT_DECAY = 1e-3
+
+#: Losses are taken for at most this.
+LARGEST_LOSS = 1e30
 
 
 @keras_mtl_export("keras_mtl.aggregators.DBMTL")
@@ -32,6 +45,26 @@ class DBMTL(Aggregator):
     the same for all tasks and does not change the balance. A task that is
     absent keeps its average and its step number, and does not contribute.
 
+    Two extensions of this library's own are off by default:
+
+    - `alignment` turns rescaled gradients that point away from their sum
+      `a` towards it. A row `r` whose cosine `c` with `a` is below the
+      threshold `tau` becomes
+
+      `r' = r + ||r|| (tau sqrt(1 - c^2) - c sqrt(1 - tau^2)) / (||a||
+      sqrt(1 - tau^2)) a`,
+
+      whose cosine with `a` is `tau`, at the norm of `r`. All rows are
+      compared with the same `a`; the update is the sum of what they became.
+      (Without the norm of `r` kept, it would be a multiple of `a`.) A row
+      opposed to `a` has no direction to turn in, and becomes `tau ||r|| a /
+      ||a||`.
+    - `gate` multiplies the rescaled gradients by task importances of mean 1.
+      Learned ones are `K softmax(s)`; after every step, `s` takes a step of
+      Adam against the gradient of `sum_k softmax(s)_k c_k`, where `c_k` is
+      the decrease of the logarithm of the loss that the update has brought:
+      tasks that got better by less become more important.
+
     Args:
         beta: Forgetting factor of the moving average, in [0, 1). With 0 there
             is no average and no memory for it. Defaults to `0.9`.
@@ -39,13 +72,24 @@ class DBMTL(Aggregator):
             Defaults to `0.5`. (0 keeps it constant. That is the default of
             one published library, and the worst of the values in the paper's
             own comparison.)
+        alignment: Smallest cosine that a rescaled gradient may have with the
+            sum of them, in (-1, 1), or `None` to leave them as they are.
+            Defaults to `None`.
+        gate: Importances of the tasks: `None` for equal ones, `"softmax"` for
+            learned ones, or one non-negative number per task, of which not
+            all may be 0, for fixed ones. Only their ratios matter: the mean
+            over the tasks that are present is 1. Learned ones cost one more
+            forward pass per step. Defaults to `None`.
         **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
 
     Raises:
-        ValueError: If `beta` is not in [0, 1), or `sigma` is negative.
+        ValueError: If an argument is outside its range, or, when called, if
+            `gate` has another length than there are tasks.
 
     State:
-        One average `[K, *shape]` per variable and one step number per task.
+        One average `[K, *shape]` per variable and one step number per task;
+        for a learned gate one logit, two moments and one step number of Adam
+        per task.
 
     Example:
 
@@ -57,12 +101,22 @@ class DBMTL(Aggregator):
     References:
         Lin et al., Dual-Balancing for Multi-Task Learning,
         [arXiv:2308.12029](https://arxiv.org/abs/2308.12029), section 3.2 and
-        algorithm 1. Extensions that some secondary descriptions ascribe to
-        the method, a term that aligns directions and a gate on the task
-        weights, are not in the paper and not here.
+        algorithm 1. It has neither `alignment` nor `gate`. The formula of
+        the alignment, without the norm kept, is that of GradVac: Wang et al.,
+        Gradient Vaccine, ICLR 2021,
+        [arXiv:2010.05874](https://arxiv.org/abs/2010.05874), equation 4; the
+        rule that trains the gate is that of FAMO: Liu et al., NeurIPS 2023,
+        [arXiv:2306.03792](https://arxiv.org/abs/2306.03792), algorithm 1.
     """
 
-    def __init__(self, beta: float = 0.9, sigma: float = 0.5, **kwargs):
+    def __init__(
+        self,
+        beta: float = 0.9,
+        sigma: float = 0.5,
+        alignment: float | None = None,
+        gate: str | Sequence[float] | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if not isinstance(beta, (int, float)) or not 0 <= beta < 1:
             raise ValueError(
@@ -77,11 +131,16 @@ class DBMTL(Aggregator):
             )
         self.beta = float(beta)
         self.sigma = float(sigma)
+        self.alignment = checked_alignment(alignment)
+        self.gate = checked_gate(gate)
+        self.observes = self.gate == "softmax"
         self.averages: list[Any] = []
         self.steps: Any = None
+        #: Logits, two moments and step numbers of Adam.
+        self.gate_state: list[Any] = []
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
-        if self.beta == 0 or not shapes:
+        if not shapes:
             return
         dtype = wide_dtype(dtype)
 
@@ -94,11 +153,22 @@ class DBMTL(Aggregator):
                 trainable=False,
             )
 
-        self.steps = zeros("steps", (shapes[0][0],))
-        self.averages = [
-            zeros(f"average_{index}", shape)
-            for index, shape in enumerate(shapes)
-        ]
+        if self.beta > 0:
+            self.steps = zeros("steps", (shapes[0][0],))
+            self.averages = [
+                zeros(f"average_{index}", shape)
+                for index, shape in enumerate(shapes)
+            ]
+        if self.gate == "softmax":
+            self.gate_state = [
+                zeros(f"gate_{name}", (shapes[0][0],))
+                for name in (
+                    "logits",
+                    "first_moment",
+                    "second_moment",
+                    "steps",
+                )
+            ]
 
     def aggregate(
         self, jacobian: Jacobian, losses: Any = None, mask: Any = None
@@ -115,14 +185,108 @@ class DBMTL(Aggregator):
             averages = jacobian
         else:
             averages = self._update_averages(jacobian, present)
+        # Before the norms are asked for: they are on its diagonal.
+        gramian = None if self.alignment is None else averages.gramian()
         norms = ops.sqrt(ops.where(present > 0, averages.squared_norms(), 0.0))
         weights = present * (ops.amax(norms) / (norms + EPSILON))
+        if self.gate is not None:
+            weights = weights * ops.cast(
+                self._importances(present), weights.dtype
+            )
+        if gramian is not None:
+            weights = run(self._align, gramian, weights, present)
         return [
             ops.cast(update, own_dtype)
             for update, own_dtype in zip(
                 averages.combine(weights), own_dtypes, strict=True
             )
         ]
+
+    def _importances(self, present):
+        """Returns the gate `[K]`, of mean 1 over present tasks."""
+        if self.gate == "softmax":
+            logits = ops.convert_to_tensor(self.gate_state[0])
+            present = ops.cast(present, logits.dtype)
+            return graph_softmax(logits, present) * ops.sum(present)
+        num_tasks = int(present.shape[0])
+        if len(self.gate) != num_tasks:
+            raise ValueError(
+                "Argument `gate` must have one entry per task. Received: "
+                f"gate={self.gate} for {num_tasks} tasks."
+            )
+        gate = present * ops.convert_to_tensor(self.gate, dtype=present.dtype)
+        total = ops.sum(gate)
+        return gate * ops.sum(present) / ops.where(total > 0, total, 1.0)
+
+    def _align(self, xp, gramian, weights, mask):
+        """Returns the weights of the rows after the alignment.
+
+        Args:
+            xp: Namespace of array functions.
+            gramian: Tensor `[K, K]` of the rows.
+            weights: Tensor `[K]` of weights that rescale them.
+            mask: Tensor `[K]`, 1 for present tasks, 0 for absent.
+        """
+        tau = self.alignment
+        norms, cosines, active = unit_gramian(xp, gramian, mask)
+        zeros, ones = xp.zeros_like(norms), xp.ones_like(norms)
+        # Norms of the rescaled rows, in units of the longest.
+        sizes = xp.where(active, weights * norms, zeros)
+        longest = xp.max(sizes)
+        sizes = sizes / xp.where(longest > 0, longest, 1.0 + longest)
+        projections = xp.matmul(cosines, sizes)
+        square = xp.sum(sizes * projections)
+        vanishing = square <= 8 * xp.epsilon * xp.square(xp.sum(sizes))
+        length = xp.sqrt(xp.where(vanishing, 1.0 + zeros[0], square))
+        cosine = xp.clip(projections / length, -1.0, 1.0)
+        turns = xp.logical_and(
+            xp.logical_and(active, sizes > 0),
+            xp.logical_and(cosine < tau, xp.logical_not(vanishing)),
+        )
+        # Each row is split into its parts along the sum and across it.
+        across = 1.0 - xp.square(cosine)
+        known = across > 64 * xp.epsilon
+        stretch = xp.where(
+            known,
+            math.sqrt(1.0 - tau**2) / xp.sqrt(xp.where(known, across, ones)),
+            zeros,
+        )
+        stretch = xp.where(turns, stretch, ones)
+        along = xp.where(turns, sizes * (tau - stretch * cosine), zeros)
+        return weights * (stretch + xp.sum(along) / length)
+
+    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
+        if self.gate != "softmax":
+            return
+        logits = ops.convert_to_tensor(self.gate_state[0])
+        before, after = (
+            ops.log(
+                ops.clip(ops.cast(values, logits.dtype), 0.0, LARGEST_LOSS)
+                + EPSILON
+            )
+            for values in (losses, new_losses)
+        )
+        present = ops.ones_like(logits)
+        if mask is not None:
+            present = ops.cast(mask > 0, logits.dtype)
+        decrease = ops.where(present > 0, before - after, 0.0)
+        shares = graph_softmax(logits, present)
+        gradient = shares * (decrease - ops.sum(shares * decrease))
+        first_moment, second_moment, steps = (
+            ops.convert_to_tensor(value) for value in self.gate_state[1:]
+        )
+        state = adam_step(
+            logits,
+            gradient,
+            first_moment,
+            second_moment,
+            steps,
+            learning_rate=LEARNING_RATE,
+            weight_decay=WEIGHT_DECAY,
+            mask=present,
+        )
+        for variable, value in zip(self.gate_state, state, strict=True):
+            variable.assign(value)
 
     def _update_averages(self, jacobian, present):
         dtype = self.steps.dtype
@@ -149,7 +313,8 @@ class DBMTL(Aggregator):
         return Jacobian(stacks=averages)
 
     def state_reset(self) -> None:
-        for variable in [self.steps, *self.averages] if self.averages else []:
+        steps = [self.steps] if self.averages else []
+        for variable in [*steps, *self.averages, *self.gate_state]:
             variable.assign(ops.zeros_like(variable.value))
 
     def get_config(self):
@@ -157,4 +322,43 @@ class DBMTL(Aggregator):
             **super().get_config(),
             "beta": self.beta,
             "sigma": self.sigma,
+            "alignment": self.alignment,
+            "gate": self.gate,
         }
+
+
+def checked_alignment(alignment: Any) -> float | None:
+    """Returns `alignment`, or raises `ValueError` for one out of range."""
+    if alignment is None:
+        return None
+    if (
+        isinstance(alignment, bool)
+        or not isinstance(alignment, (int, float))
+        or not -1 < alignment < 1
+    ):
+        raise ValueError(
+            "Argument `alignment` must be None or a cosine in (-1, 1). "
+            f"Received: alignment={alignment}"
+        )
+    return float(alignment)
+
+
+def checked_gate(gate: Any) -> str | list[float] | None:
+    """Returns `gate`, or raises `ValueError` for anything else."""
+    if gate is None or (isinstance(gate, str) and gate == "softmax"):
+        return gate
+    if (
+        isinstance(gate, str)
+        or not hasattr(gate, "__len__")
+        or not all(
+            isinstance(value, (int, float)) and 0 <= value < math.inf
+            for value in gate
+        )
+        or not any(value > 0 for value in gate)
+    ):
+        raise ValueError(
+            "Argument `gate` must be None, 'softmax' or one non-negative "
+            "number per task, of which not all are 0. Received: "
+            f"gate={gate}"
+        )
+    return [float(value) for value in gate]

@@ -67,6 +67,8 @@ def impartial_weights(xp: Any, gramian: Any, mask: Any = None) -> Any:
     norms, cosines, active = unit_gramian(xp, gramian, mask)
     ones = xp.cast(active, gramian.dtype)
     sizes = relative_sizes(xp, norms, active)
+    # Eigenvalues of NaN are an error on the host.
+    sizes = xp.where(xp.isfinite(sizes), sizes, xp.ones_like(sizes))
     # The inverse does not care about the norms, the pseudo-inverse does.
     dependent = pseudo_inverse_product(
         xp, cosines * sizes[:, None] * sizes[None, :], sizes
@@ -80,4 +82,6 @@ def impartial_weights(xp: Any, gramian: Any, mask: Any = None) -> Any:
     size = xp.maximum(xp.sum(xp.abs(weights)), xp.max(sizes))
     vanishing = xp.abs(total) <= 10 * rank_tolerance(xp, gramian) * size
     total = xp.where(vanishing, xp.ones_like(total), total)
-    return xp.where(vanishing, xp.zeros_like(weights), weights / total)
+    weights = xp.where(vanishing, xp.zeros_like(weights), weights / total)
+    # The norms are NaN if anything in the Gramian was not finite.
+    return weights + 0 * norms

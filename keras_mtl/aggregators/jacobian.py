@@ -204,6 +204,25 @@ class Jacobian:
             ]
         )
 
+    def cross_gramian(self, other: "Jacobian") -> Any:
+        """Returns the K x K inner products with the rows of another Jacobian.
+
+        Row `i`, column `j` is that of row `i` of this one with row `j` of the
+        other, summed over variables, in the dtype of `gramian`.
+        """
+        if not self.num_variables:
+            return ops.zeros((self.num_tasks, self.num_tasks), dtype=self.dtype)
+        product = None
+        for left, right in zip(self.stacks, other.stacks, strict=True):
+            left, right = (
+                ops.cast(ops.reshape(stack, (self.num_tasks, -1)), self.dtype)
+                for stack in (left, right)
+            )
+            # The operator: `ops.matmul` computes float64 in float32 on torch.
+            part = left @ ops.transpose(right)
+            product = part if product is None else product + part
+        return product
+
     def combine(self, weights: Any) -> list[Any]:
         """Returns the weighted sum of the rows, one tensor per variable."""
         if self._stacks is not None:

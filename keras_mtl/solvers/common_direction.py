@@ -47,7 +47,6 @@ def common_direction_weights(
           above 0 can be reached and 0 can be, the shortest `u` that does.
     """
     epsilon = xp.epsilon
-    tolerance = 1e-12 if epsilon < 1e-10 else 1e-6
     norms, cosines, active = unit_gramian(xp, gramian, mask)
     zeros = xp.zeros_like(norms)
     present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
@@ -80,40 +79,98 @@ def common_direction_weights(
         (1.0 + radius) * distance / total, lowest(projections + radius)
     )
     high = xp.maximum(low, high)
+    scaled = farthest_reach(
+        xp,
+        cosines,
+        inverses,
+        projections,
+        active,
+        radius,
+        (low, high),
+        start=high,
+        done=vanishing,
+    )
+    square = xp.maximum(xp.dot(scaled, xp.matmul(cosines, scaled)), 0.0)
+    reached = xp.sqrt(square)
+    shrink = xp.minimum(radius / _positive(xp, reached), 1.0)
+    update = scaled * shrink * length * (largest / norms)
+    return mean + xp.where(vanishing, zeros, update)
+
+
+def farthest_reach(
+    xp: Any,
+    matrix: Any,
+    inverses: Any,
+    projections: Any,
+    active: Any,
+    radius: float,
+    bounds: tuple[Any, Any],
+    start: Any,
+    done: Any,
+    may_be_impossible: bool = False,
+) -> Any:
+    """Searches the highest level that a vector of bounded length reaches.
+
+    The level `t` is reached by `u` if `p_i + <r_i, u> >= t b_i` for all rows
+    `r_i`, and the shortest such `u` is `R' v` for the solution `v >= 0` of
+    `min 1/2 v' R R' v - (t b - p)' v`.
+
+    Args:
+        xp: Namespace of array functions.
+        matrix: Tensor `[K, K]`, the Gramian `R R'`.
+        inverses: Tensor `[K]`, the factors `b`, at least 0.
+        projections: Tensor `[K]`, the offsets `p`.
+        active: Boolean tensor `[K]`, False for rows to leave out.
+        radius: Largest length of `u`.
+        bounds: A level that `u = 0` reaches, and one that is not exceeded.
+        start: The level to try first.
+        done: Boolean scalar, True if there is nothing to search.
+        may_be_impossible: Whether there may be levels within the bounds that
+            no `u` of any length reaches. Defaults to `False`.
+
+    Returns:
+        Tensor `[K]`, the coefficients `v`.
+    """
+    epsilon = xp.epsilon
+    tolerance = 1e-12 if epsilon < 1e-10 else 1e-6
     goal = radius**2
+    zeros = xp.zeros_like(inverses)
 
     def step(level, low, high, scaled, done):
         target = xp.where(
-            active, level * inverses - projections, xp.full_like(norms, -1.0)
+            active, level * inverses - projections, xp.full_like(zeros, -1.0)
         )
-        scaled = solve_nonnegative(xp, cosines, target, start=scaled)
-        missing = goal - squared_norm(scaled)
-        slope = xp.dot(inverses, scaled)
-        change = solve_on_support(
-            xp, cosines, inverses, scaled > 0, 4 * epsilon
-        )
+        found = solve_nonnegative(xp, matrix, target, start=scaled)
+        product = xp.matmul(matrix, found)
+        missing = goal - xp.maximum(xp.dot(found, product), 0.0)
+        slope = xp.dot(inverses, found)
+        change = solve_on_support(xp, matrix, inverses, found > 0, 4 * epsilon)
         curvature = xp.maximum(xp.dot(inverses, change), 0.0)
+        if may_be_impossible:
+            short = xp.where(active, target - product, zeros)
+            size = xp.max(xp.where(active, xp.abs(target), zeros))
+            limit = 1e-9 if epsilon < 1e-10 else 1e-5
+            possible = xp.max(short) <= limit * size
+            found = xp.where(possible, found, scaled)
+            missing = xp.where(possible, missing, xp.full_like(missing, -1.0))
         root = xp.sqrt(xp.maximum(xp.square(slope) + curvature * missing, 0.0))
         low = xp.where(missing > 0, xp.maximum(level, low), low)
         high = xp.where(missing > 0, high, xp.minimum(level, high))
-        exact = level + missing / positive(slope + root)
-        newton = level + missing / positive(2.0 * slope)
+        exact = level + missing / _positive(xp, slope + root)
+        newton = level + missing / _positive(xp, 2.0 * slope)
+        middle = (low + high) / 2
         level = xp.where(
             between(low, exact, high),
             exact,
-            xp.where(between(low, newton, high), newton, (low + high) / 2),
+            xp.where(between(low, newton, high), newton, middle),
         )
+        if may_be_impossible:
+            level = xp.where(possible, level, middle)
         width = tolerance * xp.maximum(xp.abs(low), xp.abs(high))
         done = xp.logical_or(
             xp.abs(missing) <= tolerance * goal, high - low <= width
         )
-        return level, low, high, scaled, done
-
-    def squared_norm(scaled):
-        return xp.maximum(xp.dot(scaled, xp.matmul(cosines, scaled)), 0.0)
-
-    def positive(value):
-        return xp.where(value > 0, value, xp.ones_like(value))
+        return level, low, high, found, done
 
     def between(low, value, high):
         return xp.logical_and(low < value, value < high)
@@ -121,10 +178,12 @@ def common_direction_weights(
     *_, scaled, _ = xp.while_loop(
         lambda level, low, high, scaled, done: xp.logical_not(done),
         step,
-        (high, low, high, zeros, vanishing),
-        maximum_iterations=MAX_STEPS,
+        (start, *bounds, zeros, done),
+        # Towards levels that nothing reaches there is only halving.
+        maximum_iterations=2 * MAX_STEPS if may_be_impossible else MAX_STEPS,
     )
-    reached = xp.sqrt(squared_norm(scaled))
-    shrink = xp.minimum(radius / positive(reached), 1.0)
-    update = scaled * shrink * length * (largest / norms)
-    return mean + xp.where(vanishing, zeros, update)
+    return scaled
+
+
+def _positive(xp, value):
+    return xp.where(value > 0, value, xp.ones_like(value))

@@ -38,18 +38,22 @@ def _host_one_hot(index, num_classes, dtype=np.float64):
     return (np.arange(num_classes) == index).astype(dtype)
 
 
+def _host_solve_positive(matrix, target):
+    return np.linalg.solve(matrix, target[..., None])[..., 0]
+
+
 #: The part of `keras.ops` that solvers use, in NumPy.
 HOST = SimpleNamespace(
     **{
         name: getattr(np, name)
         for name in (
             "abs all any arange argmax argmin argsort bitwise_and "
-            "bitwise_or bitwise_xor clip cos diag diagonal dot equal exp "
-            "expand_dims eye full_like isfinite log logical_and "
-            "logical_not logical_or logical_xor matmul max maximum mean "
-            "min minimum ones ones_like outer reshape roll sign sort sqrt "
-            "square stack sum take take_along_axis transpose where zeros "
-            "zeros_like"
+            "bitwise_or bitwise_xor clip concatenate cos cumsum diag "
+            "diagonal dot equal exp expand_dims eye full_like isfinite "
+            "log logical_and logical_not logical_or logical_xor matmul "
+            "max maximum mean min minimum ones ones_like outer reshape "
+            "roll sign sort sqrt square stack sum take take_along_axis "
+            "transpose where zeros zeros_like"
         ).split()
     },
     bitwise_right_shift=np.right_shift,
@@ -57,10 +61,15 @@ HOST = SimpleNamespace(
     eigh=np.linalg.eigh,
     one_hot=_host_one_hot,
     shape=np.shape,
-    solve_positive=np.linalg.solve,
+    solve_positive=_host_solve_positive,
     while_loop=_host_while_loop,
     epsilon=float(np.finfo(np.float64).eps),
 )
+
+
+#: After so many pivots the finished columns are dropped: more would do work
+#: for nothing, fewer make larger graphs.
+PIVOTS_AT_ONCE = 8
 
 
 class Graph:
@@ -90,31 +99,43 @@ class Graph:
         error code on the host.
 
         Args:
-            matrix: Tensor `[K, K]`, diagonal about 1.
-            target: Tensor `[K]`.
+            matrix: Tensor `[..., K, K]`, diagonal about 1.
+            target: Tensor `[..., K]`.
 
         Returns:
-            Tensor `[K]`.
+            Tensor `[..., K]`.
         """
-        size = matrix.shape[0]
+        size = matrix.shape[-1]
+        table = ops.concatenate([matrix, target[..., None]], axis=-1)
+        for start in range(0, size, PIVOTS_AT_ONCE):
+            count = min(PIVOTS_AT_ONCE, size - start)
+            table = self._eliminate(table, start, count)
+            # What is left of their columns is known.
+            table = table[..., count:]
+        return table[..., 0]
+
+    def _eliminate(self, table, start, count):
+        """Clears the first `count` columns by pivots from row `start` on."""
+        num_rows = table.shape[-2]
+        dtype = table.dtype
 
         def eliminate(place, table):
-            unit = ops.one_hot(place, size, dtype=matrix.dtype)
-            row = ops.matmul(unit, table)
-            column = ops.matmul(table[:, :size], unit)
+            unit = ops.one_hot(start + place, num_rows, dtype=dtype)
+            row = ops.take(table, start + place, axis=-2)
+            column = ops.take(table, place, axis=-1)
             # Rounding errors may leave nothing of the pivot of a matrix
             # that is barely definite.
-            pivot = ops.maximum(ops.sum(unit * column), self.epsilon)
+            pivot = ops.maximum(
+                ops.sum(unit * column, axis=-1, keepdims=True), self.epsilon
+            )
             return place + 1, table - (
-                (column - unit)[:, None] * (row / pivot)[None, :]
+                (column - unit)[..., :, None] * (row / pivot)[..., None, :]
             )
 
-        table = ops.concatenate([matrix, target[:, None]], axis=1)
         place = ops.zeros((), dtype="int32")
-        _, table = self.while_loop(
-            lambda place, table: place < size, eliminate, (place, table)
-        )
-        return table[:, size]
+        return self.while_loop(
+            lambda place, table: place < count, eliminate, (place, table)
+        )[1]
 
 
 def machine_epsilon(tensor: Any) -> float:
@@ -164,5 +185,8 @@ def run(function: Callable[..., Any], *tensors: Any) -> Any:
     host = SimpleNamespace(
         **{**vars(HOST), "epsilon": machine_epsilon(tensors[0])}
     )
-    result = function(host, *arrays)
+    # Gradients that are not finite give weights that are not, which the
+    # training step reports.
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        result = function(host, *arrays)
     return ops.convert_to_tensor(result, dtype=dtype)

@@ -30,44 +30,58 @@ def solve_nonnegative(
     singular; its bias is removed by a step of iterative refinement. A problem
     that is unbounded below gets a large, finite answer.
 
+    Several problems with the same matrix are solved side by side: each takes
+    its own steps, all until the last is done.
+
     Args:
         xp: Namespace of array functions.
         matrix: Tensor `[K, K]`, symmetric positive semi-definite.
-        target: Tensor `[K]`.
-        start: Optional tensor `[K]`, a guess whose positive entries tell the
-            support. Defaults to `None`, the positive entries of `target`.
+        target: Tensor `[K]`, or `[R, K]` for R problems.
+        start: Optional tensor like `target`, a guess whose positive entries
+            tell the support. Defaults to `None`, the positive entries of
+            `target`.
 
     Returns:
-        Tensor `[K]`.
+        Tensor like `target`.
 
     References:
         Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23;
         Portugal, Judice and Vicente, Mathematics of Computation 63, 1994,
         for the block steps.
     """
+    if len(target.shape) == 1:
+        start = None if start is None else start[None, :]
+        return solve_nonnegative(xp, matrix, target[None, :], start)[0]
     num_tasks = matrix.shape[0]
     # The ridge covers errors of the data, the test those of the arithmetic.
     ridge = 1e-13 if xp.epsilon < 1e-10 else 2e-7
     epsilon = machine_epsilon(matrix)
     diagonal = xp.diagonal(matrix)
-    ones = xp.ones_like(diagonal)
-    scale = xp.sqrt(xp.where(diagonal > 0, diagonal, ones))
+    scale = xp.sqrt(xp.where(diagonal > 0, diagonal, xp.ones_like(diagonal)))
     matrix = matrix / scale[:, None] / scale[None, :]
     target = target / scale
-    size = xp.max(xp.abs(target))
+    ones = xp.ones_like(target)
+    size = xp.max(xp.abs(target), axis=1, keepdims=True)
     size = xp.where(size > 0, size, xp.ones_like(size))
     target = target / size
     magnitudes = xp.abs(matrix)
 
+    def times(left, values):
+        return xp.matmul(values, left)  # Symmetric.
+
     def objective(values):
-        return xp.dot(values, 0.5 * xp.matmul(matrix, values) - target)
+        terms = values * (0.5 * times(matrix, values) - target)
+        return xp.sum(terms, axis=1, keepdims=True)
+
+    def anywhere(condition):
+        return xp.any(condition, axis=1, keepdims=True)
 
     def solve(passive):
         """Returns the solution on a support and the gradient there."""
         solution = solve_on_support(xp, matrix, target, passive, ridge)
-        gradient = target - xp.matmul(matrix, solution)
+        gradient = target - times(matrix, solution)
         # A gradient within its rounding error is zero.
-        noise = xp.abs(target) + xp.matmul(magnitudes, xp.abs(solution))
+        noise = xp.abs(target) + times(magnitudes, xp.abs(solution))
         improving = xp.logical_and(
             gradient > 2 * epsilon * noise, xp.logical_not(passive)
         )
@@ -78,61 +92,71 @@ def solve_nonnegative(
         """Flips every index of wrong sign."""
         solution, _, improving, negative = solve(passive)
         wrong = xp.logical_or(improving, negative)
+        # What is done has no wrong index, and gets the same solution again.
         return (
             xp.maximum(solution, 0.0),
             xp.logical_xor(passive, wrong),
-            xp.logical_not(xp.any(wrong)),
+            xp.logical_not(anywhere(wrong)),
         )
 
     def descend(values, passive, barred, done):
         """Accepts the solution, or goes towards it up to the boundary."""
         solution, gradient, improving, negative = solve(passive)
-        feasible = xp.logical_not(xp.any(negative))
+        feasible = xp.logical_not(anywhere(negative))
         # Feasible: the index of largest gain enters, except those that came
         # back out without a step since the values moved last.
-        moved = xp.any(solution != values)
+        moved = anywhere(solution != values)
         shut = xp.logical_and(barred, xp.logical_not(moved))
         candidates = xp.logical_and(improving, xp.logical_not(shut))
-        gains = xp.where(candidates, gradient, xp.full_like(gradient, -1.0))
-        best = xp.one_hot(xp.argmax(gains), num_tasks, dtype=dtype)
+        gains = xp.where(candidates, gradient, -ones)
+        best = xp.one_hot(xp.argmax(gains, axis=1), num_tasks, dtype=dtype)
         entering = xp.logical_and(best > 0, candidates)
         # Not feasible: the indices leave that turn negative first.
         length = values - solution
         ratios = xp.where(
             negative,
             values / xp.where(length > 0, length, ones),
-            xp.full_like(values, 2.0),
+            2.0 * ones,
         )
-        ratio = xp.min(ratios)
+        ratio = xp.min(ratios, axis=1, keepdims=True)
         leaving = xp.logical_and(negative, ratios <= ratio)
         boundary = xp.where(
             leaving, xp.zeros_like(values), values - ratio * length
         )
         stuck = ratio <= 0
+        new_values = xp.where(feasible, solution, xp.maximum(boundary, 0.0))
+        new_passive = xp.where(
+            feasible,
+            xp.logical_or(passive, entering),
+            xp.logical_and(passive, xp.logical_not(leaving)),
+        )
+        # A problem that is done waits for the others.
         return (
-            xp.where(feasible, solution, xp.maximum(boundary, 0.0)),
-            xp.where(
-                feasible,
-                xp.logical_or(passive, entering),
-                xp.logical_and(passive, xp.logical_not(leaving)),
-            ),
+            xp.where(done, values, new_values),
+            xp.where(done, passive, new_passive),
             xp.where(
                 feasible,
                 shut,
                 xp.logical_and(stuck, xp.logical_or(barred, leaving)),
             ),
-            xp.logical_and(feasible, xp.logical_not(xp.any(entering))),
+            xp.logical_or(
+                done,
+                xp.logical_and(feasible, xp.logical_not(anywhere(entering))),
+            ),
         )
+
+    def unfinished(values, passive, *state):
+        return xp.logical_not(xp.all(state[-1]))
 
     dtype = matrix.dtype
     passive = target > 0
     if start is not None:
         given = start > 0
-        passive = xp.where(xp.any(given), given, passive)
+        passive = xp.where(anywhere(given), given, passive)
     # Made from data, so that it is a tensor of the graph everywhere.
-    never = xp.any(ones < 0)
+    never = anywhere(ones < 0)
     values, passive, done = xp.while_loop(
-        lambda values, passive, done: xp.logical_not(done),
+        unfinished,
         exchange,
         (xp.zeros_like(target), passive, never),
         maximum_iterations=BLOCK_STEPS,
@@ -142,12 +166,12 @@ def solve_nonnegative(
     values = xp.where(usable, values, xp.zeros_like(values))
     passive = xp.where(done, passive, values > 0)
     values, passive, _, _ = xp.while_loop(
-        lambda values, passive, barred, done: xp.logical_not(done),
+        unfinished,
         descend,
         (values, passive, ones < 0, done),
         maximum_iterations=3 * num_tasks + 10,
     )
-    residual = target - xp.matmul(matrix, values)
+    residual = target - times(matrix, values)
     refined = values + solve_on_support(xp, matrix, residual, passive, ridge)
     refined = xp.maximum(refined, 0.0)
     # On a singular support the correction may be noise.

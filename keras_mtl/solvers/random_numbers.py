@@ -33,7 +33,9 @@ def random_orders(xp: Any, seed: Any, num_tasks: int) -> Any:
     return xp.cast(xp.argsort(keys, axis=-1), "int32")
 
 
-def random_uniform(xp: Any, seed: Any, size: int, dtype: Any) -> Any:
+def random_uniform(
+    xp: Any, seed: Any, size: int, dtype: Any, start: int = 0
+) -> Any:
     """Returns `size` numbers between 0 and 1, uniformly distributed.
 
     Args:
@@ -41,16 +43,20 @@ def random_uniform(xp: Any, seed: Any, size: int, dtype: Any) -> Any:
         seed: Integer tensor `[2]`, as for `random_orders`.
         size: How many.
         dtype: Dtype of the result.
+        start: Place of the first one in the endless row of numbers that a
+            seed and a counter have. Defaults to `0`.
 
     Returns:
         Tensor `[size]`, multiples of 2^-23 plus half of it: 0 and 1 do not
         occur, in any dtype from float32 on.
     """
-    keys = _shift_right(xp, _keys(xp, seed, size), 9)
+    keys = _shift_right(xp, _keys(xp, seed, size, start), 9)
     return (xp.cast(keys, dtype) + 0.5) * 2.0**-23
 
 
-def random_normal(xp: Any, seed: Any, size: int, dtype: Any) -> Any:
+def random_normal(
+    xp: Any, seed: Any, size: int, dtype: Any, start: int = 0
+) -> Any:
     """Returns `size` numbers of the standard normal distribution.
 
     By the transform of Box and Muller.
@@ -60,21 +66,23 @@ def random_normal(xp: Any, seed: Any, size: int, dtype: Any) -> Any:
         seed: Integer tensor `[2]`, as for `random_orders`.
         size: How many.
         dtype: Dtype of the result.
+        start: As for `random_uniform`. Defaults to `0`.
 
     Returns:
         Tensor `[size]`.
     """
-    uniform = xp.reshape(random_uniform(xp, seed, 2 * size, dtype), (2, size))
+    uniform = random_uniform(xp, seed, 2 * size, dtype, 2 * start)
+    uniform = xp.reshape(uniform, (2, size))
     lengths = xp.sqrt(-2.0 * xp.log(uniform[0]))
     return lengths * xp.cos(2.0 * math.pi * uniform[1])
 
 
-def _keys(xp, seed, size):
-    """Returns `[size]` random 32-bit integers."""
+def _keys(xp, seed, size, start=0):
+    """Returns `[size]` random 32-bit integers, from place `start` on."""
     # uint32, int32 or int64, by backend.
     seed = xp.cast(seed, "int32")
     # Odd constants near 2^32 divided by the golden ratio and by pi.
-    places = xp.arange(size, dtype="int32") * -1640531535
+    places = xp.arange(start, start + size, dtype="int32") * -1640531535
     keys = _mix(xp, xp.bitwise_xor(places, seed[:1]))
     return _mix(xp, keys + seed[1:] * 1367130551)
 

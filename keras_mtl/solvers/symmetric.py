@@ -78,17 +78,17 @@ def solve_on_support(
     Args:
         xp: Namespace of array functions.
         matrix: Tensor `[K, K]`, symmetric with a diagonal of about 1.
-        target: Tensor `[K]`.
-        support: Boolean tensor `[K]`, the set `S`.
+        target: Tensor `[K]`, or `[R, K]` for R systems.
+        support: Boolean tensor like `target`, the set `S`.
         ridge: Added to the diagonal.
 
     Returns:
-        Tensor `[K]`.
+        Tensor like `target`.
     """
     inside = xp.cast(support, matrix.dtype)
     identity = xp.eye(matrix.shape[0], dtype=matrix.dtype)
-    masked = matrix * (inside[:, None] * inside[None, :])
-    masked = masked + identity * ((1.0 - inside) + ridge)
+    masked = matrix * (inside[..., :, None] * inside[..., None, :])
+    masked = masked + identity * ((1.0 - inside) + ridge)[..., None, :]
     return xp.solve_positive(masked, target * inside)
 
 

@@ -29,9 +29,51 @@ MAKERS = {
     "imtl_g": aggregators.IMTLG,
     "db_mtl": aggregators.DBMTL,
     "db_mtl_plain": lambda: aggregators.DBMTL(beta=0.0),
+    "aligned_mtl": aggregators.AlignedMTL,
+    "aligned_mtl_median": lambda: aggregators.AlignedMTL("median"),
+    "config": aggregators.ConFIG,
+    "conicgrad": aggregators.ConicGrad,
+    "conicgrad_narrow": lambda: aggregators.ConicGrad(c=0.95),
+    "cr_mogm": lambda: aggregators.CRMOGM(aggregators.MGDA()),
+    "gradvac": lambda: aggregators.GradVac(seed=1),
+    "krum": aggregators.Krum,
+    "ntkmtl": aggregators.NTKMTL,
+    "pcd": aggregators.PCD,
+    "random": lambda: aggregators.Random(seed=1),
+    "upgrad": aggregators.UPGrad,
+    "upgrad_as_published": lambda: aggregators.UPGrad(
+        norm_eps=1e-4, reg_eps=1e-4
+    ),
+    "dual_proj": aggregators.DualProj,
+    "nash_mtl": aggregators.NashMTL,
+    "nash_mtl_lazy": lambda: aggregators.NashMTL(update_every=2),
+    "fairgrad": lambda: aggregators.FairGrad(alpha=2.0),
+    "grad_drop": lambda: aggregators.GradDrop(seed=1),
+    "grad_drop_leaky": lambda: aggregators.GradDrop(0.2, seed=1),
+    "trimmed_mean": aggregators.TrimmedMean,
+    "moco": aggregators.MoCo,
+    "excess_mtl": aggregators.ExcessMTL,
+    "excess_mtl_mean": lambda: aggregators.ExcessMTL(
+        1.0, num_warmup_steps=0, scale="mean", epsilon=1e-7
+    ),
+    "grad_norm": aggregators.GradNorm,
+    "modo": aggregators.MoDo,
+    "sdmgrad": lambda: aggregators.SDMGrad(learning_rate=0.3),
+    "go4align": aggregators.GO4Align,
+    "db_mtl_aligned": lambda: aggregators.DBMTL(alignment=0.2, gate="softmax"),
 }
 # Those whose graph is nearly that of another one: compiling takes time.
-VARIANTS = {"mgda_l2", "mgda_loss", "pcgrad_mean", "cagrad_far"}
+VARIANTS = {
+    "mgda_l2",
+    "mgda_loss",
+    "pcgrad_mean",
+    "cagrad_far",
+    "upgrad_as_published",
+    "aligned_mtl_median",
+    "conicgrad_narrow",
+    "grad_drop_leaky",
+    "excess_mtl_mean",
+}
 LOSSES = np.array([0.5, 2.0, 1.0, 0.1, 4.0])
 every = pytest.mark.parametrize("name", MAKERS)
 
@@ -139,9 +181,14 @@ def test_graph_equals_eager(name):
             np.testing.assert_allclose(
                 numpy(one), numpy(other), rtol=1e-4, atol=1e-5
             )
+    # These weights come from products of gradients, and not from one step.
+    slack = 20 if name in ("modo", "sdmgrad", "moco") else 1
     for one, other in zip(in_graph.variables, eager.variables, strict=True):
         np.testing.assert_allclose(
-            numpy(one.value), numpy(other.value), rtol=1e-6, atol=1e-7
+            numpy(one.value),
+            numpy(other.value),
+            rtol=slack * 1e-6,
+            atol=slack * 1e-7,
         )
 
 
@@ -168,7 +215,7 @@ def test_dtypes(name):
         update = aggregator(rows, losses=LOSSES)
         assert keras.backend.standardize_dtype(update.dtype) == "float64"
         for variable in aggregator.variables:
-            if "seed" not in variable.path:
+            if "int" not in variable.dtype:
                 assert variable.dtype == "float64"
 
 
@@ -176,10 +223,16 @@ def test_dtypes(name):
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**31), size=st.sampled_from([1, 3, 6]))
 def test_absent_tasks_are_removed_tasks(name, seed, size):
+    if name == "random":
+        pytest.skip("Its numbers depend on how many are drawn.")
+    if name == "krum":
+        pytest.skip("It raises for two rows; its own test has more.")
     generator = np.random.default_rng(seed)
     # Two are left: PCGrad's draws then make no difference.
     rows = generator.integers(-3, 4, size=(4, size)).astype("float64")
-    present = np.sort(generator.permutation(4)[:2])
+    # A trimmed mean of two is not there to compare with.
+    left = 3 if name == "trimmed_mean" else 2
+    present = np.sort(generator.permutation(4)[:left])
     mask = np.zeros(4)
     mask[present] = 1
     actual = call(name, rows, mask, LOSSES[:4])
@@ -216,8 +269,14 @@ def test_all_present_is_no_mask(name):
 def test_the_order_of_tasks_does_not_matter(name, seed, size):
     if name == "constant":
         pytest.skip("Its weights have an order.")
+    if name == "random":
+        pytest.skip("Its numbers have an order.")
+    if name == "krum":
+        pytest.skip("Of rows of the same score it takes the first.")
+    if name == "pcd":
+        pytest.skip("The first task comes first.")
     generator = np.random.default_rng(seed)
-    num_tasks = 2 if name.startswith("pcgrad") else 5
+    num_tasks = 2 if name.startswith(("pcgrad", "gradvac")) else 5
     rows = generator.integers(-3, 4, size=(num_tasks, size)).astype("float64")
     order = generator.permutation(num_tasks)
     losses = LOSSES[:num_tasks]
@@ -250,6 +309,16 @@ def test_zero_in_zero_out(name):
         ("cagrad_far", 3.0),
         ("imtl_g", 1.0),
         ("db_mtl_plain", 1.0),
+        ("aligned_mtl", 1.0),
+        ("config", 1.0),
+        ("conicgrad", 1.0),
+        ("cr_mogm", 1.0),
+        ("gradvac", 1.0),
+        ("ntkmtl", 1.0),
+        ("pcd", 1.0),
+        ("random", 1.0),
+        ("upgrad", 1.0),
+        ("dual_proj", 1.0),
     ],
 )
 def test_a_single_task_keeps_its_gradient(name, factor):
@@ -298,6 +367,22 @@ def test_state_reset(name):
         ("IMTLG", aggregators.IMTLG),
         ("db_mtl", aggregators.DBMTL),
         ("DBMTL", aggregators.DBMTL),
+        ("GradDrop", aggregators.GradDrop),
+        ("trimmed_mean", aggregators.TrimmedMean),
+        ("moco", aggregators.MoCo),
+        ("ExcessMTL", aggregators.ExcessMTL),
+        ("grad_norm", aggregators.GradNorm),
+        ("MoDo", aggregators.MoDo),
+        ("sdmgrad", aggregators.SDMGrad),
+        ("go4align", aggregators.GO4Align),
+        ("aligned_mtl", aggregators.AlignedMTL),
+        ("ConFIG", aggregators.ConFIG),
+        ("conic_grad", aggregators.ConicGrad),
+        ("GradVac", aggregators.GradVac),
+        ("krum", aggregators.Krum),
+        ("ntkmtl", aggregators.NTKMTL),
+        ("pcd", aggregators.PCD),
+        ("random", aggregators.Random),
     ],
 )
 def test_names(spelling, expected):
@@ -334,3 +419,18 @@ def test_wrong_jacobians(jacobian, message):
 def test_wrong_masks():
     with pytest.raises(ValueError, match="one entry per task"):
         aggregators.Mean()(np.ones((2, 3), "float32"), mask=np.ones(3))
+
+
+@every
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_bad_gradients_show(name, bad):
+    # What is not finite must be seen by the training step, not raise.
+    rows = np.random.default_rng(0).normal(size=(5, 6))
+    rows[1, 2] = bad
+    update = call(name, rows)
+    if name not in HIDE_BAD_ROWS:
+        assert not np.isfinite(numpy(update)).all()
+
+
+#: These may leave a row out, whatever it holds.
+HIDE_BAD_ROWS = ("krum", "trimmed_mean")

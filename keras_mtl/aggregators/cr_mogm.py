@@ -1,0 +1,195 @@
+"""Any weights of the rows, smoothed over the steps."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.export import keras_mtl_export
+
+
+@keras_mtl_export("keras_mtl.aggregators.CRMOGM")
+class CRMOGM(GramianAggregator):
+    """Moving average of the weights that another method finds.
+
+    Weights of a single batch are noisy, and correlated with the gradients
+    that they multiply, so that stochastic methods need not converge; smoothed
+    weights do. Use it around a method whose weights jump from batch to batch,
+    such as MGDA or UPGrad.
+
+    `w = alpha w' + (1 - alpha) w^`, `d = J^T w`
+
+    with the weights `w^` of the wrapped method and the smoothed ones `w'` of
+    the step before; in the first step, `w' = w^`. A task that is absent keeps
+    its smoothed weight, and does not contribute; its first step is the first
+    one it is present in.
+
+    Args:
+        aggregator: The method to smooth, a
+            `keras_mtl.aggregators.GramianAggregator`.
+        alpha: Weight of the past, in [0, 1]. With 0 nothing is smoothed, with
+            1 the first weights stay. Defaults to `0.9`.
+        initial_weights: Optional sequence of finite numbers, one per task, to
+            start from instead of the first weights. Defaults to `None`.
+        **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
+
+    Raises:
+        ValueError: If `aggregator` is not a `GramianAggregator` for a single
+            sample, `alpha` is not in [0, 1], or `initial_weights` not as
+            above, or, when called, not as long as there are tasks.
+
+    State:
+        The smoothed weights `[K]`, and the number `[K]` of steps of each
+        task. The state of the wrapped method.
+
+    Example:
+
+    ```python
+    mgda = keras_mtl.aggregators.MGDA()
+    smooth = keras_mtl.aggregators.CRMOGM(mgda, alpha=0.5)
+    smooth([[1.0, 0.0], [0.0, 2.0]])  # [0.8, 0.4], as MGDA
+    smooth([[2.0, 0.0], [0.0, 1.0]])  # [1.0, 0.5]: weights 0.5, 0.5
+    ```
+
+    References:
+        Zhou et al., On the Convergence of Stochastic Multi-Objective Gradient
+        Manipulation and Beyond, NeurIPS 2022, algorithm 1. The paper lets
+        alpha rise as the learning rate falls; it is constant here. The start
+        from the first weights is a convention of TorchJD.
+    """
+
+    def __init__(
+        self,
+        aggregator: GramianAggregator,
+        alpha: float = 0.9,
+        initial_weights: Sequence[float] | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if (
+            not isinstance(aggregator, GramianAggregator)
+            or aggregator.samples > 1
+        ):
+            raise ValueError(
+                "Argument `aggregator` must be a `GramianAggregator` that "
+                "works on one sample per step. Received: aggregator="
+                f"{aggregator}"
+            )
+        if not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
+            raise ValueError(
+                f"Argument `alpha` must be in [0, 1]. Received: alpha={alpha}"
+            )
+        self.aggregator = aggregator
+        self.alpha = float(alpha)
+        self.initial_weights = _checked_weights(initial_weights)
+        self.observes = aggregator.observes
+        self.averages: Any = None
+        self.steps: Any = None
+
+    def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
+        if not self.aggregator.built:
+            self.aggregator.build(shapes, dtype)
+        if not shapes:
+            return
+        num_tasks = shapes[0][0]
+        start = self.initial_weights
+        if start is not None and len(start) != num_tasks:
+            raise ValueError(
+                "Argument `initial_weights` must have one number per task. "
+                f"Received: {len(start)} numbers for {num_tasks} tasks."
+            )
+        self.averages, self.steps = [
+            self.add_weight(
+                name=name,
+                shape=(num_tasks,),
+                dtype=wide_dtype(dtype),
+                initializer="zeros",
+                trainable=False,
+            )
+            for name in ("averages", "steps")
+        ]
+        self._start()
+
+    def _start(self):
+        """Sets the smoothed weights as they are before the first step."""
+        if self.averages is None:
+            return
+        self.steps.assign(ops.zeros_like(self.steps.value))
+        if self.initial_weights is None:
+            self.averages.assign(ops.zeros_like(self.averages.value))
+        else:
+            self.averages.assign(
+                ops.convert_to_tensor(
+                    self.initial_weights, dtype=self.averages.dtype
+                )
+            )
+
+    def compute_weights(
+        self, gramian: Any, losses: Any = None, mask: Any = None
+    ) -> Any:
+        new = self.aggregator.compute_weights(gramian, losses, mask)
+        old = ops.convert_to_tensor(self.averages)
+        old_steps = ops.convert_to_tensor(self.steps)
+        new = ops.cast(new, old.dtype)
+        average = self.alpha * old + (1.0 - self.alpha) * new
+        if self.initial_weights is None:
+            average = ops.where(old_steps > 0, average, new)
+        steps = old_steps + 1
+        weights = average
+        if mask is not None:
+            present = mask > 0
+            weights = ops.where(present, average, 0.0)
+            average = ops.where(present, average, old)
+            steps = ops.where(present, steps, old_steps)
+        self.averages.assign(average)
+        self.steps.assign(steps)
+        return ops.cast(weights, gramian.dtype)
+
+    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
+        self.aggregator.observe(losses, new_losses, mask)
+
+    def state_reset(self) -> None:
+        self.aggregator.state_reset()
+        self._start()
+
+    def sibling(self, index: int) -> "CRMOGM":
+        config = self.get_config()
+        config["name"] = f"{config['name']}_{index}"
+        config["aggregator"] = self.aggregator.sibling(index)
+        return type(self)(**config)
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["aggregator"] = keras.saving.deserialize_keras_object(
+            config["aggregator"]
+        )
+        return cls(**config)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "aggregator": keras.saving.serialize_keras_object(self.aggregator),
+            "alpha": self.alpha,
+            "initial_weights": self.initial_weights,
+        }
+
+
+def _checked_weights(weights):
+    if weights is None:
+        return None
+    try:
+        values = [float(weight) for weight in weights]
+    except (TypeError, ValueError):
+        values = []
+    if not values or not all(math.isfinite(value) for value in values):
+        raise ValueError(
+            "Argument `initial_weights` must be None or a non-empty sequence "
+            "of finite numbers, one per task. Received: initial_weights="
+            f"{weights}"
+        )
+    return values

@@ -1,0 +1,118 @@
+"""Fair resource allocation among the tasks."""
+
+import math
+from typing import Any
+
+from keras import ops
+
+from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.export import keras_mtl_export
+from keras_mtl.solvers.fair import fair_weights
+from keras_mtl.solvers.namespace import run
+
+
+@keras_mtl_export("keras_mtl.aggregators.FairGrad")
+class FairGrad(GramianAggregator):
+    """Update whose gain is shared fairly among the tasks.
+
+    A task gains `<g_k, d>` by a step along `d`. The update maximises the sum
+    of a concave utility of the gains, so that what one task gets more counts
+    less than what another would lack. It makes all tasks better where that is
+    possible, and does not depend on how the losses are scaled for `alpha=1`.
+
+    `d = J^T w` with `w > 0` and `(J J^T w)_k = w_k^(-1/alpha)`
+
+    `alpha=1` is proportional fairness, the solution of Nash-MTL; the larger
+    `alpha`, the more the update serves the task that gains least; near 0 it
+    serves the sum.
+
+    The equations are solved by a safeguarded Newton method. They have no
+    solution where 0 is in the convex hull of the task gradients: no direction
+    makes all tasks better. There the answer is that of a regularised problem,
+    whose cosines have 1e-6 (1e-8 for float64 gradients) on top of their
+    diagonal: finite, and nearly zero in the directions of the conflict. `fit`
+    logs how many steps of an epoch were like that. Zero rows are left out.
+
+    Args:
+        alpha: Positive number, the aversion to inequality. Defaults to `1.0`.
+        **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
+
+    Raises:
+        ValueError: If `alpha` is not positive and finite.
+
+    State:
+        The number of calls whose problem had to be regularised.
+
+    Example:
+
+    ```python
+    fairgrad = keras_mtl.aggregators.FairGrad()
+    fairgrad([[1.0, 0.0], [0.0, 4.0]])  # [1.0, 1.0]
+    ```
+
+    References:
+        Ban and Ji, Fair Resource Allocation in Multi-Task Learning, ICML
+        2024, equation 4, [arXiv:2402.15638](https://arxiv.org/abs/2402.15638).
+        Published code solves the equations by least squares from `1 / K` and
+        returns where that stops.
+    """
+
+    def __init__(self, alpha: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        if (
+            isinstance(alpha, bool)
+            or not isinstance(alpha, (int, float))
+            or not 0 < alpha < math.inf
+        ):
+            raise ValueError(
+                "Argument `alpha` must be a positive, finite number. "
+                f"Received: alpha={alpha}"
+            )
+        self.alpha = float(alpha)
+        self.regularized_calls: Any = None
+
+    def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
+        self.regularized_calls = self.add_weight(
+            name="regularized_calls",
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+        )
+
+    def compute_weights(
+        self, gramian: Any, losses: Any = None, mask: Any = None
+    ) -> Any:
+        return self.solve(gramian, mask)
+
+    def solve(self, gramian: Any, mask: Any = None) -> Any:
+        """Returns the weights, and counts the problems without a solution."""
+
+        def solve(xp, gramian, mask):
+            weights, regularized = fair_weights(xp, gramian, self.alpha, mask)
+            flag = xp.cast(regularized, gramian.dtype)
+            return xp.concatenate([weights, xp.reshape(flag, (1,))], axis=0)
+
+        solved = run(solve, gramian, mask)
+        if self.regularized_calls is not None:
+            flag = ops.cast(solved[-1] > 0.5, "int32")
+            self.regularized_calls.assign(ops.add(self.regularized_calls, flag))
+        return solved[:-1]
+
+    def notices(self) -> list[str]:
+        calls = self.read_and_reset(self.regularized_calls)
+        if not calls:
+            return []
+        return [
+            f"{type(self).__name__}: no direction made every task better in "
+            f"{calls} step(s) of this epoch (0 is in the convex hull of the "
+            "task gradients). These took the answer of the regularised "
+            "problem."
+        ]
+
+    def state_reset(self) -> None:
+        if self.regularized_calls is not None:
+            self.regularized_calls.assign(0)
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": self.alpha}
