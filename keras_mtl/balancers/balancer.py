@@ -47,6 +47,10 @@ class Balancer(Component):
     #: step calls `observe` after it, at the cost of one forward pass.
     observes = False
 
+    #: The method needs more than the losses: the strategy calls `learn` with
+    #: the forward pass of each step before it asks for weights.
+    uses_passes = False
+
     def build(self, num_tasks: int, dtype: str = "float32") -> None:
         self.build_state(num_tasks, dtype)
         self.built = True
@@ -58,6 +62,34 @@ class Balancer(Component):
         """Returns one weight per task, before absent ones are set to 0."""
         raise NotImplementedError(
             f"{type(self).__name__} does not implement `compute_weights`."
+        )
+
+    def learn(self, clean: Any) -> None:
+        """Learns from the forward pass of a step, before `compute_weights`.
+
+        Called by the strategy if `uses_passes` is True.
+
+        Args:
+            clean: A `keras_mtl.strategies.passes.ForwardPass`.
+        """
+
+    @property
+    def data_variables(self) -> list[Any]:
+        """Variables that hold the `balancer_data` of `fit`."""
+        return []
+
+    def set_data(self, arrays: Any) -> None:
+        """Takes the `balancer_data` of `fit`.
+
+        Args:
+            arrays: What the user gave.
+
+        Raises:
+            ValueError: If the method has no use for data.
+        """
+        raise ValueError(
+            f"The balancer {type(self).__name__} takes no data: leave out "
+            "`balancer_data`, or use `keras_mtl.balancers.AutoLambda`."
         )
 
     def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:

@@ -49,7 +49,8 @@ class Fixed(Balancer):
                 "per task, not all of them 0. Received: "
                 f"weights={weights}."
             )
-        self.task_weights = [float(value) for value in values]
+        # No list: Keras would wrap it, and `torch.compile` not take it.
+        self.task_weights = tuple(float(value) for value in values)
 
     def build_state(self, num_tasks, dtype):
         if num_tasks != len(self.task_weights):
@@ -62,4 +63,4 @@ class Fixed(Balancer):
         return ops.convert_to_tensor(self.task_weights, dtype=losses.dtype)
 
     def get_config(self):
-        return {**super().get_config(), "weights": self.task_weights}
+        return {**super().get_config(), "weights": list(self.task_weights)}
