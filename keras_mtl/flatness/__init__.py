@@ -4,12 +4,16 @@ from typing import Any
 
 from keras_mtl.flatness.flatness import Flatness as Flatness
 from keras_mtl.flatness.global_sam import GlobalSAM as GlobalSAM
+from keras_mtl.flatness.momentum_sam import MomentumSAM as MomentumSAM
+from keras_mtl.flatness.samo import SAMO as SAMO
 from keras_mtl.flatness.task_sam import TaskSAM as TaskSAM
 from keras_mtl.registry import Registry
 
 REGISTRY = Registry("flatness regularizer", Flatness)
 REGISTRY.register("task_sam", TaskSAM)
 REGISTRY.register("global_sam", GlobalSAM)
+REGISTRY.register("samo", SAMO)
+REGISTRY.register("momentum_sam", MomentumSAM)
 
 
 def get(identifier: Any) -> Flatness | None:
@@ -38,8 +42,10 @@ def deserialize(
 
 
 __all__ = [
+    "SAMO",
     "Flatness",
     "GlobalSAM",
+    "MomentumSAM",
     "TaskSAM",
     "deserialize",
     "get",

@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
@@ -54,6 +55,10 @@ class Flatness(Component):
             each task and then the tasks.
         interval: Positive integer: perturb at every `interval`-th step only;
             the others are plain steps. Defaults to `1`.
+        reuse: Whether the steps between use the last flat part again. Needs
+            `interval` > 1 and `combine="decomposed"`. Defaults to `False`.
+        scaling: `"gradient_norm"` gives each task a radius by its share of
+            the gradient norms. Defaults to `None`: the same for all.
         variables: Which variables are perturbed: `None` or `"all"`,
             `"normalization"` (scale and offset of normalization layers, known
             by their names), or a function from a variable to a bool.
@@ -64,7 +69,11 @@ class Flatness(Component):
         ValueError: If an argument is outside its range.
     """
 
-    #: `"task"`: each task has a point of its own; `"global"`: one for all.
+    #: `"task"`: each task has a point of its own, along its gradient;
+    #: `"global"`: one for all tasks, along the gradient of the sum;
+    #: `"probe"`: one for each task, in directions of the method's own;
+    #: `"momentum"`: one for all, known before the step, whose only pass is
+    #: made there.
     scope = "task"
 
     def __init__(
@@ -75,6 +84,8 @@ class Flatness(Component):
         adaptive: bool = False,
         combine: str = "decomposed",
         interval: int = 1,
+        reuse: bool = False,
+        scaling: str | None = None,
         variables: str | Callable[[keras.Variable], bool] | None = None,
         **kwargs,
     ):
@@ -113,6 +124,20 @@ class Flatness(Component):
                 "a function from a variable to a bool. Received: "
                 f"variables={variables!r}."
             )
+        if reuse and (interval == 1 or combine != "decomposed"):
+            raise ValueError(
+                "Argument `reuse` takes the last flat part again in the steps "
+                "between two perturbations: it needs `interval` > 1 and "
+                f'combine="decomposed". Received: interval={interval}, '
+                f"combine={combine!r}."
+            )
+        if scaling not in (None, "gradient_norm"):
+            raise ValueError(
+                'Argument `scaling` must be None or "gradient_norm". '
+                f"Received: scaling={scaling!r}."
+            )
+        self.reuse = bool(reuse)
+        self.scaling = scaling
         self.norm = norm
         self.adaptive = bool(adaptive)
         self.combine = combine
@@ -169,7 +194,18 @@ class Flatness(Component):
             )
         self._set_radius("head_rho", value)
 
-    def build(self, dtype: str = "float32") -> None:
+    def build(
+        self,
+        dtype: str = "float32",
+        shapes: Sequence[tuple[int, ...]] = (),
+    ) -> None:
+        """Creates the state.
+
+        Args:
+            dtype: Dtype of the state.
+            shapes: Shapes of all variables: shared, then own ones by task.
+                Defaults to none.
+        """
         for argument, value in self._radii.items():
             if not isinstance(value, Schedule):
                 self._radius_weights[argument] = self.add_weight(
@@ -179,7 +215,11 @@ class Flatness(Component):
                     initializer=_exactly(value),
                     trainable=False,
                 )
+        self.build_state(list(shapes), dtype)
         self.built = True
+
+    def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
+        """Creates state of the method's own."""
 
     def load_own_variables(self, store):
         super().load_own_variables(store)
@@ -215,6 +255,7 @@ class Flatness(Component):
         selected: Sequence[bool],
         num_shared: int,
         iterations: Any,
+        factor: Any = None,
     ) -> list[Any]:
         """Returns perturbations of one task's variables.
 
@@ -224,6 +265,7 @@ class Flatness(Component):
             selected: Which of them are perturbed.
             num_shared: How many are shared.
             iterations: Number of steps made so far, for schedules.
+            factor: Optional scalar by which the radii are multiplied.
 
         Returns:
             List of tensors to be added to `values`; `None` for a variable
@@ -242,10 +284,13 @@ class Flatness(Component):
         for argument, block in blocks:
             if not block:
                 continue
+            radius = self.radius(argument, iterations)
+            if factor is not None:
+                radius = ops.cast(factor, radius.dtype) * radius
             moved = self._scaled_to_radius(
                 [values[i] for i in block],
                 [gradients[i] for i in block],
-                self.radius(argument, iterations),
+                radius,
             )
             for i, perturbation in zip(block, moved, strict=True):
                 result[i] = perturbation
@@ -273,6 +318,28 @@ class Flatness(Component):
             for gradient in gradients
         ]
 
+    def radius_factors(self, jacobian: Jacobian, mask: Any = None) -> Any:
+        """Returns a multiple of the radius for each task, or `None`.
+
+        Args:
+            jacobian: The tasks' gradients of the shared variables.
+            mask: Optional tensor `[K]`, 1 for present tasks, 0 for absent.
+
+        Returns:
+            `None`, or a tensor `[K]` of mean 1 over the present tasks:
+            `K ||g_k|| / (||g_1|| + ... + ||g_K||)`.
+        """
+        if self.scaling is None or not jacobian.num_variables:
+            return None
+        norms = ops.sqrt(jacobian.squared_norms())
+        present = ops.ones_like(norms)
+        if mask is not None:
+            present = ops.cast(mask > 0, norms.dtype)
+            norms = ops.where(mask > 0, norms, ops.zeros_like(norms))
+        total = ops.sum(norms)
+        total = ops.where(total > 0, total, ops.ones_like(total))
+        return ops.sum(present) * (norms / total)
+
     def is_active(self, iterations: Any) -> Any:
         """Returns a bool tensor: does the perturbation have a radius?"""
         active = self.radius("rho", iterations) > 0
@@ -296,6 +363,8 @@ class Flatness(Component):
             "adaptive": self.adaptive,
             "combine": self.combine,
             "interval": self.interval,
+            "reuse": self.reuse,
+            "scaling": self.scaling,
             "variables": self.perturbed_variables,
         }
 

@@ -26,6 +26,7 @@ class GlobalSAM(Flatness):
         combine: `"direct"`, `"decomposed"`, `"second"` or `"each"`. Defaults
             to `"direct"`.
         interval: Perturb at every `interval`-th step. Defaults to `1`.
+        reuse: As for `keras_mtl.flatness.TaskSAM`. Defaults to `False`.
         variables: Which variables are perturbed: `None`, `"all"`,
             `"normalization"` or a function. Defaults to `None` (all).
         name: Optional name.
@@ -51,4 +52,9 @@ class GlobalSAM(Flatness):
 
     def __init__(self, rho=0.05, head_rho=None, norm="joint", **kwargs):
         kwargs.setdefault("combine", "direct")
+        if kwargs.get("scaling") is not None:
+            raise ValueError(
+                "`scaling` gives each task a radius of its own, and all tasks "
+                "of GlobalSAM share one point: use TaskSAM or leave it out."
+            )
         super().__init__(rho=rho, head_rho=head_rho, norm=norm, **kwargs)

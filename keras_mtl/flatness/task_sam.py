@@ -42,6 +42,14 @@ class TaskSAM(Flatness):
         combine: `"decomposed"`, `"direct"`, `"second"` or `"each"`. Defaults
             to `"decomposed"`, the paper's Algorithm 1.
         interval: Perturb at every `interval`-th step. Defaults to `1`.
+        reuse: Whether the steps between add the last flat part to their
+            clean gradients, as LookSAM does, rather than being plain steps.
+            Needs `interval` > 1 and `combine="decomposed"`, and memory for
+            one copy of the weights. Defaults to `False`.
+        scaling: `"gradient_norm"` multiplies the radius of task k by
+            `K ||g_shared_k|| / sum_j ||g_shared_j||`, so that tasks with
+            large gradients look further; the mean radius stays. Defaults to
+            `None`.
         variables: Which variables are perturbed: `None`, `"all"`,
             `"normalization"` or a function. Defaults to `None` (all).
         name: Optional name.
@@ -64,6 +72,10 @@ class TaskSAM(Flatness):
     - [Phan et al., 2025](https://arxiv.org/abs/2211.13723), Algorithm 1 and
         equations 7 and 11.
     - [Kwon et al., 2021](https://arxiv.org/abs/2102.11600), for `adaptive`.
+    - [Liu et al., 2022](https://arxiv.org/abs/2203.02714), LookSAM, for the
+        idea of `reuse`; there, the part is rescaled to the new gradient.
+    - [Mueller et al., 2023](https://arxiv.org/abs/2306.04226), for
+        `variables="normalization"` (SAM-ON).
     """
 
     scope = "task"

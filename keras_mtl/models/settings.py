@@ -46,7 +46,8 @@ class Settings:
         if self.strategy is None or self.hidden:
             return []
         monitor = [] if self.monitor is None else self.monitor.variables
-        return [*self.strategy.variables, *monitor]
+        data = self.strategy.balancer.data_variables
+        return [*self.strategy.variables, *data, *monitor]
 
 
 def spec_of(inputs: Any) -> Any:

@@ -20,7 +20,7 @@ from keras_mtl.models.training_plan import fingerprint
 from keras_mtl.models.training_plan import make_plan
 from keras_mtl.models.training_plan import prepare
 from keras_mtl.strategies.strategy import check_on_nonfinite
-from keras_mtl.training.epoch_guard import EpochGuard
+from keras_mtl.training.epoch_guard import with_guards
 from keras_mtl.training.step import run_step
 
 
@@ -305,7 +305,15 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
 
     # --------------------------------------------------------------- fit
 
-    def fit(self, x=None, y=None, *args, strategy: Any = None, **kwargs):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        *args,
+        strategy: Any = None,
+        balancer_data: Any = None,
+        **kwargs,
+    ):
         """Trains the model, like `keras.Model.fit`.
 
         Args:
@@ -318,13 +326,18 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
                 with fresh state. A name or config that describes the strategy
                 in use keeps it and its state. Defaults to `None`: the
                 strategy in use.
+            balancer_data: Tuple `(x, y)` or `(x, y, sample_weight)` of arrays
+                that the strategy's balancer learns from
+                (`keras_mtl.balancers.AutoLambda`). Defaults to `None`: none,
+                or those of the last `fit`.
             **kwargs: As for `keras.Model.fit`.
 
         Returns:
             A `keras.callbacks.History`.
 
         Raises:
-            ValueError: If the strategy is unknown or the labels do not fit.
+            ValueError: If the strategy is unknown, the labels do not fit, or
+                `balancer_data` is given to a strategy that takes none.
             keras_mtl.NonFiniteError: If a loss or gradient was not finite and
                 the policy is `"raise"`.
         """
@@ -332,6 +345,8 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
         if strategy is not None:
             self._assert_compiled()
             self._replace_strategy(strategy)
+        if balancer_data is not None:
+            self._set_balancer_data(balancer_data)
         if self.strategy is None:
             return super().fit(x, y, *args, **kwargs)
         arguments = (
@@ -340,10 +355,21 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
             .arguments
         )
         del arguments["self"]
-        arguments["callbacks"] = EpochGuard.append_to(
-            arguments.get("callbacks")
-        )
+        arguments["callbacks"] = with_guards(arguments.get("callbacks"), self)
         return super().fit(**arguments)
+
+    def _set_balancer_data(self, arrays):
+        if self.strategy is None:
+            raise ValueError(
+                "`balancer_data` needs a strategy whose balancer learns from "
+                "it: pass `strategy=keras_mtl.balancers.AutoLambda()`."
+            )
+        if isinstance(arrays, (tuple, list)) and len(arrays) > 1:
+            self._check_labels(None, arrays[1], None)
+        with backend.build_scope(self):
+            self.strategy.balancer.set_data(arrays)
+        # The lists of variables have changed with it.
+        self.train_function = None
 
     def _replace_strategy(self, identifier):
         strategy = strategies.get(identifier)

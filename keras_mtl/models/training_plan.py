@@ -74,6 +74,11 @@ def prepare(model, strategy, tasks, built_for=None) -> Prepared:
     )
     shapes = [tuple(v.shape) for v in partition.shared_variables]
     paths = [variable.path for variable in partition.shared_variables]
+    own = [
+        [partition.variables[i] for i in indices] for indices in partition.own
+    ]
+    if strategy.depends_on_own_variables:
+        paths += [variable.path for task in own for variable in task]
     if strategy.built and built_for != (list(tasks), paths):
         # A trained moving average of other variables or tasks means nothing
         # here.
@@ -81,7 +86,8 @@ def prepare(model, strategy, tasks, built_for=None) -> Prepared:
     if not strategy.built:
         dtype = "float64" if keras.config.floatx() == "float64" else "float32"
         with backend.build_scope(model):
-            strategy.build(len(tasks), shapes, dtype)
+            own_shapes = [[tuple(v.shape) for v in task] for task in own]
+            strategy.build(len(tasks), shapes, dtype, own_shapes)
     return Prepared(strategy, partition, (list(tasks), paths))
 
 

@@ -11,11 +11,13 @@ from keras_mtl.registry import Registry
 from keras_mtl.registry import unknown_name
 from keras_mtl.strategies.db_mtl import DBMTL as DBMTL
 from keras_mtl.strategies.fs_mtl import FSMTL as FSMTL
+from keras_mtl.strategies.samo import SAMO as SAMO
 from keras_mtl.strategies.strategy import Strategy as Strategy
 
 PRESETS = Registry("strategy", Strategy)
 PRESETS.register("fs_mtl", FSMTL)
 PRESETS.register("db_mtl", DBMTL)
+PRESETS.register("samo", SAMO)
 # The plain weighted sum of losses, under its usual name.
 PRESETS.register("ew", Strategy)
 
@@ -23,7 +25,8 @@ PRESETS.register("ew", Strategy)
 def names() -> list[str]:
     """Returns every name that `get` takes.
 
-    The presets, and each aggregator and balancer that needs no argument.
+    The presets, and each aggregator, balancer and flatness regularizer that
+    needs no argument.
 
     Example:
 
@@ -36,6 +39,7 @@ def names() -> list[str]:
             *PRESETS.names(),
             *aggregators.REGISTRY.names(),
             *balancers.REGISTRY.names(),
+            *flatness.REGISTRY.names(),
         }
     )
 
@@ -78,6 +82,8 @@ def get(identifier: Any) -> Strategy | None:
             return Strategy(aggregator=identifier)
         if identifier in balancers.REGISTRY:
             return Strategy(balancer=identifier)
+        if identifier in flatness.REGISTRY:
+            return Strategy(flatness=identifier)
         raise unknown_name("strategy", identifier, names())
     raise ValueError(
         "Expected a strategy: a name, a config, a `keras_mtl.Strategy`, or an "
@@ -101,6 +107,7 @@ def deserialize(
 __all__ = [
     "DBMTL",
     "FSMTL",
+    "SAMO",
     "Strategy",
     "deserialize",
     "get",

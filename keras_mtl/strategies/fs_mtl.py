@@ -30,6 +30,9 @@ class FSMTL(Strategy):
         combine: `"decomposed"`, `"direct"`, `"second"` or `"each"`. Defaults
             to `"decomposed"`.
         interval: Perturb at every `interval`-th step. Defaults to `1`.
+        reuse: Whether the steps between use the last flat part again.
+            Defaults to `False`.
+        scaling: `None` or `"gradient_norm"`. Defaults to `None`.
         variables: Which variables are perturbed. Defaults to `None` (all).
         balancer: Optional balancer, its name or config.
         on_nonfinite: See `keras_mtl.Strategy`.
@@ -59,6 +62,8 @@ class FSMTL(Strategy):
         adaptive: bool = False,
         combine: str = "decomposed",
         interval: int = 1,
+        reuse: bool = False,
+        scaling: str | None = None,
         variables: Any = None,
         balancer: Any = None,
         **kwargs,
@@ -72,6 +77,8 @@ class FSMTL(Strategy):
                 adaptive=adaptive,
                 combine=combine,
                 interval=interval,
+                reuse=reuse,
+                scaling=scaling,
                 variables=variables,
             ),
             aggregator=aggregator,
@@ -89,6 +96,8 @@ class FSMTL(Strategy):
             "adaptive",
             "combine",
             "interval",
+            "reuse",
+            "scaling",
             "variables",
         ):
             config[argument] = flatness[argument]

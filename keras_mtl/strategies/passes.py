@@ -39,6 +39,10 @@ class Update:
     finite: Any
     with_penalties: bool = False
 
+    def in_order(self) -> list[Any]:
+        """The shared updates, then the own ones task by task."""
+        return [*self.shared, *(update for task in self.own for update in task)]
+
 
 class ForwardPass(Protocol):
     """One forward pass whose losses can be differentiated.
@@ -79,6 +83,17 @@ class ForwardPass(Protocol):
         For `last` see `task_gradients`.
         """
 
+    def own_gradients(self, weights: Any) -> list[list[Any]]:
+        """For each task, the gradients of its own variables."""
+
+    def part(self, index: int, count: int) -> "ForwardPass":
+        """Repeats the pass on every `count`-th sample, from `index` on."""
+
+    def on(
+        self, x: Any, y: Any, sample_weight: Any, offsets: Sequence[Any]
+    ) -> "ForwardPass":
+        """Makes a pass on other data, at the values plus `offsets`."""
+
     def near(
         self, offsets: Sequence[Any], task: int | None = None
     ) -> "ForwardPass":
@@ -88,6 +103,12 @@ class ForwardPass(Protocol):
             offsets: One tensor or `None` per shared variable, then per own
                 variable (of the task, or of all tasks in turn).
             task: Index of the only task to look at, or `None` for all.
+        """
+
+    def losses_near(self, offsets: Sequence[Any]) -> Any:
+        """Returns the task losses `[K]` at the values plus `offsets`.
+
+        Like `near`, for all tasks, without gradients.
         """
 
     def values_of(self, task: int | None = None) -> list[Any]:

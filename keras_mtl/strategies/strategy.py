@@ -1,5 +1,7 @@
 """A strategy: balancer, flatness regularizer and aggregator in a row."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,6 +16,7 @@ from keras_mtl.balancers import Balancer
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness import Flatness
+from keras_mtl.strategies.nearby import Nearby
 from keras_mtl.strategies.passes import ForwardPass
 from keras_mtl.strategies.passes import TaskGradients
 from keras_mtl.strategies.passes import Update
@@ -80,6 +83,8 @@ class Strategy(Component):
         self.flat_aggregator = None
         self.outer_aggregator = None
         self.pair_aggregators: list[Aggregator] = []
+        self.flat_parts: list[keras.Variable] = []
+        self.own_flat_parts: list[keras.Variable] = []
         combine = None if self.flatness is None else self.flatness.combine
         if self.merges_twice:
             # State and seeds of the parts must not mix.
@@ -96,8 +101,16 @@ class Strategy(Component):
         """
         return (
             self.flatness is not None
+            and not self._is_plain()
             and self.flatness.combine in ("decomposed", "second")
             and not self.aggregator.linear
+        )
+
+    @property
+    def depends_on_own_variables(self) -> bool:
+        """Whether there is state for the tasks' own variables."""
+        return self.flatness is not None and (
+            self.flatness.reuse or self.flatness.scope == "momentum"
         )
 
     def build(
@@ -105,6 +118,7 @@ class Strategy(Component):
         num_tasks: int,
         shapes: list[tuple[int, ...]],
         dtype: str = "float32",
+        own_shapes: Sequence[Sequence[tuple[int, ...]]] = (),
     ) -> None:
         """Creates the state.
 
@@ -112,13 +126,21 @@ class Strategy(Component):
             num_tasks: Number of tasks K.
             shapes: Shapes of the shared variables.
             dtype: Dtype of the state.
+            own_shapes: For each task, shapes of its own variables. Defaults to
+                none.
         """
+        every_own = [shape for task in own_shapes for shape in task]
         rows = [(num_tasks, *shape) for shape in shapes]
         pairs = [(2, *shape) for shape in shapes]
         self.balancer.build(num_tasks, dtype)
         self.aggregator.build(rows, dtype)
         if self.flatness is not None:
-            self.flatness.build(dtype)
+            self.flatness.build(dtype, [*shapes, *every_own])
+            if self.flatness.reuse:
+                self.flat_parts = self._zeros("flat_part", shapes, dtype)
+                self.own_flat_parts = self._zeros(
+                    "own_flat_part", every_own, dtype
+                )
             if self.flatness.combine == "each":
                 self.pair_aggregators = [
                     self.aggregator.sibling(3 + k) for k in range(num_tasks)
@@ -138,6 +160,18 @@ class Strategy(Component):
         )
         self.built = True
 
+    def _zeros(self, name, shapes, dtype):
+        return [
+            self.add_weight(
+                name=f"{name}_{index}",
+                shape=shape,
+                dtype=dtype,
+                initializer="zeros",
+                trainable=False,
+            )
+            for index, shape in enumerate(shapes)
+        ]
+
     def compute_update(self, clean: ForwardPass) -> Update:
         """Runs the pipeline on a forward pass.
 
@@ -148,6 +182,8 @@ class Strategy(Component):
             The update. State is assigned as the components do; the training
             step keeps or drops it.
         """
+        if self.balancer.uses_passes:
+            self.balancer.learn(clean)
         weights = self.balancer(clean.losses, clean.mask)
         if self.flatness is None:
             update = self._plain_update(clean, weights)
@@ -156,7 +192,70 @@ class Strategy(Component):
         self.iterations.assign(ops.add(self.iterations, 1))
         return update
 
+    @property
+    def components(self) -> list[Component]:
+        """All parts, those that are made for one use of a part too."""
+        parts = [
+            self.balancer,
+            self.flatness,
+            self.aggregator,
+            self.flat_aggregator,
+            self.outer_aggregator,
+            *self.pair_aggregators,
+        ]
+        return [part for part in parts if part is not None]
+
+    @property
+    def observes(self) -> bool:
+        """Whether a part learns from what an update does to the losses."""
+        return self.balancer.observes or self.aggregator.observes
+
+    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
+        """Shows the parts the losses before and after an update.
+
+        Args:
+            losses: Tensor `[K]` of task losses before the update.
+            new_losses: Tensor `[K]` of task losses after it, of the same
+                batch and with the same random numbers.
+            mask: Optional tensor `[K]`, 1 for present tasks, 0 for absent.
+        """
+        observers = [self.balancer, self.aggregator, self.flat_aggregator]
+        for part in observers:
+            if part is not None and part.observes:
+                part.observe(losses, new_losses, mask)
+
+    def end_epoch(self) -> None:
+        """Tells the parts that an epoch is over."""
+        for part in self.components:
+            part.end_epoch()
+
+    def notices(self) -> list[str]:
+        return [notice for part in self.components for notice in part.notices()]
+
+    def _sampled_update(self, clean, weights):
+        """Of a method that wants gradients of independent samples."""
+        count = self.aggregator.samples
+        own = clean.own_gradients(weights)
+        masks, jacobians = [clean.mask], []
+        for index in range(count):
+            part = clean.part(index, count)
+            gradients = part.task_gradients(weights, last=True)
+            jacobians.append(gradients.shared)
+            masks.append(part.mask)
+        known = [mask for mask in masks if mask is not None]
+        mask = math.prod(known[1:], start=known[0]) if known else None
+        shared = self.aggregator.aggregate_samples(
+            jacobians, clean.losses, mask
+        )
+        return Update(shared, own, finite_tasks(clean.losses, jacobians[0]))
+
+    def _is_plain(self):
+        """Whether each step makes one pass only."""
+        return self.flatness is None or self.flatness.scope == "momentum"
+
     def _plain_update(self, clean, weights, penalties=True):
+        if self.aggregator.samples > 1 and self._is_plain():
+            return self._sampled_update(clean, weights)
         if self.aggregator.linear:
             return clean.total(
                 self._shared_weights(clean, weights),
@@ -184,63 +283,100 @@ class Strategy(Component):
 
     # ----------------------------------------------------------- flatness
 
+    def offsets(self, model_values: Any) -> list[Any] | None:
+        """Where the first pass of a step is made, relative to the weights.
+
+        Args:
+            model_values: Has `values_of()` and `perturbs(flatness)`, and
+                `num_shared`.
+
+        Returns:
+            One tensor or `None` per shared, then per own variable; `None` for
+            a step that starts at the weights themselves.
+        """
+        if self.flatness is None or self.flatness.scope != "momentum":
+            return None
+        return self.flatness.perturb(
+            model_values.values_of(),
+            self.flatness.directions(),
+            model_values.perturbs(self.flatness),
+            model_values.num_shared,
+            ops.convert_to_tensor(self.iterations),
+        )
+
     def _flat_update(self, clean, weights):
         iterations = ops.convert_to_tensor(self.iterations)
-        if self.flatness.scope == "global" and not self._needs_clean_rows():
-            return self._global_update(clean, weights, iterations)
+        scope = self.flatness.scope
+        if scope == "momentum":
+            update = self._plain_update(clean, weights)
+            self.flatness.accumulate(update.shared, update.own)
+            return update
+        near = Nearby(self.flatness, self.balancer, clean, weights, iterations)
+        if scope == "probe":
+            return self._probe_update(clean, weights, near)
+        if scope == "global" and not self._needs_clean_rows():
+            return self._global_update(clean, weights, near)
         gradients = clean.task_gradients(weights, last=True)
-        sharp, sharp_losses = self._sharpened(
-            clean, gradients, weights, iterations
-        )
-        active = self.flatness.is_active(iterations)
+        due = None
         if self.flatness.interval > 1:
-            active = ops.logical_and(active, self._is_due(iterations))
-        shared = self._merge(
-            gradients.shared, sharp.shared, clean.losses, clean.mask, active
-        )
+            due = ops.equal(iterations % self.flatness.interval, 0)
+        sharp, sharp_losses = self._sharpened(clean, gradients, near, due)
         finite = ops.logical_and(
             finite_tasks(clean.losses, gradients.shared),
             finite_tasks(sharp_losses, sharp.shared),
         )
-        return Update(shared, sharp.own, finite)
+        if self.flatness.reuse:
+            own = self._reuse_own(gradients.own, sharp.own, due)
+        else:
+            own = sharp.own
+        shared = self._merge(
+            gradients.shared,
+            sharp.shared,
+            clean.losses,
+            clean.mask,
+            self.flatness.is_active(iterations),
+            due,
+        )
+        return Update(shared, own, finite)
 
     def _needs_clean_rows(self):
         return self.flatness.interval > 1 or (
             self.flatness.combine != "direct" and not self.aggregator.linear
         )
 
-    def _is_due(self, iterations):
-        return ops.equal(iterations % self.flatness.interval, 0)
-
-    def _global_update(self, clean, weights, iterations):
+    def _global_update(self, clean, weights, near):
         total = clean.total(weights, weights, penalties=False, last=True)
-        near = self._nearby(clean, total.shared, total.own, iterations)
-        near_weights = self._weights_nearby(near.losses, weights, clean.mask)
+        point = near.of_all_tasks(total.shared, total.own)
         # Regularizers are not perturbed: the step adds their clean gradient.
-        update = self._plain_update(near, near_weights, penalties=False)
+        update = self._plain_update(
+            point, near.weights_at(point.losses), penalties=False
+        )
         return Update(
             update.shared,
             update.own,
             ops.logical_and(total.finite, update.finite),
         )
 
-    def _nearby(self, clean, shared, own, iterations):
-        """The pass at the worst case of the summed loss."""
-        offsets = self.flatness.perturb(
-            clean.values_of(),
-            [*shared, *(gradient for task in own for gradient in task)],
-            clean.perturbs(self.flatness),
-            len(shared),
-            iterations,
+    def _probe_update(self, clean, weights, near):
+        """Directions from losses at random points (SAMO)."""
+        total = clean.total(weights, weights, penalties=False, last=True)
+        direction = self.flatness.directions(clean, total.shared)
+        sharp, losses = near.along(direction, total.own)
+        shared = self.aggregator.aggregate(
+            sharp.shared, clean.losses, clean.mask
         )
-        return clean.near(offsets)
+        finite = ops.logical_and(
+            total.finite, finite_tasks(losses, sharp.shared)
+        )
+        return Update(shared, sharp.own, finite)
 
-    def _sharpened(self, clean, gradients, weights, iterations):
+    def _sharpened(self, clean, gradients, near, due):
         """Task gradients at the perturbed points, on the steps that have it."""
-        if self.flatness.interval == 1:
-            return self._task_gradients_nearby(
-                clean, gradients, weights, iterations
-            )
+        take = near.task_gradients
+        if self.flatness.scope == "global":
+            take = near.global_gradients
+        if due is None:
+            return take(gradients)
         num_tasks = len(gradients.own)
         num_shared = gradients.shared.num_variables
         # Cut before the branches: a row that one of them cuts is kept, and is
@@ -248,16 +384,14 @@ class Strategy(Component):
         unperturbed = _flatten(gradients)
 
         def perturbed():
-            sharp, losses = self._task_gradients_nearby(
-                clean, gradients, weights, iterations
-            )
+            sharp, losses = take(gradients)
             return [losses, *_flatten(sharp)]
 
         def plain():
             # A new tensor: branches must not return their own inputs.
             return [clean.losses * 1, *unperturbed]
 
-        losses, *flat = ops.cond(self._is_due(iterations), perturbed, plain)
+        losses, *flat = ops.cond(due, perturbed, plain)
         rows, own = [], []
         for k in range(num_tasks):
             rows.append(flat[:num_shared])
@@ -270,66 +404,47 @@ class Strategy(Component):
             losses,
         )
 
-    def _task_gradients_nearby(self, clean, gradients, weights, iterations):
-        if self.flatness.scope == "global":
-            shared = gradients.shared.combine(ops.ones_like(weights))
-            near = self._nearby(clean, shared, gradients.own, iterations)
-            near_weights = self._weights_nearby(
-                near.losses, weights, clean.mask
-            )
-            return near.task_gradients(near_weights, last=True), near.losses
-        own, losses = [], []
-
-        def rows():
-            for k, row in enumerate(gradients.shared.rows):
-                offsets = self.flatness.perturb(
-                    clean.values_of(k),
-                    [*row, *gradients.own[k]],
-                    clean.perturbs(self.flatness, k),
-                    len(row),
-                    iterations,
+    def _reuse_own(self, clean, sharp, due):
+        """The own gradients, with the last flat part where there is none."""
+        result = []
+        flat_parts = iter(self.own_flat_parts)
+        for clean_task, sharp_task in zip(clean, sharp, strict=True):
+            for_task = []
+            for gradient, sharp_gradient in zip(
+                clean_task, sharp_task, strict=True
+            ):
+                flat = _renewed(
+                    next(flat_parts), sharp_gradient - gradient, due
                 )
-                near = clean.near(offsets, task=k)
-                weight = self._weights_nearby(
-                    ops.broadcast_to(near.losses, weights.shape),
-                    weights,
-                    clean.mask,
-                )[k]
-                row, own_gradients = near.task_gradient(weight)
-                own.append(own_gradients)
-                losses.append(near.losses[0])
-                yield row
+                for_task.append(gradient + flat)
+            result.append(for_task)
+        return result
 
-        jacobian = Jacobian.gather(
-            rows(), len(gradients.own), gradients.shared.dtype
-        )
-        return TaskGradients(jacobian, own), ops.stack(losses)
-
-    def _weights_nearby(self, losses, weights, mask):
-        """Weights for perturbed losses.
-
-        A balancer that is a function of each task's own loss is applied to
-        the perturbed loss: the step then is SAM of the balanced loss. Others
-        keep the weights of the clean pass, and their state moves once.
-        """
-        if self.balancer.elementwise:
-            return self.balancer(losses, mask)
-        return weights
-
-    def _merge(self, clean, sharp, losses, mask, active):
+    def _merge(self, clean, sharp, losses, mask, active, due):
         """Merges clean and perturbed rows as `flatness.combine` says."""
         combine = self.flatness.combine
-        if combine == "direct" or self.aggregator.linear:
+        reuse = self.flatness.reuse
+        if combine == "direct" or (self.aggregator.linear and not reuse):
             return self.aggregator.aggregate(sharp, losses, mask)
         flat = sharp.minus(clean)
         # With a radius of 0 the flat part is rounding noise, which
         # normalising aggregators would blow up: all tasks are absent from it.
         present = ops.ones_like(losses) if mask is None else mask
+        if due is not None:
+            active = ops.logical_and(active, due)
         flat_mask = present * ops.cast(active, present.dtype)
         if combine == "each":
             return self._merge_each(clean, flat, losses, mask, flat_mask)
         loss_part = self.aggregator.aggregate(clean, losses, mask)
-        flat_part = self.flat_aggregator.aggregate(flat, losses, flat_mask)
+        merger = self.flat_aggregator or self.aggregator
+        flat_part = merger.aggregate(flat, losses, flat_mask)
+        if reuse:
+            flat_part = [
+                _renewed(variable, part, due)
+                for variable, part in zip(
+                    self.flat_parts, flat_part, strict=True
+                )
+            ]
         if combine == "decomposed":
             return [a + b for a, b in zip(loss_part, flat_part, strict=True)]
         is_there = ops.cast(ops.any(flat_mask > 0), present.dtype)
@@ -360,6 +475,13 @@ class Strategy(Component):
             "aggregator": serialize(self.aggregator),
             "on_nonfinite": self.on_nonfinite,
         }
+
+
+def _renewed(variable, value, due):
+    """The value if it is due, else the last one; kept in the variable."""
+    value = ops.where(due, ops.cast(value, variable.dtype), variable.value)
+    variable.assign(value)
+    return value
 
 
 def _flatten(gradients: TaskGradients) -> list[Any]:

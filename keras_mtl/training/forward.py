@@ -20,6 +20,17 @@ class Batch:
     y: Any
     sample_weight: Any
 
+    def part(self, index: int, count: int) -> "Batch":
+        """Every `count`-th sample, from `index` on."""
+
+        def cut(data):
+            return keras.tree.map_structure(
+                lambda array: None if array is None else array[index::count],
+                data,
+            )
+
+        return Batch(cut(self.x), cut(self.y), cut(self.sample_weight))
+
 
 @dataclasses.dataclass
 class Outcome:
@@ -63,6 +74,38 @@ class Values:
             for variable in state_variables
         ]
 
+    @property
+    def num_shared(self) -> int:
+        """How many shared variables there are."""
+        return len(self.partition.shared)
+
+    def in_order(self, task=None) -> list[int]:
+        """Indices of the shared variables, then of own ones.
+
+        Args:
+            task: Index of the only task to look at, or `None` for all.
+        """
+        own = self.partition.own
+        if task is not None:
+            own = [own[task]]
+        return [*self.partition.shared, *(i for part in own for i in part)]
+
+    def values_of(self, task=None) -> list[Any]:
+        """The values, in that order."""
+        return [self.trainable[i] for i in self.in_order(task)]
+
+    def perturbs(self, flatness, task=None) -> list[bool]:
+        """Which of them a flatness regularizer moves."""
+        return [
+            flatness.perturbs(self.partition.variables[i])
+            for i in self.in_order(task)
+        ]
+
+    def keep_state(self) -> None:
+        """Copies the state, so that it outlives assignments to it."""
+        # TensorFlow and torch hand out the variable's own memory.
+        self.state = [ops.copy(value) for value in self.state]
+
     def scope(self, trainable) -> "PassScope":
         """A scope in which the model computes with the given values.
 
@@ -74,6 +117,20 @@ class Values:
             *zip(self.state_variables, self.state, strict=True),
         ]
         return PassScope(mapping, collect_losses=True)
+
+
+def losses_at(model, batch, values, trainable):
+    """The task losses `[K]` of a batch at other trainable values.
+
+    With the random numbers and the state of the start of the step; nothing is
+    differentiated and nothing is changed.
+    """
+    with values.scope([ops.stop_gradient(value) for value in trainable]):
+        outputs = model(batch.x, training=True)
+        task_losses = model.compute_task_losses(
+            batch.x, batch.y, outputs, batch.sample_weight, training=True
+        )
+    return ops.stack(model.task_losses.weigh(task_losses))
 
 
 class PassScope(keras.StatelessScope):
@@ -313,31 +370,33 @@ class Pass:
         trainable = self._values.trainable
         return trainable[0].dtype if trainable else "float32"
 
-    # ---------------------------------------------------- passes nearby
-
-    def _indices(self, task):
+    def own_gradients(self, weights):
         partition = self._partition
-        if task is None:
-            own = [i for indices in partition.own for i in indices]
-        else:
-            own = partition.own[task]
-        return [*partition.shared, *own]
+        own = [i for indices in partition.own for i in indices]
+        chosen = {k: weights[k] for k in range(len(partition.tasks))}
+        by_index = dict(zip(own, self._pull(chosen, own), strict=True))
+        return [[by_index[i] for i in indices] for indices in partition.own]
+
+    # ---------------------------------------------------- other passes
+
+    def part(self, index, count):
+        with self._replay():
+            return Pass(
+                self._model,
+                self._batch.part(index, count),
+                self._values,
+                scale=self._scale,
+                replay=self._replay,
+                draws=self._draws,
+            )
 
     def values_of(self, task=None):
-        return [self._values.trainable[i] for i in self._indices(task)]
+        return self._values.values_of(task)
 
     def perturbs(self, flatness, task=None):
-        return [
-            flatness.perturbs(self._partition.variables[i])
-            for i in self._indices(task)
-        ]
+        return self._values.perturbs(flatness, task)
 
     def near(self, offsets, task=None):
-        by_index = {
-            i: offset
-            for i, offset in zip(self._indices(task), offsets, strict=True)
-            if offset is not None
-        }
         with self._replay():
             return Pass(
                 self._model,
@@ -345,11 +404,38 @@ class Pass:
                 self._values,
                 scale=self._scale,
                 replay=self._replay,
-                offsets=by_index,
+                offsets=self._by_index(offsets, task),
                 task=task,
                 mask=self.mask,
                 draws=self._draws,
             )
+
+    def on(self, x, y, sample_weight, offsets):
+        with self._replay():
+            return Pass(
+                self._model,
+                Batch(x, y, sample_weight),
+                self._values,
+                scale=self._scale,
+                replay=self._replay,
+                offsets=self._by_index(offsets),
+                draws=self._draws,
+            )
+
+    def _by_index(self, offsets, task=None):
+        in_order = self._values.in_order(task)
+        return {
+            i: offset
+            for i, offset in zip(in_order, offsets, strict=True)
+            if offset is not None
+        }
+
+    def losses_near(self, offsets):
+        trainable = list(self._values.trainable)
+        for i, offset in self._by_index(offsets).items():
+            trainable[i] = trainable[i] + offset
+        with self._replay():
+            return losses_at(self._model, self._batch, self._values, trainable)
 
     def release(self):
         self._pullback = None

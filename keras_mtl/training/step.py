@@ -4,6 +4,8 @@ It reads as if it were eager and stateful. On JAX the backend's frame runs it
 inside a stateless scope, on TensorFlow inside a `tf.function`.
 """
 
+import contextlib
+
 import keras
 from keras import ops
 
@@ -11,6 +13,7 @@ from keras_mtl import backend
 from keras_mtl.training.forward import Batch
 from keras_mtl.training.forward import Pass
 from keras_mtl.training.forward import Values
+from keras_mtl.training.forward import losses_at
 
 
 def run_step(model, data):
@@ -29,31 +32,69 @@ def _run_step_on(model, batch):
     plan = model.training_plan
     strategy = plan.strategy
     values = Values(model, plan.partition, plan.state_variables)
+    if strategy.observes:
+        values.keep_state()
     # The strategy assigns as it likes; what it assigned is kept only if the
     # step is.
-    mapping = [(v, ops.convert_to_tensor(v.value)) for v in strategy.variables]
     replay = backend.RandomReplay()
     clean = Pass(
-        model, batch, values, scale=loss_scale(model.optimizer), replay=replay
+        model,
+        batch,
+        values,
+        scale=loss_scale(model.optimizer),
+        replay=replay,
+        offsets=start_offsets(strategy, values),
     )
     model.random_state.draws_globally |= replay.has_drawn()
-    with keras.StatelessScope(mapping) as scope:
+    # Inside, only what is listed can be read.
+    readable = [*strategy.variables, *strategy.balancer.data_variables]
+    with changes_to(readable) as changes:
         update = strategy.compute_update(clean)
     gradients = full_gradients(plan.partition, values, clean, update)
     clean.release()
     outcome = clean.outcome
     assignments = [
         *zip(plan.state_variables, outcome.state, strict=True),
-        *(
-            (variable, scope.get_current_value(variable))
-            for variable in strategy.variables
-        ),
+        *changes,
     ]
-    commit(model, gradients, assignments, clean, update)
+    succeeded = commit(model, gradients, assignments, clean, update)
+    if strategy.observes:
+        observe(model, batch, values, clean, replay, succeeded)
     model.track_losses(batch.x, outcome)
     return model.compute_metrics(
         batch.x, batch.y, outcome.outputs, sample_weight=batch.sample_weight
     )
+
+
+@contextlib.contextmanager
+def changes_to(variables):
+    """Collects assignments to variables instead of making them.
+
+    Yields:
+        A list that holds, after the context, pairs of a variable that was
+        assigned to and its value.
+    """
+    mapping = [(v, ops.convert_to_tensor(v.value)) for v in variables]
+    changes: list[tuple] = []
+    with keras.StatelessScope(mapping) as scope:
+        before = [scope.get_current_value(v) for v in variables]
+        yield changes
+    for variable, old in zip(variables, before, strict=True):
+        value = scope.get_current_value(variable)
+        if value is not old:
+            changes.append((variable, value))
+
+
+def start_offsets(strategy, values):
+    """Where the first pass is made, by index of the variable, or `None`."""
+    offsets = strategy.offsets(values)
+    if offsets is None:
+        return None
+    return {
+        i: offset
+        for i, offset in zip(values.in_order(), offsets, strict=True)
+        if offset is not None
+    }
 
 
 def loss_scale(optimizer):
@@ -90,7 +131,11 @@ def full_gradients(partition, values, clean, update):
 
 
 def commit(model, gradients, assignments, clean, update):
-    """Hands the update and all new state over, if they are finite."""
+    """Hands the update and all new state over, if they are finite.
+
+    Returns:
+        Boolean scalar: they were.
+    """
     plan = model.training_plan
     optimizer = model.optimizer
     variables = plan.partition.variables
@@ -123,10 +168,33 @@ def commit(model, gradients, assignments, clean, update):
         proceed=proceed,
         keep=keep,
     )
+    succeeded = finite if proceed is None else proceed
     if succeeds:
         notes = plan.monitor.note_success()
     else:
-        succeeded = finite if proceed is None else proceed
         notes = plan.monitor.note(succeeded, update.finite)
     for variable, value in notes:
         variable.assign(value)
+    return succeeded
+
+
+def observe(model, batch, values, clean, replay, succeeded):
+    """Shows the strategy what the update did to the losses."""
+    strategy = model.training_plan.strategy
+    with replay():
+        new_losses = losses_at(
+            model,
+            batch,
+            values,
+            [
+                ops.convert_to_tensor(variable.value)
+                for variable in values.partition.variables
+            ],
+        )
+    # Losses of absent tasks are 0 before and after.
+    succeeded = ops.logical_and(succeeded, ops.all(ops.isfinite(new_losses)))
+    with changes_to(strategy.variables) as changes:
+        strategy.observe(clean.losses, new_losses, clean.mask)
+    for variable, value in changes:
+        old = ops.convert_to_tensor(variable.value)
+        variable.assign(ops.where(succeeded, value, old))

@@ -163,7 +163,7 @@ def test_schedule_and_component_configs():
     revived = strategies.deserialize(strategies.serialize(strategy))
     assert revived.get_config() == strategy.get_config()
     assert revived.aggregator.c == 0.2
-    assert revived.balancer.task_weights == [1.0, 2.0, 3.0]
+    assert revived.balancer.task_weights == (1.0, 2.0, 3.0)
     assert revived.flatness.head_rho == 0.2
 
 

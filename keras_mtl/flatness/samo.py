@@ -1,0 +1,212 @@
+"""Sharpness-aware multi-task optimization."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl import backend
+from keras_mtl.export import keras_mtl_export
+from keras_mtl.flatness.flatness import NORM_EPSILON
+from keras_mtl.flatness.flatness import Flatness
+from keras_mtl.flatness.flatness import Radius
+from keras_mtl.seeded import checked_seed
+from keras_mtl.seeded import next_seed
+from keras_mtl.solvers.random_numbers import random_normal
+
+
+@keras_mtl_export("keras_mtl.flatness.SAMO")
+class SAMO(Flatness):
+    """Joint perturbation, bent to each task by losses at random points.
+
+    Each task moves the shared weights along a mix of the gradient `g_0` of
+    all losses and an estimate `e_k` of its own gradient, for which its loss is
+    looked at on both sides of the weights along a random direction `z`:
+
+        e_k = (loss_k(theta + mu z) - loss_k(theta - mu z)) / (2 mu) z
+        d_k = alpha g_0 + (1 - alpha) e_k,  e_k rescaled to ||g_0|| by variable
+        eps_k = rho d_k / ||d_k||
+
+    and its own weights along their gradient. The aggregator merges the
+    gradients taken there. A step costs a forward and a backward pass, two
+    forward passes per task for the estimates (two in all with
+    `shared_direction`), and a forward and a backward pass per task.
+
+    What to expect: an estimate from one random direction is nearly at right
+    angles to the gradient where there are many weights, and after the
+    rescaling only the sign of the difference is left of it. So `e_k` is
+    little more than a random direction with the sign that raises the loss of
+    the task. Compare with `keras_mtl.flatness.GlobalSAM`, which is `alpha=1`
+    at the cost of one perturbed pass.
+
+    Args:
+        rho: Radius: a non-negative float or a `LearningRateSchedule`.
+            Defaults to `0.001`, as in the released scripts.
+        alpha: Share of the joint gradient, in [0, 1]. Defaults to `0.5`.
+        mu: Length of the random steps, per weight, positive. Defaults to
+            `0.01`.
+        shared_direction: Whether all tasks use the same random direction, so
+            that two forward passes serve them all. This library's own;
+            defaults to `False`.
+        seed: Optional integer, to draw the same directions in every run.
+            Defaults to `None`, a random seed.
+        variables: Which variables are perturbed: `None`, `"all"`,
+            `"normalization"` or a function. Defaults to `None` (all).
+        name: Optional name.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    State:
+        The seed and the number of draws.
+
+    Example:
+
+    ```python
+    strategy = keras_mtl.Strategy(
+        flatness=keras_mtl.flatness.SAMO(rho=0.001, shared_direction=True),
+        aggregator="fairgrad",
+    )
+    ```
+
+    Reference:
+
+    - [Ban et al., 2025](https://arxiv.org/abs/2507.07883), algorithm 1, as in
+        the released code, with these differences: the weights are always
+        restored before the update (one script forgets to); the rescaling is
+        always there (one script has it commented out); own weights always
+        move by `rho` (one script adds their raw gradient); and the estimates
+        see the model in training mode with the step's own dropout masks,
+        where the scripts run a copy in evaluation mode.
+    """
+
+    scope = "probe"
+
+    def __init__(
+        self,
+        rho: Radius = 0.001,
+        alpha: float = 0.5,
+        mu: float = 0.01,
+        shared_direction: bool = False,
+        seed: int | None = None,
+        variables: str | Callable[[keras.Variable], bool] | None = None,
+        **kwargs,
+    ):
+        super().__init__(
+            rho=rho, variables=variables, combine="direct", **kwargs
+        )
+        if not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
+            raise ValueError(
+                f"Argument `alpha` must be in [0, 1]. Received: alpha={alpha}."
+            )
+        if not isinstance(mu, (int, float)) or not 0 < mu < float("inf"):
+            raise ValueError(
+                "Argument `mu` must be a positive, finite number. Received: "
+                f"mu={mu}."
+            )
+        self.alpha = float(alpha)
+        self.mu = float(mu)
+        self.shared_direction = bool(shared_direction)
+        self.seed = checked_seed(seed)
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def directions(
+        self, clean: Any, gradient: list[Any]
+    ) -> Callable[[int], list[Any]]:
+        """Looks at the losses around, and returns where the tasks go.
+
+        Args:
+            clean: The pass at the current weights.
+            gradient: Gradient of all losses by the shared variables.
+
+        Returns:
+            Function from the index of a task to one tensor per shared
+            variable.
+        """
+        values = clean.values_of()
+        selected = clean.perturbs(self)[: len(gradient)]
+        if self.shared_direction:
+            draw = self._draw(values, selected)
+            differences = self._differences(clean, draw, len(values))
+
+            def signed(k):
+                return draw, differences[k]
+        else:
+
+            def signed(k):
+                draw = self._draw(values, selected)
+                return draw, self._differences(clean, draw, len(values))[k]
+
+        def direction(k):
+            draw, difference = signed(k)
+            sign = ops.sign(difference)
+            return [
+                joint
+                if probe is None
+                else self._mix(joint, ops.cast(sign, joint.dtype), probe)
+                for joint, probe in zip(gradient, draw, strict=True)
+            ]
+
+        return direction
+
+    def _draw(self, values, selected):
+        """A random direction, one tensor per shared variable."""
+        seed = next_seed(self.seed_generator)
+        draw, start = [], 0
+        for value, chosen in zip(values, selected, strict=False):
+            if not chosen:
+                draw.append(None)
+                continue
+            shape = tuple(value.shape)
+            size = 1
+            for length in shape:
+                size *= length
+            numbers = random_normal(ops, seed, size, "float32", start)
+            start += size
+            draw.append(ops.cast(ops.reshape(numbers, shape), value.dtype))
+        return draw
+
+    def _differences(self, clean, draw, num_variables):
+        """How much each loss rises along the direction."""
+        rest = [None] * (num_variables - len(draw))
+
+        def losses(length):
+            steps = [
+                None if probe is None else length * probe for probe in draw
+            ]
+            return clean.losses_near([*steps, *rest])
+
+        return losses(self.mu) - losses(-self.mu)
+
+    def _mix(self, joint, sign, probe):
+        """`alpha g_0 + (1 - alpha) e_k` of one variable."""
+
+        def norm(tensor):
+            square = backend.squared_norm([ops.cast(tensor, "float32")])
+            return ops.cast(ops.sqrt(square), tensor.dtype)
+
+        # The size of the difference cancels in the rescaled estimate.
+        scale = sign * norm(joint) / (norm(probe) + NORM_EPSILON)
+        return self.alpha * joint + (1.0 - self.alpha) * scale * probe
+
+    def get_config(self):
+        config = super().get_config()
+        for fixed in (
+            "head_rho",
+            "norm",
+            "adaptive",
+            "combine",
+            "interval",
+            "reuse",
+            "scaling",
+        ):
+            del config[fixed]
+        return {
+            **config,
+            "alpha": self.alpha,
+            "mu": self.mu,
+            "shared_direction": self.shared_direction,
+            "seed": self.seed,
+        }

@@ -1,0 +1,119 @@
+"""Task gradients taken again near the current weights."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.strategies.passes import TaskGradients
+
+
+class Nearby:
+    """The perturbed passes of one step.
+
+    Args:
+        flatness: A `keras_mtl.flatness.Flatness`.
+        balancer: A `keras_mtl.balancers.Balancer`.
+        clean: The pass at the current weights.
+        weights: Tensor `[K]` of task weights in the clean pass.
+        iterations: Number of steps made so far, for schedules.
+    """
+
+    def __init__(self, flatness, balancer, clean, weights, iterations):
+        self._flatness = flatness
+        self._balancer = balancer
+        self._clean = clean
+        self._weights = weights
+        self._iterations = iterations
+
+    def weights_at(self, losses: Any) -> Any:
+        """Weights for perturbed losses.
+
+        A balancer that is a function of each task's own loss is applied to
+        the perturbed loss: the step then is SAM of the balanced loss. Others
+        keep the weights of the clean pass, and their state moves once.
+        """
+        if self._balancer.elementwise:
+            return self._balancer(losses, self._clean.mask)
+        return self._weights
+
+    def of_all_tasks(self, shared: list[Any], own: list[list[Any]]) -> Any:
+        """The pass at the worst case of the summed loss.
+
+        Args:
+            shared: Its gradient by the shared variables.
+            own: By the own variables of each task.
+        """
+        clean = self._clean
+        offsets = self._flatness.perturb(
+            clean.values_of(),
+            [*shared, *(gradient for task in own for gradient in task)],
+            clean.perturbs(self._flatness),
+            len(shared),
+            self._iterations,
+        )
+        return clean.near(offsets)
+
+    def global_gradients(
+        self, gradients: TaskGradients
+    ) -> tuple[TaskGradients, Any]:
+        """Task gradients and losses at one point for all tasks."""
+        shared = gradients.shared.combine(ops.ones_like(self._weights))
+        near = self.of_all_tasks(shared, gradients.own)
+        weights = self.weights_at(near.losses)
+        return near.task_gradients(weights, last=True), near.losses
+
+    def task_gradients(
+        self, gradients: TaskGradients
+    ) -> tuple[TaskGradients, Any]:
+        """Task gradients and losses, at a point of its own for each task.
+
+        Args:
+            gradients: The clean gradients, along which the tasks move.
+        """
+        factors = self._flatness.radius_factors(
+            gradients.shared, self._clean.mask
+        )
+        return self.along(
+            lambda k: gradients.shared.rows[k], gradients.own, factors
+        )
+
+    def along(
+        self, direction: Any, own: list[list[Any]], factors: Any = None
+    ) -> tuple[TaskGradients, Any]:
+        """Task gradients and losses at points in given directions.
+
+        Args:
+            direction: Function from the index of a task to one tensor per
+                shared variable.
+            own: Directions of the own variables of each task.
+            factors: Optional tensor `[K]` of multiples of the radius.
+        """
+        clean, flatness = self._clean, self._flatness
+        own_gradients, losses = [], []
+
+        def rows():
+            for k, own_direction in enumerate(own):
+                row = direction(k)
+                offsets = flatness.perturb(
+                    clean.values_of(k),
+                    [*row, *own_direction],
+                    clean.perturbs(flatness, k),
+                    len(row),
+                    self._iterations,
+                    None if factors is None else factors[k],
+                )
+                near = clean.near(offsets, task=k)
+                weight = self.weights_at(
+                    ops.broadcast_to(near.losses, self._weights.shape)
+                )[k]
+                row, of_own = near.task_gradient(weight)
+                own_gradients.append(of_own)
+                losses.append(near.losses[0])
+                yield row
+
+        values = clean.values_of()
+        jacobian = Jacobian.gather(
+            rows(), len(own), values[0].dtype if values else "float32"
+        )
+        return TaskGradients(jacobian, own_gradients), ops.stack(losses)
