@@ -9,25 +9,15 @@ See `benchmarks/README.md` for what is compared with what.
 
 import argparse
 import os
-import platform
-import subprocess
-import sys
 
-BACKENDS = ("tensorflow", "jax", "torch")
+from steps import workers
+
 NETWORKS = ("lenet", "mlp")
-
-#: What torch, TensorFlow (two of them) and JAX take the number from.
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "NPROC",
-)
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--backend", choices=(*BACKENDS, "all"), default="all")
+    workers.add_arguments(parser)
     parser.add_argument("--network", choices=(*NETWORKS, "all"), default="all")
     parser.add_argument(
         "--seconds",
@@ -42,13 +32,6 @@ def parse():
         metavar="STEP",
         help="names of the steps to time, with those they are compared with",
     )
-    parser.add_argument(
-        "--threads",
-        type=int,
-        default=1,
-        help="threads of the framework; 0 leaves the choice to it",
-    )
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -56,24 +39,8 @@ def main():
     arguments = parse()
     if arguments.worker:
         work(arguments)
-        return
-    print(f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores")
-    threads = arguments.threads or "default number of"
-    print(f"Python {platform.python_version()}, {threads} thread(s)")
-    sys.stdout.flush()
-    chosen = BACKENDS if arguments.backend == "all" else (arguments.backend,)
-    for backend in chosen:
-        environment = {
-            **os.environ,
-            "KERAS_BACKEND": backend,
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            **dict.fromkeys(
-                THREAD_VARIABLES if arguments.threads else (),
-                str(arguments.threads),
-            ),
-        }
-        command = [sys.executable, *sys.argv, "--worker", "--backend", backend]
-        subprocess.run(command, env=environment, check=True)
+    else:
+        workers.run(arguments)
 
 
 def work(arguments):

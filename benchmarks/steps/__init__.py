@@ -1,1 +1,1 @@
-"""The parts of `step_time.py`."""
+"""The parts of `step_time.py`, and what the other scripts share."""

@@ -24,12 +24,17 @@ def markdown(rows, first_calls):
             cells.append(f"{row[key]:.2f}" if key in row else "")
         cells.append(f"{first_calls[name]:.1f}")
         lines.append(cells)
-    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    return aligned(lines)
+
+
+def aligned(lines):
+    """Returns a table of lists of strings, the first one its head."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     rule = [
         "-" * widths[0],
         *("-" * (width - 1) + ":" for width in widths[1:]),
     ]
-    lines.insert(1, rule)
+    lines = [lines[0], rule, *lines[1:]]
     return "\n".join(
         "| "
         + " | ".join(

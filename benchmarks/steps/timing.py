@@ -22,12 +22,13 @@ def prepare(makers):
     return steps, first_calls
 
 
-def measure(steps, seconds):
+def measure(steps, seconds, fewest_rounds=FEWEST_ROUNDS):
     """Runs one step of each variant in turn, in a new order every round.
 
     Args:
         steps: Functions by name.
         seconds: Time to spend.
+        fewest_rounds: Rounds, however long they take. Defaults to 10.
 
     Returns:
         Dict from names to arrays `[rounds, 2]` of wall and CPU seconds.
@@ -37,7 +38,7 @@ def measure(steps, seconds):
     times = {name: [] for name in steps}
     end = time.perf_counter() + seconds
     rounds = 0
-    while rounds < FEWEST_ROUNDS or time.perf_counter() < end:
+    while rounds < fewest_rounds or time.perf_counter() < end:
         shuffle(order)
         for name in order:
             cpu, wall = time.process_time(), time.perf_counter()

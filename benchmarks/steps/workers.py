@@ -1,0 +1,49 @@
+"""What the scripts share: one process for each backend."""
+
+import os
+import platform
+import subprocess
+import sys
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+#: What torch, TensorFlow (two of them) and JAX take the number from.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "NPROC",
+)
+
+
+def add_arguments(parser):
+    """Adds the arguments that `run` reads."""
+    parser.add_argument("--backend", choices=(*BACKENDS, "all"), default="all")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="threads of the framework; 0 leaves the choice to it",
+    )
+    parser.add_argument("--worker", action="store_true", help="internal")
+
+
+def run(arguments):
+    """Calls the script again, as a worker, on each chosen backend."""
+    print(f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores")
+    threads = arguments.threads or "default number of"
+    print(f"Python {platform.python_version()}, {threads} thread(s)")
+    sys.stdout.flush()
+    chosen = BACKENDS if arguments.backend == "all" else (arguments.backend,)
+    for backend in chosen:
+        environment = {
+            **os.environ,
+            "KERAS_BACKEND": backend,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            **dict.fromkeys(
+                THREAD_VARIABLES if arguments.threads else (),
+                str(arguments.threads),
+            ),
+        }
+        command = [sys.executable, *sys.argv, "--worker", "--backend", backend]
+        subprocess.run(command, env=environment, check=True)

@@ -1,0 +1,58 @@
+"""Runs the benchmarks that need no long time, shortened."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def output_of(script, *arguments):
+    """Returns what a script prints on the backend of the tests."""
+    command = [sys.executable, str(BENCHMARKS / script), "--quick"]
+    command += ["--backend", keras.backend.backend(), *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ}
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_solvers():
+    for package in ("quadprog", "scipy"):
+        pytest.importorskip(package)
+    output = output_of("solvers.py", "--no-peers", "--seconds", "0")
+    cells = re.findall(
+        r"^\| (\w+) +\| +random \| (\S+) \((\S+)\)", output, re.MULTILINE
+    )
+    # Eleven directions, six objectives.
+    assert len(cells) == 17
+    # Two tasks with nothing singular: as exact as float32 is.
+    for name, error, rounding in cells:
+        assert float(error) < 1e-5 and float(rounding) < 1e-5, name
+
+
+def test_deviations():
+    output = output_of("deviations.py")
+    rows = re.findall(
+        r"^\| (\S.*?) +\| +exact solution \|.* (\S+) \|$", output, re.MULTILINE
+    )
+    assert [name for name, _ in rows] == [
+        "MGDA",
+        "CAGrad",
+        "NashMTL",
+        "FairGrad",
+    ]
+    assert output.count("TorchJD") >= 30
+    assert output.count("LibMTL") >= 15
+
+
+def test_state():
+    output = output_of("state.py", "--no-peers")
+    assert "Ours: 3 of 3 go on the same" in output
+    assert len(re.findall(r"\| +yes \| +yes \|$", output, re.MULTILINE)) == 3
