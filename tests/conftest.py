@@ -1,5 +1,7 @@
 """What all tests share: the backend's name, float32, one seed."""
 
+import os
+
 import keras
 import pytest
 
@@ -17,7 +19,11 @@ def compile_once(tmp_path_factory):
         return
     import jax
 
-    cache = tmp_path_factory.mktemp("compiled")
+    # Of this run, which may have several processes.
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent
+    cache = directory / "compiled"
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 

@@ -55,6 +55,12 @@ class Aggregator(Component):
     #: With more than one, the training step calls `aggregate_samples`.
     samples = 1
 
+    #: The method uses the task losses: it cannot merge other gradients.
+    needs_losses = False
+
+    #: The smallest number of tasks that the method is defined for.
+    min_tasks = 1
+
     #: The method learns from what an update does to the losses: the training
     #: step calls `observe` after it, at the cost of one forward pass.
     observes = False

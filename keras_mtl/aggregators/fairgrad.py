@@ -22,6 +22,9 @@ class FairGrad(GramianAggregator):
 
     `d = J^T w` with `w > 0` and `(J J^T w)_k = w_k^(-1/alpha)`
 
+    The update does not shrink with the gradients: for `alpha=1` its norm is
+    always `sqrt(K)`. Let the learning rate fall, or limit the norm.
+
     `alpha=1` is proportional fairness, the solution of Nash-MTL; the larger
     `alpha`, the more the update serves the task that gains least; near 0 it
     serves the sum.

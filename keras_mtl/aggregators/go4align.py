@@ -72,6 +72,8 @@ class GO4Align(Aggregator):
         group.
     """
 
+    needs_losses = True
+
     def __init__(
         self, num_groups: int = 2, robust_step_size: float = 1e-4, **kwargs
     ):

@@ -75,6 +75,8 @@ class GradNorm(Aggregator):
         optimizer of the network. Here they have plain gradient descent.
     """
 
+    needs_losses = True
+
     def __init__(
         self, alpha: float = 1.5, learning_rate: float = 0.025, **kwargs
     ):

@@ -18,7 +18,8 @@ class IMTLG(GramianAggregator):
     """Direction with the same projection onto every task gradient.
 
     No task is favoured, whatever the size of its loss. Weights may be
-    negative, and can be large where gradients conflict.
+    negative, and can be large where gradients conflict; the common projection
+    may then be negative too, so that all tasks get worse alike.
 
     `d = J^T w` with `<d, g_i / ||g_i||>` the same for all `i` and
     `w_1 + ... + w_K = 1`, that is, `w` proportional to

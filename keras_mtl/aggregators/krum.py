@@ -55,16 +55,16 @@ class Krum(GramianAggregator):
         super().__init__(**kwargs)
         self.num_byzantine = _checked("num_byzantine", num_byzantine, 0)
         self.num_selected = _checked("num_selected", num_selected, 1)
+        self.min_tasks = max(self.num_byzantine + 3, self.num_selected)
 
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None
     ) -> Any:
-        needed = max(self.num_byzantine + 3, self.num_selected)
-        if gramian.shape[0] < needed:
+        if gramian.shape[0] < self.min_tasks:
             raise ValueError(
                 f"Krum with num_byzantine={self.num_byzantine} and "
-                f"num_selected={self.num_selected} needs at least {needed} "
-                f"rows. Received: {gramian.shape[0]} rows."
+                f"num_selected={self.num_selected} needs at least "
+                f"{self.min_tasks} rows. Received: {gramian.shape[0]} rows."
             )
 
         def solve(xp, gramian, mask):

@@ -73,6 +73,7 @@ class MGDA(GramianAggregator):
                 f"'loss+'. Received: normalization={normalization}"
             )
         self.normalization = normalization
+        self.needs_losses = normalization in ("loss", "loss+")
 
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None

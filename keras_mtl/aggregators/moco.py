@@ -80,6 +80,8 @@ class MoCo(Aggregator):
         about equal ones in every step.
     """
 
+    needs_losses = True
+
     def __init__(
         self,
         beta: float = 0.5,

@@ -31,10 +31,10 @@ class PCD(GramianAggregator):
 
     The problem is solved exactly, through its dual. Three cases are settled
     by definition: if the gradient of the first task is zero, so is the update;
-    if no vector satisfies all constraints (opposed gradients), there are none
-    and the update is `g_1`; if `v` is zero up to rounding errors, so is the
-    update. Zero rows put no constraint. The first task is the first one that
-    is present.
+    if no vector satisfies all constraints (two of the other tasks opposed),
+    there are none and the update is `g_1`; if `v` is zero up to rounding
+    errors, so is the update. Zero rows put no constraint. The first task is
+    the first one that is present.
 
     Args:
         tau: Progress that the other tasks make at least, as a fraction of

@@ -52,15 +52,16 @@ class TrimmedMean(Aggregator):
     def __init__(self, trim_number: int = 1, **kwargs):
         super().__init__(**kwargs)
         self.trim_number = checked_integer("trim_number", trim_number, 0)
+        self.min_tasks = 2 * self.trim_number + 1
 
     def aggregate(
         self, jacobian: Jacobian, losses: Any = None, mask: Any = None
     ) -> list[Any]:
         num_tasks, dtype = jacobian.num_tasks, jacobian.dtype
-        if num_tasks <= 2 * self.trim_number:
+        if num_tasks < self.min_tasks:
             raise ValueError(
                 f"TrimmedMean with trim_number={self.trim_number} needs at "
-                f"least {2 * self.trim_number + 1} tasks. Received: "
+                f"least {self.min_tasks} tasks. Received: "
                 f"{num_tasks} tasks."
             )
         present = presence(num_tasks, mask, dtype)

@@ -86,11 +86,29 @@ class Strategy(Component):
         self.flat_parts: list[keras.Variable] = []
         self.own_flat_parts: list[keras.Variable] = []
         combine = None if self.flatness is None else self.flatness.combine
+        if combine in ("second", "each"):
+            self._check_merges_pairs(combine)
         if self.merges_twice:
             # State and seeds of the parts must not mix.
             self.flat_aggregator = self.aggregator.sibling(1)
             if combine == "second":
                 self.outer_aggregator = self.aggregator.sibling(2)
+
+    def _check_merges_pairs(self, combine):
+        aggregator = self.aggregator
+        if not aggregator.needs_losses and aggregator.min_tasks <= 2:
+            return
+        lacking = (
+            "which have no losses"
+            if aggregator.needs_losses
+            else f"and the method needs {aggregator.min_tasks}"
+        )
+        raise ValueError(
+            f"With combine={combine!r} the aggregator merges pairs of a loss "
+            f"part and a flatness part, {lacking}. Use "
+            'combine="decomposed" or "direct", or another aggregator. '
+            f"Received: aggregator={type(aggregator).__name__}."
+        )
 
     @property
     def merges_twice(self) -> bool:
@@ -129,6 +147,12 @@ class Strategy(Component):
             own_shapes: For each task, shapes of its own variables. Defaults to
                 none.
         """
+        if num_tasks < self.aggregator.min_tasks:
+            raise ValueError(
+                f"The aggregator {type(self.aggregator).__name__} needs at "
+                f"least {self.aggregator.min_tasks} tasks. The model has "
+                f"{num_tasks}."
+            )
         every_own = [shape for task in own_shapes for shape in task]
         rows = [(num_tasks, *shape) for shape in shapes]
         pairs = [(2, *shape) for shape in shapes]

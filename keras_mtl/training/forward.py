@@ -22,6 +22,19 @@ class Batch:
 
     def part(self, index: int, count: int) -> "Batch":
         """Every `count`-th sample, from `index` on."""
+        size = next(
+            array.shape[0]
+            for array in keras.tree.flatten(self.x)
+            if array is not None
+        )
+        # TensorFlow may learn it later only.
+        if isinstance(size, int) and size < count:
+            raise ValueError(
+                f"The strategy splits each batch into {count} parts "
+                "(`samples` of its aggregator), which takes at least as many "
+                f"samples. Received: a batch of {size}. Take another "
+                "`batch_size`, or leave out a short last batch."
+            )
 
         def cut(data):
             return keras.tree.map_structure(

@@ -165,3 +165,14 @@ def test_parts_of_a_batch_differ():
             )
             checked += 1
     assert checked == 2
+
+
+def test_a_batch_too_short_to_split():
+    if toy.BACKEND == "tensorflow":
+        pytest.skip("Sizes of batches are not known when a step is traced.")
+    model = toy.compiled(toy.make_model(), Meter())
+    before = toy.snapshot(model)
+    x, y = toy.first_batch(2)
+    with pytest.raises(ValueError, match="splits each batch into 3 parts"):
+        toy.step(model, x, y)
+    toy.assert_same(before, toy.snapshot(model))
