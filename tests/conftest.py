@@ -4,8 +4,13 @@ import os
 
 import keras
 import pytest
+from hypothesis import settings
 
 keras.config.set_floatx("float32")
+
+# The same examples in every run. `HYPOTHESIS_PROFILE=default` looks for more.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 def pytest_report_header(config):

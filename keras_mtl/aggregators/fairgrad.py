@@ -32,7 +32,7 @@ class FairGrad(GramianAggregator):
     The equations are solved by a safeguarded Newton method. They have no
     solution where 0 is in the convex hull of the task gradients: no direction
     makes all tasks better. There the answer is that of a regularised problem,
-    whose cosines have 1e-6 (1e-8 for float64 gradients) on top of their
+    whose cosines have 1e-4 (1e-8 for float64 gradients) on top of their
     diagonal: finite, and nearly zero in the directions of the conflict. `fit`
     logs how many steps of an epoch were like that. Zero rows are left out.
 

@@ -34,8 +34,8 @@ def fair_weights(
 
     The problem has no finite solution exactly where 0 is in the convex hull
     of the rows: no direction serves all of them. What is solved is always the
-    problem with a ridge on the cosines (1e-8 in float64, 1e-6 in float32),
-    which has one, and where the ridge carries less than a hundredth of every
+    problem with a ridge on the cosines (1e-8 in float64, 1e-4 in float32),
+    which has one, and where the ridge carries less than a fifth of every
     condition, steps without it follow until its bias is gone.
 
     Args:
@@ -49,7 +49,7 @@ def fair_weights(
         rows, and a boolean scalar: the ridge decides the answer.
     """
     epsilon = machine_epsilon(gramian)
-    ridge = 1e-8 if xp.epsilon < 1e-10 else 1e-6
+    ridge = 1e-8 if xp.epsilon < 1e-10 else 1e-4
     tolerance = 8 * epsilon
     power = 1.0 / alpha
     norms, cosines, active = unit_gramian(xp, gramian, mask)
@@ -140,7 +140,7 @@ def fair_weights(
     values = steps(with_ridge, values, False, MAX_STEPS)
     # How much of each condition the ridge carries.
     share = xp.max(ridge * values ** (1.0 + power) / targets)
-    is_regularized = xp.logical_not(share < 0.01)
+    is_regularized = xp.logical_not(share < 0.2)
     # Without a ridge the systems of the others may be singular.
     matrix = xp.where(is_regularized, with_ridge, cosines)
     values = steps(matrix, values, True, 4)

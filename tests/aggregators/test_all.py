@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import assume
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -80,7 +81,8 @@ every = pytest.mark.parametrize("name", MAKERS)
 
 def make(name, num_tasks=5):
     if name == "constant":
-        return aggregators.Constant([1.0, 2.0, -0.5, 3.0, 0.25][:num_tasks])
+        weights = np.resize([1.0, 2.0, -0.5, 3.0, 0.25], num_tasks)
+        return aggregators.Constant(list(weights))
     return MAKERS[name]()
 
 
@@ -434,3 +436,40 @@ def test_bad_gradients_show(name, bad):
 
 #: These may leave a row out, whatever it holds.
 HIDE_BAD_ROWS = ("krum", "trimmed_mean")
+
+
+@st.composite
+def matrices(draw):
+    """Finite matrices of all ranks and scales, with zero rows and copies."""
+    num_tasks = draw(st.integers(1, 12))
+    size = draw(st.integers(1, 64))
+    generator = np.random.default_rng(draw(st.integers(0, 2**31)))
+    rank = draw(st.integers(1, min(num_tasks, size)))
+    rows = generator.normal(size=(num_tasks, rank))
+    rows = rows @ generator.normal(size=(rank, size))
+    spread = draw(st.sampled_from([0.0, 0.0, 3.0, 15.0]))
+    exponents = generator.uniform(-spread, spread, size=(num_tasks, 1))
+    exponents = exponents + draw(st.sampled_from([-15, 0, 0, 15]))
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = rows / norms * 10.0 ** np.clip(exponents, -15, 15)
+    rows[generator.random(num_tasks) < draw(st.sampled_from([0, 0.2]))] = 0
+    if draw(st.booleans()):
+        copied, place = generator.integers(0, num_tasks, size=2)
+        rows[place] = draw(st.sampled_from([1.0, -1.0])) * rows[copied]
+    return rows
+
+
+@every
+@settings(max_examples=12, deadline=None)
+@given(rows=matrices())
+def test_finite_for_all_matrices(name, rows):
+    num_tasks = len(rows)
+    aggregator = make(name, num_tasks)
+    assume(num_tasks >= aggregator.min_tasks)
+    losses = np.resize(LOSSES, num_tasks)
+    update = aggregator(
+        tensor(rows, "float32"), losses=tensor(losses, "float32")
+    )
+    assert np.isfinite(numpy(update)).all()
+    if not rows.any():
+        assert not numpy(update).any()

@@ -175,7 +175,9 @@ def test_without_a_solution(name):
 def test_opposed_pairs_leave_the_rest_alone():
     rows = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0]])
     update = aggregators.NashMTL(max_norm=0)(tensor(rows))
-    np.testing.assert_allclose(numpy(update), [0, 1], atol=1e-5)
+    # In float32 the ridge of 1e-4 takes half of that from the third.
+    tolerance = by_dtype(update, 1e-7, 1e-4)
+    np.testing.assert_allclose(numpy(update), [0, 1], atol=tolerance)
 
 
 def test_scale_of_a_loss_does_not_matter():
