@@ -1,7 +1,24 @@
 """What aggregators, balancers, flatness regularizers and strategies share."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
+import numpy as np
 from keras import ops
+
+from keras_mtl.seeded import checked_seed
+from keras_mtl.seeded import reset_seed
+
+
+class InitialState:
+    """What the variables of a component hold before the first step.
+
+    An object of its own: Keras would wrap and search a dict or a list.
+    """
+
+    def __init__(self):
+        self.makers: list[tuple[keras.Variable, Callable[..., Any]]] = []
 
 
 class Component(keras.layers.Layer):
@@ -16,9 +33,82 @@ class Component(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
     """
 
+    #: The method learns from what an update does to the losses: the training
+    #: step calls `observe` after it, at the cost of one forward pass.
+    observes = False
+
     def __init__(self, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
+        self._initial_state = InitialState()
+        self.seed: int | None = None
+        self.seed_generator: keras.random.SeedGenerator | None = None
+
+    def add_state(
+        self,
+        name: str,
+        shape: tuple[int, ...] = (),
+        dtype: str = "float32",
+        value: Any = 0,
+    ) -> keras.Variable:
+        """Creates a variable that the optimizer does not train.
+
+        Args:
+            name: Name of the variable.
+            shape: Its shape. Defaults to `()`, a scalar.
+            dtype: Its dtype. Defaults to `"float32"`.
+            value: What it holds before the first step and after
+                `state_reset`: a number, or an array of its shape. Defaults
+                to `0`.
+        """
+
+        def exactly(shape, dtype=None):
+            # Keras's `Constant` rounds to float32 on its way.
+            if np.ndim(value):
+                return ops.convert_to_tensor(value, dtype=dtype)
+            return ops.full(shape, value, dtype=dtype)
+
+        variable = self.add_weight(
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            initializer=exactly,
+            trainable=False,
+        )
+        self._initial_state.makers.append((variable, exactly))
+        return variable
+
+    def add_seed(self, seed: int | None) -> None:
+        """Makes the component draw random numbers from `seed_generator`.
+
+        Args:
+            seed: An integer from 0 to 2^31 - 1, or `None` for another one in
+                every run.
+
+        Raises:
+            ValueError: If it is anything else.
+        """
+        self.seed = checked_seed(seed)
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def state_reset(self) -> None:
+        """Sets the state back to what it was before the first step."""
+        for variable, maker in self._initial_state.makers:
+            variable.assign(maker(variable.shape, variable.dtype))
+        if self.seed_generator is not None:
+            reset_seed(self.seed_generator)
+
+    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
+        """Learns from the losses before and after an update.
+
+        Called by the training step if `observes` is True. Both are losses of
+        the same batch, with the same random numbers.
+
+        Args:
+            losses: Tensor `[K]` of task losses before the update.
+            new_losses: Tensor `[K]` of task losses after it.
+            mask: Optional tensor `[K]`, 1 for present tasks, 0 for absent.
+        """
 
     def end_epoch(self) -> None:
         """Tells the component that an epoch of training is over.

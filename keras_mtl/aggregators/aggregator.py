@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 
@@ -20,9 +21,9 @@ class Aggregator(Component):
     answer is a weighted sum of the rows with weights that follow from the
     K x K Gramian subclass `keras_mtl.aggregators.GramianAggregator` instead.
 
-    State (moving averages, counters, seeds) is made of ordinary non-trainable
-    Keras weights: create it in `build_state(shapes, dtype)` with
-    `add_weight`, and assign to it in `aggregate`.
+    State (moving averages, counters) is made of ordinary non-trainable Keras
+    weights: create it in `build_state(shapes, dtype)` with `add_state`, and
+    assign to it in `aggregate`. `state_reset` sets it back.
 
     Args:
         name: Optional name.
@@ -61,18 +62,22 @@ class Aggregator(Component):
     #: The smallest number of tasks that the method is defined for.
     min_tasks = 1
 
-    #: The method learns from what an update does to the losses: the training
-    #: step calls `observe` after it, at the cost of one forward pass.
-    observes = False
-
     def build(
         self, shapes: Sequence[tuple[int, ...]], dtype: str = "float32"
     ) -> None:
-        self.build_state([tuple(shape) for shape in shapes], dtype)
+        if shapes:
+            self.build_state(
+                [tuple(shape) for shape in shapes], wide_dtype(dtype)
+            )
         self.built = True
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
-        """Creates the state for rows of the given shapes `[K, *shape]`."""
+        """Creates the state.
+
+        Args:
+            shapes: Shapes `[K, *shape]` of the rows, at least one.
+            dtype: The wider of float32 and the dtype of the gradients.
+        """
 
     def aggregate(
         self, jacobian: Jacobian, losses: Any = None, mask: Any = None
@@ -99,17 +104,13 @@ class Aggregator(Component):
             f"{type(self).__name__} does not implement `aggregate_samples`."
         )
 
-    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
-        """Learns from the losses before and after an update.
-
-        Called by the training step if `observes` is True. Both are losses of
-        the same batch, with the same random numbers.
-
-        Args:
-            losses: Tensor `[K]` of task losses before the update.
-            new_losses: Tensor `[K]` of task losses after it.
-            mask: Optional tensor `[K]`, 1 for present tasks, 0 for absent.
-        """
+    def check_samples(self, jacobians: Sequence[Jacobian]) -> None:
+        """Raises `ValueError` unless there is one Jacobian per sample."""
+        if len(jacobians) != self.samples:
+            raise ValueError(
+                f"This {type(self).__name__} merges {self.samples} Jacobians, "
+                f"one per part of the batch. Received: {len(jacobians)}."
+            )
 
     def __call__(self, jacobian, losses=None, mask=None):
         single = not isinstance(jacobian, (list, tuple))
@@ -144,9 +145,6 @@ class Aggregator(Component):
                 f"{tuple(value.shape)}."
             )
         return value
-
-    def state_reset(self) -> None:
-        """Sets the state back to its initial values."""
 
     def sibling(self, index: int) -> "Aggregator":
         """Returns a fresh aggregator of the same settings for another use.

@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from keras_mtl.aggregators.aggregator import GramianAggregator
-from keras_mtl.aggregators.preference import check_length
-from keras_mtl.aggregators.preference import checked_preference
-from keras_mtl.aggregators.preference import preference_shares
+from keras_mtl.aggregators.preference import PreferenceAggregator
+from keras_mtl.arguments import checked_choice
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import relative_sizes
 from keras_mtl.solvers.symmetric import unit_gramian
@@ -17,7 +14,7 @@ SCALE_MODES = ("min", "median", "rmse")
 
 
 @keras_mtl_export("keras_mtl.aggregators.AlignedMTL")
-class AlignedMTL(GramianAggregator):
+class AlignedMTL(PreferenceAggregator):
     """Task gradients replaced by the nearest orthogonal ones of equal length.
 
     The update of orthogonal gradients of the same length has no conflicts and
@@ -73,35 +70,16 @@ class AlignedMTL(GramianAggregator):
         preference: Sequence[float] | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        if scale_mode not in SCALE_MODES:
-            raise ValueError(
-                "Argument `scale_mode` must be 'min', 'median' or 'rmse'. "
-                f"Received: scale_mode={scale_mode}"
-            )
-        self.scale_mode = scale_mode
-        self.preference = checked_preference(preference)
+        super().__init__(preference, **kwargs)
+        self.scale_mode = checked_choice("scale_mode", scale_mode, SCALE_MODES)
 
-    def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
+    def preferred_weights(
+        self, xp: Any, gramian: Any, shares: Any, mask: Any
     ) -> Any:
-        check_length(self.preference, gramian.shape[0])
-
-        def solve(xp, gramian, mask):
-            present = present_tasks(xp, gramian, mask)
-            present = xp.cast(present, gramian.dtype)
-            shares = preference_shares(xp, self.preference, present)
-            return _balanced(xp, gramian, shares, mask, self.scale_mode)
-
-        return run(solve, gramian, mask)
+        return _balanced(xp, gramian, shares, mask, self.scale_mode)
 
     def get_config(self):
-        preference = self.preference
-        return {
-            **super().get_config(),
-            "scale_mode": self.scale_mode,
-            "preference": None if preference is None else list(preference),
-        }
+        return {**super().get_config(), "scale_mode": self.scale_mode}
 
 
 def _balanced(xp, gramian, preference, mask, scale_mode):

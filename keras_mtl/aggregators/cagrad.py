@@ -3,6 +3,8 @@
 from typing import Any
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.arguments import checked_choice
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.common_direction import common_direction_weights
 from keras_mtl.solvers.namespace import run
@@ -54,18 +56,8 @@ class CAGrad(GramianAggregator):
 
     def __init__(self, c: float = 0.4, rescale: int = 1, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(c, (int, float)) or not 0 <= c < float("inf"):
-            raise ValueError(
-                "Argument `c` must be a finite number, at least 0. Received: "
-                f"c={c}"
-            )
-        if rescale not in (0, 1, 2):
-            raise ValueError(
-                "Argument `rescale` must be 0, 1 or 2. Received: "
-                f"rescale={rescale}"
-            )
-        self.c = float(c)
-        self.rescale = int(rescale)
+        self.c = checked_number("c", c)
+        self.rescale = checked_choice("rescale", rescale, (0, 1, 2))
 
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None

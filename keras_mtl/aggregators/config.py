@@ -1,22 +1,16 @@
 """The conflict-free direction of the unit task gradients."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from keras_mtl.aggregators.aggregator import GramianAggregator
-from keras_mtl.aggregators.preference import check_length
-from keras_mtl.aggregators.preference import checked_preference
-from keras_mtl.aggregators.preference import preference_shares
+from keras_mtl.aggregators.preference import PreferenceAggregator
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.solvers.namespace import run
-from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import pseudo_inverse_product
 from keras_mtl.solvers.symmetric import rank_tolerance
 from keras_mtl.solvers.symmetric import unit_gramian
 
 
 @keras_mtl_export("keras_mtl.aggregators.ConFIG")
-class ConFIG(GramianAggregator):
+class ConFIG(PreferenceAggregator):
     """Direction at the same angle to every task gradient, adaptive in length.
 
     It serves all tasks at the same rate, whatever the size of their losses,
@@ -58,29 +52,10 @@ class ConFIG(GramianAggregator):
         from the Gramian, `pinv(U) = U^T pinv(U U^T)`, not from the rows.
     """
 
-    def __init__(self, preference: Sequence[float] | None = None, **kwargs):
-        super().__init__(**kwargs)
-        self.preference = checked_preference(preference)
-
-    def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
+    def preferred_weights(
+        self, xp: Any, gramian: Any, shares: Any, mask: Any
     ) -> Any:
-        check_length(self.preference, gramian.shape[0])
-
-        def solve(xp, gramian, mask):
-            present = present_tasks(xp, gramian, mask)
-            present = xp.cast(present, gramian.dtype)
-            shares = preference_shares(xp, self.preference, present)
-            return conflict_free_weights(xp, gramian, shares, mask)
-
-        return run(solve, gramian, mask)
-
-    def get_config(self):
-        preference = self.preference
-        return {
-            **super().get_config(),
-            "preference": None if preference is None else list(preference),
-        }
+        return conflict_free_weights(xp, gramian, shares, mask)
 
 
 def conflict_free_weights(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.cone_direction import cone_direction_weights
 from keras_mtl.solvers.namespace import run
@@ -52,9 +53,7 @@ class ConicGrad(GramianAggregator):
 
     def __init__(self, c: float = 0.5, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(c, (int, float)) or not 0 < c <= 1:
-            raise ValueError(f"Argument `c` must be in (0, 1]. Received: c={c}")
-        self.c = float(c)
+        self.c = checked_number("c", c, "(0, 1]")
 
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None

@@ -1,6 +1,5 @@
 """A weighted sum of the task gradients with fixed weights."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +7,8 @@ from keras import ops
 
 from keras_mtl.aggregators.linear import LinearAggregator
 from keras_mtl.aggregators.linear import presence
+from keras_mtl.arguments import check_size
+from keras_mtl.arguments import checked_vector
 from keras_mtl.export import keras_mtl_export
 
 
@@ -38,27 +39,13 @@ class Constant(LinearAggregator):
 
     def __init__(self, weights: Sequence[float], **kwargs):
         super().__init__(**kwargs)
-        try:
-            values = [float(weight) for weight in weights]
-        except (TypeError, ValueError):
-            values = []
-        if not values or not all(math.isfinite(value) for value in values):
-            raise ValueError(
-                "Argument `weights` must be a non-empty sequence of finite "
-                f"numbers, one per task. Received: weights={weights}"
-            )
         # `weights` is what a layer calls its variables.
-        self._row_weights = tuple(values)
+        self._row_weights = checked_vector("weights", weights, optional=False)
 
     def compute_row_weights(
         self, num_tasks: int, mask: Any = None, dtype: str = "float32"
     ) -> Any:
-        if len(self._row_weights) != num_tasks:
-            raise ValueError(
-                "Argument `weights` of `Constant` must have one number per "
-                f"task. Received: {len(self._row_weights)} weights for "
-                f"{num_tasks} tasks."
-            )
+        check_size("weights", self._row_weights, num_tasks)
         weights = ops.convert_to_tensor(self._row_weights, dtype=dtype)
         return weights * presence(num_tasks, mask, dtype)
 

@@ -1,6 +1,5 @@
 """Any weights of the rows, smoothed over the steps."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +7,10 @@ import keras
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
-from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.arguments import as_list
+from keras_mtl.arguments import check_size
+from keras_mtl.arguments import checked_number
+from keras_mtl.arguments import checked_vector
 from keras_mtl.export import keras_mtl_export
 
 
@@ -79,13 +81,11 @@ class CRMOGM(GramianAggregator):
                 "works on one sample per step. Received: aggregator="
                 f"{aggregator}"
             )
-        if not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
-            raise ValueError(
-                f"Argument `alpha` must be in [0, 1]. Received: alpha={alpha}"
-            )
         self.aggregator = aggregator
-        self.alpha = float(alpha)
-        self.initial_weights = _checked_weights(initial_weights)
+        self.alpha = checked_number("alpha", alpha, "[0, 1]")
+        self.initial_weights = checked_vector(
+            "initial_weights", initial_weights
+        )
         self.observes = aggregator.observes
         self.averages: Any = None
         self.steps: Any = None
@@ -93,40 +93,12 @@ class CRMOGM(GramianAggregator):
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
         if not self.aggregator.built:
             self.aggregator.build(shapes, dtype)
-        if not shapes:
-            return
         num_tasks = shapes[0][0]
-        start = self.initial_weights
-        if start is not None and len(start) != num_tasks:
-            raise ValueError(
-                "Argument `initial_weights` must have one number per task. "
-                f"Received: {len(start)} numbers for {num_tasks} tasks."
-            )
-        self.averages, self.steps = [
-            self.add_weight(
-                name=name,
-                shape=(num_tasks,),
-                dtype=wide_dtype(dtype),
-                initializer="zeros",
-                trainable=False,
-            )
-            for name in ("averages", "steps")
-        ]
-        self._start()
-
-    def _start(self):
-        """Sets the smoothed weights as they are before the first step."""
-        if self.averages is None:
-            return
-        self.steps.assign(ops.zeros_like(self.steps.value))
-        if self.initial_weights is None:
-            self.averages.assign(ops.zeros_like(self.averages.value))
-        else:
-            self.averages.assign(
-                ops.convert_to_tensor(
-                    self.initial_weights, dtype=self.averages.dtype
-                )
-            )
+        check_size("initial_weights", self.initial_weights, num_tasks)
+        self.averages = self.add_state(
+            "averages", (num_tasks,), dtype, value=self.initial_weights or 0
+        )
+        self.steps = self.add_state("steps", (num_tasks,), dtype)
 
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None
@@ -153,8 +125,8 @@ class CRMOGM(GramianAggregator):
         self.aggregator.observe(losses, new_losses, mask)
 
     def state_reset(self) -> None:
+        super().state_reset()
         self.aggregator.state_reset()
-        self._start()
 
     def sibling(self, index: int) -> "CRMOGM":
         config = self.get_config()
@@ -175,21 +147,5 @@ class CRMOGM(GramianAggregator):
             **super().get_config(),
             "aggregator": keras.saving.serialize_keras_object(self.aggregator),
             "alpha": self.alpha,
-            "initial_weights": self.initial_weights,
+            "initial_weights": as_list(self.initial_weights),
         }
-
-
-def _checked_weights(weights):
-    if weights is None:
-        return None
-    try:
-        values = [float(weight) for weight in weights]
-    except (TypeError, ValueError):
-        values = []
-    if not values or not all(math.isfinite(value) for value in values):
-        raise ValueError(
-            "Argument `initial_weights` must be None or a non-empty sequence "
-            "of finite numbers, one per task. Received: initial_weights="
-            f"{weights}"
-        )
-    return values

@@ -9,9 +9,13 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.aggregators.aggregator import Aggregator
 from keras_mtl.aggregators.jacobian import Jacobian
-from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.arguments import as_list
+from keras_mtl.arguments import check_size
+from keras_mtl.arguments import checked_number
+from keras_mtl.arguments import checked_preference
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.solvers.adam import adam_step
+from keras_mtl.solvers.adam import adam_state
+from keras_mtl.solvers.adam import adam_update
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.simplex import graph_softmax
 from keras_mtl.solvers.symmetric import unit_gramian
@@ -118,57 +122,29 @@ class DBMTL(Aggregator):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(beta, (int, float)) or not 0 <= beta < 1:
-            raise ValueError(
-                f"Argument `beta` must be in [0, 1). Received: beta={beta}"
-            )
-        if not isinstance(sigma, (int, float)) or not (
-            0 <= sigma < float("inf")
-        ):
-            raise ValueError(
-                "Argument `sigma` must be a finite number, at least 0. "
-                f"Received: sigma={sigma}"
-            )
-        self.beta = float(beta)
-        self.sigma = float(sigma)
-        self.alignment = checked_alignment(alignment)
-        self.gate = checked_gate(gate)
+        self.beta = checked_number("beta", beta, "[0, 1)")
+        self.sigma = checked_number("sigma", sigma)
+        self.alignment = alignment
+        if alignment is not None:
+            self.alignment = checked_number("alignment", alignment, "(-1, 1)")
+        self.gate = gate
+        if gate != "softmax":
+            self.gate = checked_preference("gate", gate, or_else="'softmax'")
         self.observes = self.gate == "softmax"
         self.averages: list[Any] = []
         self.steps: Any = None
-        #: Logits, two moments and step numbers of Adam.
-        self.gate_state: list[Any] = []
+        self.gate_state: tuple[Any, ...] = ()
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
-        if not shapes:
-            return
-        dtype = wide_dtype(dtype)
-
-        def zeros(name, shape):
-            return self.add_weight(
-                name=name,
-                shape=shape,
-                dtype=dtype,
-                initializer="zeros",
-                trainable=False,
-            )
-
+        size = shapes[0][:1]
         if self.beta > 0:
-            self.steps = zeros("steps", (shapes[0][0],))
+            self.steps = self.add_state("steps", size, dtype)
             self.averages = [
-                zeros(f"average_{index}", shape)
+                self.add_state(f"average_{index}", shape, dtype)
                 for index, shape in enumerate(shapes)
             ]
         if self.gate == "softmax":
-            self.gate_state = [
-                zeros(f"gate_{name}", (shapes[0][0],))
-                for name in (
-                    "logits",
-                    "first_moment",
-                    "second_moment",
-                    "steps",
-                )
-            ]
+            self.gate_state = adam_state(self, "gate_logits", size, dtype)
 
     def aggregate(
         self, jacobian: Jacobian, losses: Any = None, mask: Any = None
@@ -209,11 +185,7 @@ class DBMTL(Aggregator):
             present = ops.cast(present, logits.dtype)
             return graph_softmax(logits, present) * ops.sum(present)
         num_tasks = int(present.shape[0])
-        if len(self.gate) != num_tasks:
-            raise ValueError(
-                "Argument `gate` must have one entry per task. Received: "
-                f"gate={self.gate} for {num_tasks} tasks."
-            )
+        check_size("gate", self.gate, num_tasks)
         gate = present * ops.convert_to_tensor(self.gate, dtype=present.dtype)
         total = ops.sum(gate)
         return gate * ops.sum(present) / ops.where(total > 0, total, 1.0)
@@ -272,21 +244,13 @@ class DBMTL(Aggregator):
         decrease = ops.where(present > 0, before - after, 0.0)
         shares = graph_softmax(logits, present)
         gradient = shares * (decrease - ops.sum(shares * decrease))
-        first_moment, second_moment, steps = (
-            ops.convert_to_tensor(value) for value in self.gate_state[1:]
-        )
-        state = adam_step(
-            logits,
+        adam_update(
+            self.gate_state,
             gradient,
-            first_moment,
-            second_moment,
-            steps,
             learning_rate=LEARNING_RATE,
             weight_decay=WEIGHT_DECAY,
             mask=present,
         )
-        for variable, value in zip(self.gate_state, state, strict=True):
-            variable.assign(value)
 
     def _update_averages(self, jacobian, present):
         dtype = self.steps.dtype
@@ -312,53 +276,12 @@ class DBMTL(Aggregator):
         self.steps.assign(steps)
         return Jacobian(stacks=averages)
 
-    def state_reset(self) -> None:
-        steps = [self.steps] if self.averages else []
-        for variable in [*steps, *self.averages, *self.gate_state]:
-            variable.assign(ops.zeros_like(variable.value))
-
     def get_config(self):
+        gate = self.gate if self.gate == "softmax" else as_list(self.gate)
         return {
             **super().get_config(),
             "beta": self.beta,
             "sigma": self.sigma,
             "alignment": self.alignment,
-            "gate": self.gate,
+            "gate": gate,
         }
-
-
-def checked_alignment(alignment: Any) -> float | None:
-    """Returns `alignment`, or raises `ValueError` for one out of range."""
-    if alignment is None:
-        return None
-    if (
-        isinstance(alignment, bool)
-        or not isinstance(alignment, (int, float))
-        or not -1 < alignment < 1
-    ):
-        raise ValueError(
-            "Argument `alignment` must be None or a cosine in (-1, 1). "
-            f"Received: alignment={alignment}"
-        )
-    return float(alignment)
-
-
-def checked_gate(gate: Any) -> str | list[float] | None:
-    """Returns `gate`, or raises `ValueError` for anything else."""
-    if gate is None or (isinstance(gate, str) and gate == "softmax"):
-        return gate
-    if (
-        isinstance(gate, str)
-        or not hasattr(gate, "__len__")
-        or not all(
-            isinstance(value, (int, float)) and 0 <= value < math.inf
-            for value in gate
-        )
-        or not any(value > 0 for value in gate)
-    ):
-        raise ValueError(
-            "Argument `gate` must be None, 'softmax' or one non-negative "
-            "number per task, of which not all are 0. Received: "
-            f"gate={gate}"
-        )
-    return [float(value) for value in gate]

@@ -3,19 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from keras_mtl.aggregators.aggregator import GramianAggregator
-from keras_mtl.aggregators.preference import check_length
-from keras_mtl.aggregators.preference import checked_preference
-from keras_mtl.aggregators.preference import preference_shares
+from keras_mtl.aggregators.preference import PreferenceAggregator
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.dual_cone import dual_cone_weights
 from keras_mtl.solvers.dual_cone import regularized
-from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.symmetric import present_tasks
 
 
 @keras_mtl_export("keras_mtl.aggregators.DualProj")
-class DualProj(GramianAggregator):
+class DualProj(PreferenceAggregator):
     """Vector nearest to the mean gradient that makes no task worse.
 
     It is the mean itself where that conflicts with no task. Where it does,
@@ -64,26 +61,19 @@ class DualProj(GramianAggregator):
         reg_eps: float = 0.0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.preference = checked_preference(preference)
-        self.norm_eps = checked_epsilon("norm_eps", norm_eps)
-        self.reg_eps = checked_epsilon("reg_eps", reg_eps)
+        super().__init__(preference, **kwargs)
+        self.norm_eps = checked_number("norm_eps", norm_eps)
+        self.reg_eps = checked_number("reg_eps", reg_eps)
 
-    def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
+    def preferred_weights(
+        self, xp: Any, gramian: Any, shares: Any, mask: Any
     ) -> Any:
-        check_length(self.preference, gramian.shape[0])
-
-        def solve(xp, gramian, mask):
-            present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
-            shares = preference_shares(xp, self.preference, present)
-            scaled, vanishes = regularized(
-                xp, gramian, self.norm_eps, self.reg_eps, present
-            )
-            weights = self.project(xp, scaled, shares, mask)
-            return xp.where(vanishes, shares, weights)
-
-        return run(solve, gramian, mask)
+        present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
+        scaled, vanishes = regularized(
+            xp, gramian, self.norm_eps, self.reg_eps, present
+        )
+        weights = self.project(xp, scaled, shares, mask)
+        return xp.where(vanishes, shares, weights)
 
     def project(self, xp: Any, gramian: Any, shares: Any, mask: Any) -> Any:
         """Returns the weights for a (regularised) Gramian."""
@@ -92,17 +82,6 @@ class DualProj(GramianAggregator):
     def get_config(self):
         return {
             **super().get_config(),
-            "preference": self.preference,
             "norm_eps": self.norm_eps,
             "reg_eps": self.reg_eps,
         }
-
-
-def checked_epsilon(argument: str, value: Any) -> float:
-    """Returns a float, or raises `ValueError` for a negative number."""
-    if not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        raise ValueError(
-            f"Argument `{argument}` must be a finite number, at least 0. "
-            f"Received: {argument}={value}"
-        )
-    return float(value)

@@ -5,13 +5,12 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.arguments import checked_choice
-from keras_mtl.aggregators.arguments import checked_integer
-from keras_mtl.aggregators.arguments import checked_number
-from keras_mtl.aggregators.arguments import multiplied_weights
 from keras_mtl.aggregators.jacobian import Jacobian
-from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.aggregators.linear import presence
+from keras_mtl.aggregators.task_weights import multiplied_weights
+from keras_mtl.arguments import checked_choice
+from keras_mtl.arguments import checked_integer
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.simplex import graph_softmax
 from keras_mtl.solvers.symmetric import SMALLEST_SQUARE
@@ -89,7 +88,7 @@ class ExcessMTL(Aggregator):
     ):
         super().__init__(**kwargs)
         self.robust_step_size = checked_number(
-            "robust_step_size", robust_step_size, open_low=True
+            "robust_step_size", robust_step_size, "(0, inf)"
         )
         self.num_warmup_steps = checked_integer(
             "num_warmup_steps", num_warmup_steps, 0
@@ -102,25 +101,12 @@ class ExcessMTL(Aggregator):
         self.logits: Any = None
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
-        if not shapes:
-            return
-        dtype = wide_dtype(dtype)
-
-        def zeros(name, shape):
-            return self.add_weight(
-                name=name,
-                shape=shape,
-                dtype=dtype,
-                initializer="zeros",
-                trainable=False,
-            )
-
         num_tasks = shapes[0][0]
-        self.steps = zeros("steps", (num_tasks,))
-        self.baselines = zeros("baselines", (num_tasks,))
-        self.logits = zeros("logits", (num_tasks,))
+        self.steps = self.add_state("steps", (num_tasks,), dtype)
+        self.baselines = self.add_state("baselines", (num_tasks,), dtype)
+        self.logits = self.add_state("logits", (num_tasks,), dtype)
         self.square_sums = [
-            zeros(f"square_sum_{index}", shape)
+            self.add_state(f"square_sum_{index}", shape, dtype)
             for index, shape in enumerate(shapes)
         ]
 
@@ -181,17 +167,6 @@ class ExcessMTL(Aggregator):
         self.baselines.assign(baselines)
         self.logits.assign(logits)
         return logits
-
-    def state_reset(self) -> None:
-        if not self.square_sums:
-            return
-        for variable in (
-            self.steps,
-            self.baselines,
-            self.logits,
-            *self.square_sums,
-        ):
-            variable.assign(ops.zeros_like(variable.value))
 
     def get_config(self):
         return {

@@ -1,11 +1,11 @@
 """Fair resource allocation among the tasks."""
 
-import math
 from typing import Any
 
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.fair import fair_weights
 from keras_mtl.solvers.namespace import run
@@ -62,25 +62,12 @@ class FairGrad(GramianAggregator):
 
     def __init__(self, alpha: float = 1.0, **kwargs):
         super().__init__(**kwargs)
-        if (
-            isinstance(alpha, bool)
-            or not isinstance(alpha, (int, float))
-            or not 0 < alpha < math.inf
-        ):
-            raise ValueError(
-                "Argument `alpha` must be a positive, finite number. "
-                f"Received: alpha={alpha}"
-            )
-        self.alpha = float(alpha)
+        self.alpha = checked_number("alpha", alpha, "(0, inf)")
         self.regularized_calls: Any = None
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
-        self.regularized_calls = self.add_weight(
-            name="regularized_calls",
-            shape=(),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
+        self.regularized_calls = self.add_state(
+            "regularized_calls", dtype="int32"
         )
 
     def compute_weights(
@@ -112,10 +99,6 @@ class FairGrad(GramianAggregator):
             "task gradients). These took the answer of the regularised "
             "problem."
         ]
-
-    def state_reset(self) -> None:
-        if self.regularized_calls is not None:
-            self.regularized_calls.assign(0)
 
     def get_config(self):
         return {**super().get_config(), "alpha": self.alpha}

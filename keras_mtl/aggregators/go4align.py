@@ -5,13 +5,12 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.arguments import checked_integer
-from keras_mtl.aggregators.arguments import checked_number
-from keras_mtl.aggregators.arguments import multiplied_weights
-from keras_mtl.aggregators.arguments import required_losses
 from keras_mtl.aggregators.jacobian import Jacobian
-from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.aggregators.linear import presence
+from keras_mtl.aggregators.task_weights import multiplied_weights
+from keras_mtl.aggregators.task_weights import required_losses
+from keras_mtl.arguments import checked_integer
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.grouping import group_means
 from keras_mtl.solvers.namespace import run
@@ -78,21 +77,14 @@ class GO4Align(Aggregator):
         self, num_groups: int = 2, robust_step_size: float = 1e-4, **kwargs
     ):
         super().__init__(**kwargs)
-        self.num_groups = checked_integer("num_groups", num_groups, 1)
+        self.num_groups = checked_integer("num_groups", num_groups)
         self.robust_step_size = checked_number(
             "robust_step_size", robust_step_size
         )
         self.logits: Any = None
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
-        if shapes:
-            self.logits = self.add_weight(
-                name="logits",
-                shape=(shapes[0][0],),
-                dtype=wide_dtype(dtype),
-                initializer="zeros",
-                trainable=False,
-            )
+        self.logits = self.add_state("logits", (shapes[0][0],), dtype)
 
     def aggregate(
         self, jacobian: Jacobian, losses: Any = None, mask: Any = None
@@ -117,10 +109,6 @@ class GO4Align(Aggregator):
         total = xp.sum(xp.where(mask > 0, losses, xp.zeros_like(losses)))
         values = masked_softmax(xp, logits, mask) * (total / losses)
         return group_means(xp, values, self.num_groups, mask)
-
-    def state_reset(self) -> None:
-        if self.logits is not None:
-            self.logits.assign(ops.zeros_like(self.logits.value))
 
     def get_config(self):
         return {

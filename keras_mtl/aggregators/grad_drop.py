@@ -4,17 +4,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import Aggregator
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
+from keras_mtl.arguments import check_size
+from keras_mtl.arguments import checked_number
+from keras_mtl.arguments import checked_vector
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.seeded import checked_seed
 from keras_mtl.seeded import next_seed
-from keras_mtl.seeded import reset_seed
 from keras_mtl.solvers.random_numbers import random_uniform
 
 
@@ -78,18 +78,14 @@ class GradDrop(Aggregator):
     ):
         super().__init__(**kwargs)
         self.leak = checked_leak(leak)
-        self.seed = checked_seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.add_seed(seed)
 
     def aggregate(
         self, jacobian: Jacobian, losses: Any = None, mask: Any = None
     ) -> list[Any]:
         num_tasks, dtype = jacobian.num_tasks, jacobian.dtype
-        if isinstance(self.leak, list) and len(self.leak) != num_tasks:
-            raise ValueError(
-                "Argument `leak` must have one entry per task. Received: "
-                f"leak={self.leak} for {num_tasks} tasks."
-            )
+        if isinstance(self.leak, tuple):
+            check_size("leak", self.leak, num_tasks)
         seed = next_seed(self.seed_generator)
         present = presence(num_tasks, mask, dtype)
         leak = ops.broadcast_to(
@@ -111,11 +107,9 @@ class GradDrop(Aggregator):
             update.append(ops.cast(kept, stack.dtype))
         return update
 
-    def state_reset(self) -> None:
-        reset_seed(self.seed_generator)
-
     def get_config(self):
-        return {**super().get_config(), "leak": self.leak, "seed": self.seed}
+        leak = list(self.leak) if isinstance(self.leak, tuple) else self.leak
+        return {**super().get_config(), "leak": leak, "seed": self.seed}
 
 
 def keep_one_sign(stack: Any, uniform: Any, leak: Any, present: Any) -> Any:
@@ -145,24 +139,11 @@ def keep_one_sign(stack: Any, uniform: Any, leak: Any, present: Any) -> Any:
     return ops.sum(ops.where(kept, stack, leak * stack), axis=0)
 
 
-def checked_leak(leak: Any) -> float | list[float] | None:
+def checked_leak(leak: Any) -> float | tuple[float, ...] | None:
     """Returns `leak`, or raises `ValueError` for one out of range."""
     if leak is None:
         return None
-    single = isinstance(leak, (int, float))
-    numbers = [leak] if single else leak
-    if (
-        not isinstance(numbers, (list, tuple, np.ndarray))
-        or len(numbers) == 0
-        or not all(
-            isinstance(number, (int, float, np.number))
-            and not isinstance(number, bool)
-            and 0 <= number <= 1
-            for number in numbers
-        )
-    ):
-        raise ValueError(
-            "Argument `leak` must be None, a number in [0, 1] or one such "
-            f"number per task. Received: leak={leak}"
-        )
-    return float(leak) if single else [float(number) for number in numbers]
+    if np.ndim(leak) == 0:
+        return checked_number("leak", leak, "[0, 1]")
+    shares = checked_vector("leak", leak) or ()
+    return tuple(checked_number("leak", share, "[0, 1]") for share in shares)

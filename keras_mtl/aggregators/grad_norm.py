@@ -5,12 +5,11 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.arguments import at_least_one
-from keras_mtl.aggregators.arguments import checked_number
-from keras_mtl.aggregators.arguments import required_losses
 from keras_mtl.aggregators.jacobian import Jacobian
-from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.aggregators.linear import presence
+from keras_mtl.aggregators.task_weights import at_least_one
+from keras_mtl.aggregators.task_weights import required_losses
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.simplex import graph_softmax
 
@@ -83,26 +82,15 @@ class GradNorm(Aggregator):
         super().__init__(**kwargs)
         self.alpha = checked_number("alpha", alpha)
         self.learning_rate = checked_number(
-            "learning_rate", learning_rate, open_low=True
+            "learning_rate", learning_rate, "(0, inf)"
         )
         self.logits: Any = None
         self.first_losses: Any = None
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
-        if not shapes:
-            return
-
-        def zeros(name):
-            return self.add_weight(
-                name=name,
-                shape=(shapes[0][0],),
-                dtype=wide_dtype(dtype),
-                initializer="zeros",
-                trainable=False,
-            )
-
-        self.logits = zeros("logits")
-        self.first_losses = zeros("first_losses")
+        size = shapes[0][:1]
+        self.logits = self.add_state("logits", size, dtype)
+        self.first_losses = self.add_state("first_losses", size, dtype)
 
     def aggregate(
         self, jacobian: Jacobian, losses: Any = None, mask: Any = None
@@ -154,12 +142,6 @@ class GradNorm(Aggregator):
         mean = ops.sum(norms) / at_least_one(ops.sum(present))
         slopes = ops.sign(norms - mean * rates) * norms
         return slopes - shares * ops.sum(slopes)
-
-    def state_reset(self) -> None:
-        if self.logits is None:
-            return
-        for variable in (self.logits, self.first_losses):
-            variable.assign(ops.zeros_like(variable.value))
 
     def get_config(self):
         return {

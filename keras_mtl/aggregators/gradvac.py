@@ -2,15 +2,12 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
-from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.seeded import checked_seed
 from keras_mtl.seeded import next_seed
-from keras_mtl.seeded import reset_seed
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.random_numbers import random_orders
 from keras_mtl.solvers.symmetric import present_tasks
@@ -77,25 +74,13 @@ class GradVac(GramianAggregator):
 
     def __init__(self, beta: float = 0.5, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(beta, (int, float)) or not 0 <= beta <= 1:
-            raise ValueError(
-                f"Argument `beta` must be in [0, 1]. Received: beta={beta}"
-            )
-        self.beta = float(beta)
-        self.seed = checked_seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.beta = checked_number("beta", beta, "[0, 1]")
+        self.add_seed(seed)
         self.targets: Any = None
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
-        if not shapes:
-            return
-        self.targets = self.add_weight(
-            name="targets",
-            shape=(shapes[0][0], shapes[0][0]),
-            dtype=wide_dtype(dtype),
-            initializer="zeros",
-            trainable=False,
-        )
+        num_tasks = shapes[0][0]
+        self.targets = self.add_state("targets", (num_tasks, num_tasks), dtype)
 
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None
@@ -120,11 +105,6 @@ class GradVac(GramianAggregator):
             targets = ops.where(both, targets, old)
         self.targets.assign(targets)
         return result[0]
-
-    def state_reset(self) -> None:
-        reset_seed(self.seed_generator)
-        if self.targets is not None:
-            self.targets.assign(ops.zeros_like(self.targets.value))
 
     def get_config(self):
         return {**super().get_config(), "beta": self.beta, "seed": self.seed}

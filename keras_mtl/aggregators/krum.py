@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.arguments import checked_integer
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.symmetric import present_tasks
@@ -53,8 +54,8 @@ class Krum(GramianAggregator):
 
     def __init__(self, num_byzantine: int = 0, num_selected: int = 1, **kwargs):
         super().__init__(**kwargs)
-        self.num_byzantine = _checked("num_byzantine", num_byzantine, 0)
-        self.num_selected = _checked("num_selected", num_selected, 1)
+        self.num_byzantine = checked_integer("num_byzantine", num_byzantine, 0)
+        self.num_selected = checked_integer("num_selected", num_selected)
         self.min_tasks = max(self.num_byzantine + 3, self.num_selected)
 
     def compute_weights(
@@ -80,15 +81,6 @@ class Krum(GramianAggregator):
             "num_byzantine": self.num_byzantine,
             "num_selected": self.num_selected,
         }
-
-
-def _checked(name, value, lowest):
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise ValueError(
-            f"Argument `{name}` must be an integer, at least {lowest}. "
-            f"Received: {name}={value}"
-        )
-    return value
 
 
 def _nearest(xp, gramian, mask, num_byzantine, num_selected):

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from keras import ops
-
 from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.aggregators.task_weights import required_losses
+from keras_mtl.arguments import checked_choice
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.min_norm import min_norm_weights
 from keras_mtl.solvers.namespace import run
@@ -67,12 +67,9 @@ class MGDA(GramianAggregator):
 
     def __init__(self, normalization: str | None = None, **kwargs):
         super().__init__(**kwargs)
-        if normalization not in NORMALIZATIONS:
-            raise ValueError(
-                "Argument `normalization` must be None, 'l2', 'loss' or "
-                f"'loss+'. Received: normalization={normalization}"
-            )
-        self.normalization = normalization
+        self.normalization = checked_choice(
+            "normalization", normalization, NORMALIZATIONS
+        )
         self.needs_losses = normalization in ("loss", "loss+")
 
     def compute_weights(
@@ -80,10 +77,11 @@ class MGDA(GramianAggregator):
     ) -> Any:
         if self.normalization is None:
             return run(min_norm_weights, gramian, mask)
-        if self.normalization != "l2" and losses is None:
-            raise ValueError(
-                f"MGDA with normalization={self.normalization!r} needs the "
-                "task losses: call it with `losses`."
+        if self.needs_losses:
+            losses = required_losses(
+                f"MGDA with normalization={self.normalization!r}",
+                losses,
+                gramian.dtype,
             )
 
         def solve(xp, gramian, mask, losses):
@@ -103,8 +101,6 @@ class MGDA(GramianAggregator):
             scaled = gramian * scales[:, None] * scales[None, :]
             return scales * min_norm_weights(xp, scaled, mask)
 
-        if losses is not None:
-            losses = ops.cast(losses, gramian.dtype)
         return run(solve, gramian, mask, losses)
 
     def get_config(self):

@@ -6,13 +6,12 @@ from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.arguments import at_least_one
-from keras_mtl.aggregators.arguments import checked_number
-from keras_mtl.aggregators.arguments import keep_absent
-from keras_mtl.aggregators.arguments import required_losses
 from keras_mtl.aggregators.jacobian import Jacobian
-from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.aggregators.linear import presence
+from keras_mtl.aggregators.task_weights import at_least_one
+from keras_mtl.aggregators.task_weights import keep_absent
+from keras_mtl.aggregators.task_weights import required_losses
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.simplex import masked_softmax
@@ -92,9 +91,7 @@ class MoCo(Aggregator):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if beta != 1:
-            checked_number("beta", beta, high=1, open_low=True)
-        self.beta = float(beta)
+        self.beta = checked_number("beta", beta, "(0, 1]")
         self.beta_sigma = checked_number("beta_sigma", beta_sigma)
         self.gamma = checked_number("gamma", gamma)
         self.gamma_sigma = checked_number("gamma_sigma", gamma_sigma)
@@ -104,24 +101,12 @@ class MoCo(Aggregator):
         self.task_weights: Any = None
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
-        if not shapes:
-            return
-        dtype = wide_dtype(dtype)
-
-        def state(name, shape, initializer):
-            return self.add_weight(
-                name=name,
-                shape=shape,
-                dtype=dtype,
-                initializer=initializer,
-                trainable=False,
-            )
-
-        self.steps = state("steps", (shapes[0][0],), "zeros")
+        size = shapes[0][:1]
+        self.steps = self.add_state("steps", size, dtype)
         # Of any sum: used relative to each other.
-        self.task_weights = state("task_weights", (shapes[0][0],), "ones")
+        self.task_weights = self.add_state("task_weights", size, dtype, value=1)
         self.averages = [
-            state(f"average_{index}", shape, "zeros")
+            self.add_state(f"average_{index}", shape, dtype)
             for index, shape in enumerate(shapes)
         ]
 
@@ -189,13 +174,6 @@ class MoCo(Aggregator):
             average.assign(value)
             averages.append(value)
         return Jacobian(stacks=averages)
-
-    def state_reset(self) -> None:
-        if not self.averages:
-            return
-        for variable in (self.steps, *self.averages):
-            variable.assign(ops.zeros_like(variable.value))
-        self.task_weights.assign(ops.ones_like(self.task_weights.value))
 
     def get_config(self):
         return {

@@ -1,25 +1,14 @@
 """Multi-objective gradient with double sampling."""
 
-from collections.abc import Sequence
-from typing import Any
-
-from keras import ops
-
-from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.arguments import checked_choice
-from keras_mtl.aggregators.arguments import checked_number
-from keras_mtl.aggregators.arguments import keep_absent
-from keras_mtl.aggregators.jacobian import Jacobian
-from keras_mtl.aggregators.jacobian import wide_dtype
-from keras_mtl.aggregators.linear import presence
+from keras_mtl.aggregators.double_sampling import DoubleSamplingAggregator
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.simplex import present_part
 from keras_mtl.solvers.simplex import project_onto_simplex
 
 
 @keras_mtl_export("keras_mtl.aggregators.MoDo")
-class MoDo(Aggregator):
+class MoDo(DoubleSamplingAggregator):
     """Min-norm weights learned from independent samples.
 
     The min-norm point of noisy gradients is biased, because the noise enters
@@ -73,83 +62,18 @@ class MoDo(Aggregator):
     def __init__(
         self, gamma: float = 0.1, rho: float = 0.1, samples: int = 3, **kwargs
     ):
-        super().__init__(**kwargs)
-        self.gamma = checked_number("gamma", gamma, open_low=True)
+        super().__init__(samples, (1, 2, 3), **kwargs)
+        self.gamma = checked_number("gamma", gamma, "(0, inf)")
         self.rho = checked_number("rho", rho)
-        self.samples = checked_choice("samples", samples, (1, 2, 3))
-        self.task_weights: Any = None
 
-    def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
-        if shapes:
-            # Of any sum: used relative to each other.
-            self.task_weights = self.add_weight(
-                name="task_weights",
-                shape=(shapes[0][0],),
-                dtype=wide_dtype(dtype),
-                initializer="ones",
-                trainable=False,
-            )
-
-    def aggregate(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> list[Any]:
-        if not jacobian.num_variables:
-            return []
-        return jacobian.combine(self._update_weights(jacobian.gramian(), mask))
-
-    def aggregate_samples(
-        self,
-        jacobians: Sequence[Jacobian],
-        losses: Any = None,
-        mask: Any = None,
-    ) -> list[Any]:
-        check_samples(self, jacobians)
-        if self.samples == 1:
-            return self.aggregate(jacobians[0], losses, mask)
-        if not jacobians[0].num_variables:
-            return []
-        product = jacobians[0].cross_gramian(jacobians[1])
-        weights = self._update_weights(product, mask)
-        if self.samples == 3:
-            return jacobians[2].combine(weights)
-        halves = [jacobian.combine(weights / 2.0) for jacobian in jacobians]
-        return [a + b for a, b in zip(*halves, strict=True)]
-
-    def _update_weights(self, product, mask):
-        def step(xp, product, weights, mask):
-            weights = present_part(xp, weights, mask)
-            gradient = xp.matmul(product, weights) + self.rho * weights
-            return project_onto_simplex(
-                xp, weights - self.gamma * gradient, mask
-            )
-
-        previous = ops.convert_to_tensor(self.task_weights)
-        present = presence(previous.shape[0], mask, previous.dtype)
-        weights = run(step, product, previous, present)
-        self.task_weights.assign(
-            keep_absent(present, ops.cast(weights, previous.dtype), previous)
-        )
-        return weights
-
-    def state_reset(self) -> None:
-        if self.task_weights is not None:
-            self.task_weights.assign(ops.ones_like(self.task_weights.value))
+    def step_weights(self, xp, product, weights, mask):
+        weights = present_part(xp, weights, mask)
+        gradient = xp.matmul(product, weights) + self.rho * weights
+        return project_onto_simplex(xp, weights - self.gamma * gradient, mask)
 
     def get_config(self):
         return {
             **super().get_config(),
             "gamma": self.gamma,
             "rho": self.rho,
-            "samples": self.samples,
         }
-
-
-def check_samples(
-    aggregator: Aggregator, jacobians: Sequence[Jacobian]
-) -> None:
-    """Raises `ValueError` unless there is one Jacobian per sample."""
-    if len(jacobians) != aggregator.samples:
-        raise ValueError(
-            f"{type(aggregator).__name__} with samples={aggregator.samples} "
-            f"needs as many Jacobians. Received: {len(jacobians)} of them."
-        )

@@ -1,12 +1,12 @@
 """Multi-task learning as a bargaining game."""
 
-import math
 from typing import Any
 
 from keras import ops
 
 from keras_mtl.aggregators.fairgrad import FairGrad
-from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.arguments import checked_integer
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 
 
@@ -58,49 +58,20 @@ class NashMTL(FairGrad):
     """
 
     def __init__(self, max_norm: float = 1.0, update_every: int = 1, **kwargs):
-        kwargs.pop("alpha", None)
         super().__init__(alpha=1.0, **kwargs)
-        if (
-            isinstance(max_norm, bool)
-            or not isinstance(max_norm, (int, float))
-            or not 0 <= max_norm < math.inf
-        ):
-            raise ValueError(
-                "Argument `max_norm` must be a finite number, at least 0. "
-                f"Received: max_norm={max_norm}"
-            )
-        if (
-            isinstance(update_every, bool)
-            or not isinstance(update_every, int)
-            or update_every < 1
-        ):
-            raise ValueError(
-                "Argument `update_every` must be a positive integer. "
-                f"Received: update_every={update_every}"
-            )
-        self.max_norm = float(max_norm)
-        self.update_every = update_every
+        self.max_norm = checked_number("max_norm", max_norm)
+        self.update_every = checked_integer("update_every", update_every)
         self.last_weights: Any = None
         self.steps: Any = None
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
         super().build_state(shapes, dtype)
-        if self.update_every == 1 or not shapes:
+        if self.update_every == 1:
             return
-        self.last_weights = self.add_weight(
-            name="last_weights",
-            shape=(shapes[0][0],),
-            dtype=wide_dtype(dtype),
-            initializer="ones",
-            trainable=False,
+        self.last_weights = self.add_state(
+            "last_weights", (shapes[0][0],), dtype, value=1
         )
-        self.steps = self.add_weight(
-            name="steps",
-            shape=(),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-        )
+        self.steps = self.add_state("steps", dtype="int32")
 
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None
@@ -129,12 +100,6 @@ class NashMTL(FairGrad):
         last = ops.where(renewed, weights, last)
         self.last_weights.assign(last)
         return ops.where(present, last, ops.zeros_like(last))
-
-    def state_reset(self) -> None:
-        super().state_reset()
-        if self.last_weights is not None:
-            self.last_weights.assign(ops.ones_like(self.last_weights.value))
-            self.steps.assign(0)
 
     def get_config(self):
         config = super().get_config()

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
 from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.arguments import checked_integer
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.symmetric import unit_gramian
@@ -56,11 +57,7 @@ class NTKMTL(GramianAggregator):
 
     def __init__(self, n: int = 1, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ValueError(
-                f"Argument `n` must be an integer, at least 1. Received: n={n}"
-            )
-        self.n = n
+        self.n = checked_integer("n", n)
         # The training step looks here.
         self.samples = n
 
@@ -79,11 +76,7 @@ class NTKMTL(GramianAggregator):
         losses: Any = None,
         mask: Any = None,
     ) -> list[Any]:
-        if len(jacobians) != self.n:
-            raise ValueError(
-                f"NTKMTL with n={self.n} needs as many Jacobians. Received: "
-                f"{len(jacobians)} Jacobians."
-            )
+        self.check_samples(jacobians)
         if not jacobians[0].num_variables:
             return []
         kernels = _kernels(jacobians)

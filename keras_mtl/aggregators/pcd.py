@@ -6,7 +6,7 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
-from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.nonnegative import solve_nonnegative
@@ -75,38 +75,16 @@ class PCD(GramianAggregator):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(tau, (int, float)) or not 0 <= tau <= 1:
-            raise ValueError(
-                f"Argument `tau` must be in [0, 1]. Received: tau={tau}"
-            )
-        if not isinstance(beta, (int, float)) or not 0 <= beta < 1:
-            raise ValueError(
-                f"Argument `beta` must be in [0, 1). Received: beta={beta}"
-            )
-        if not isinstance(eps, (int, float)) or not 0 <= eps < float("inf"):
-            raise ValueError(
-                "Argument `eps` must be a finite number, at least 0. "
-                f"Received: eps={eps}"
-            )
-        self.tau = float(tau)
-        self.beta = float(beta)
-        self.eps = float(eps)
+        self.tau = checked_number("tau", tau, "[0, 1]")
+        self.beta = checked_number("beta", beta, "[0, 1)")
+        self.eps = checked_number("eps", eps)
         self.averages: Any = None
         self.steps: Any = None
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
-        if not shapes:
-            return
-        self.averages, self.steps = [
-            self.add_weight(
-                name=name,
-                shape=(shapes[0][0],),
-                dtype=wide_dtype(dtype),
-                initializer="zeros",
-                trainable=False,
-            )
-            for name in ("averages", "steps")
-        ]
+        size = shapes[0][:1]
+        self.averages = self.add_state("averages", size, dtype)
+        self.steps = self.add_state("steps", size, dtype)
 
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None
@@ -137,11 +115,6 @@ class PCD(GramianAggregator):
         self.averages.assign(averages)
         self.steps.assign(steps)
         return averages
-
-    def state_reset(self) -> None:
-        if self.averages is not None:
-            for variable in (self.averages, self.steps):
-                variable.assign(ops.zeros_like(variable.value))
 
     def get_config(self):
         return {

@@ -2,17 +2,16 @@
 
 from typing import Any
 
-import keras
-
 from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.arguments import checked_choice
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.seeded import checked_seed
 from keras_mtl.seeded import next_seed
-from keras_mtl.seeded import reset_seed
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.random_numbers import random_orders
 from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import unit_gramian
+
+REDUCTIONS = ("sum", "mean")
 
 
 @keras_mtl_export("keras_mtl.aggregators.PCGrad")
@@ -63,14 +62,8 @@ class PCGrad(GramianAggregator):
         self, reduction: str = "sum", seed: int | None = None, **kwargs
     ):
         super().__init__(**kwargs)
-        if reduction not in ("sum", "mean"):
-            raise ValueError(
-                "Argument `reduction` must be 'sum' or 'mean'. Received: "
-                f"reduction={reduction}"
-            )
-        self.reduction = reduction
-        self.seed = checked_seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.reduction = checked_choice("reduction", reduction, REDUCTIONS)
+        self.add_seed(seed)
 
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None
@@ -87,9 +80,6 @@ class PCGrad(GramianAggregator):
             return _project(xp, gramian, orders, mask, self.reduction)
 
         return run(solve, gramian, mask, seed)
-
-    def state_reset(self) -> None:
-        reset_seed(self.seed_generator)
 
     def get_config(self):
         return {

@@ -1,43 +1,66 @@
-"""Preferences among tasks, as constructor arguments of aggregators."""
+"""A preference vector: how much each task counts."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
+from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.arguments import as_list
+from keras_mtl.arguments import check_size
+from keras_mtl.arguments import checked_preference
+from keras_mtl.solvers.namespace import run
+from keras_mtl.solvers.symmetric import present_tasks
 
-def checked_preference(
-    preference: Sequence[float] | None,
-) -> tuple[float, ...] | None:
-    """Returns a preference as a tuple, or raises `ValueError`.
+
+class PreferenceAggregator(GramianAggregator):
+    """Base class of methods whose weights follow from a preference vector.
+
+    Subclasses implement `preferred_weights(xp, gramian, shares, mask)`.
 
     Args:
-        preference: One number per task, finite and not negative, not all of
-            them 0, or `None`.
+        preference: One number per task, at least 0 and not all of them 0, or
+            `None` for equal ones. Defaults to `None`.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If `preference` is anything else.
     """
-    if preference is None:
-        return None
-    try:
-        values = tuple(float(value) for value in preference)
-    except (TypeError, ValueError):
-        values = ()
-    if not any(values) or not all(
-        math.isfinite(value) and value >= 0 for value in values
-    ):
-        raise ValueError(
-            "Argument `preference` must be None or a sequence of finite "
-            "numbers, one per task, at least 0 and not all 0. Received: "
-            f"preference={preference}"
-        )
-    return values
 
+    def __init__(self, preference: Sequence[float] | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.preference = checked_preference("preference", preference)
 
-def check_length(preference: Sequence[float] | None, num_tasks: int) -> None:
-    """Raises `ValueError` unless there is one entry per task."""
-    if preference is not None and len(preference) != num_tasks:
-        raise ValueError(
-            "Argument `preference` must have one entry per task. Received: "
-            f"{len(preference)} entries for {num_tasks} tasks."
+    def compute_weights(
+        self, gramian: Any, losses: Any = None, mask: Any = None
+    ) -> Any:
+        check_size("preference", self.preference, gramian.shape[0])
+
+        def solve(xp, gramian, mask):
+            present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
+            shares = preference_shares(xp, self.preference, present)
+            return self.preferred_weights(xp, gramian, shares, mask)
+
+        return run(solve, gramian, mask)
+
+    def preferred_weights(
+        self, xp: Any, gramian: Any, shares: Any, mask: Any
+    ) -> Any:
+        """Returns the weights of the rows.
+
+        Args:
+            xp: Namespace of array functions.
+            gramian: Tensor `[K, K]`.
+            shares: Tensor `[K]`, the preference over present tasks.
+            mask: Optional tensor `[K]`, positive for present tasks.
+
+        Returns:
+            Tensor `[K]`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not implement `preferred_weights`."
         )
+
+    def get_config(self):
+        return {**super().get_config(), "preference": as_list(self.preference)}
 
 
 def preference_shares(

@@ -2,14 +2,10 @@
 
 from typing import Any
 
-import keras
-
 from keras_mtl.aggregators.linear import LinearAggregator
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.seeded import checked_seed
 from keras_mtl.seeded import next_seed
-from keras_mtl.seeded import reset_seed
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.random_numbers import random_normal
 
@@ -57,8 +53,7 @@ class Random(LinearAggregator):
 
     def __init__(self, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        self.seed = checked_seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.add_seed(seed)
 
     def compute_row_weights(
         self, num_tasks: int, mask: Any = None, dtype: str = "float32"
@@ -70,9 +65,6 @@ class Random(LinearAggregator):
             return softmax_weights(xp, normal, present)
 
         return run(solve, present, next_seed(self.seed_generator))
-
-    def state_reset(self) -> None:
-        reset_seed(self.seed_generator)
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}

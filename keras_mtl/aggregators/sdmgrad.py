@@ -1,22 +1,14 @@
 """Direction-oriented multi-objective gradient descent."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
-from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.arguments import at_least_one
-from keras_mtl.aggregators.arguments import checked_choice
-from keras_mtl.aggregators.arguments import checked_integer
-from keras_mtl.aggregators.arguments import checked_number
-from keras_mtl.aggregators.arguments import keep_absent
-from keras_mtl.aggregators.jacobian import Jacobian
-from keras_mtl.aggregators.jacobian import wide_dtype
-from keras_mtl.aggregators.linear import presence
-from keras_mtl.aggregators.modo import check_samples
+from keras_mtl.aggregators.double_sampling import DoubleSamplingAggregator
+from keras_mtl.aggregators.task_weights import at_least_one
+from keras_mtl.arguments import checked_integer
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.simplex import present_part
 from keras_mtl.solvers.simplex import project_onto_simplex
 
@@ -28,7 +20,7 @@ LARGEST_PRODUCT = 1e25
 
 
 @keras_mtl_export("keras_mtl.aggregators.SDMGrad")
-class SDMGrad(Aggregator):
+class SDMGrad(DoubleSamplingAggregator):
     """Min-norm weights near the mean gradient, from independent samples.
 
     Between the mean of the gradients (large `lamda`) and the min-norm point
@@ -91,63 +83,15 @@ class SDMGrad(Aggregator):
         samples: int = 3,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(samples, (1, 3), **kwargs)
         self.lamda = checked_number("lamda", lamda)
         self.learning_rate = checked_number(
-            "learning_rate", learning_rate, open_low=True
+            "learning_rate", learning_rate, "(0, inf)"
         )
-        self.momentum = checked_number("momentum", momentum, high=1)
-        self.num_iterations = checked_integer(
-            "num_iterations", num_iterations, 1
-        )
-        self.samples = checked_choice("samples", samples, (1, 3))
-        self.task_weights: Any = None
+        self.momentum = checked_number("momentum", momentum, "[0, 1)")
+        self.num_iterations = checked_integer("num_iterations", num_iterations)
 
-    def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
-        if shapes:
-            # Of any sum: used relative to each other.
-            self.task_weights = self.add_weight(
-                name="task_weights",
-                shape=(shapes[0][0],),
-                dtype=wide_dtype(dtype),
-                initializer="ones",
-                trainable=False,
-            )
-
-    def aggregate(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> list[Any]:
-        if not jacobian.num_variables:
-            return []
-        return jacobian.combine(self._update_weights(jacobian.gramian(), mask))
-
-    def aggregate_samples(
-        self,
-        jacobians: Sequence[Jacobian],
-        losses: Any = None,
-        mask: Any = None,
-    ) -> list[Any]:
-        check_samples(self, jacobians)
-        if self.samples == 1:
-            return self.aggregate(jacobians[0], losses, mask)
-        if not jacobians[0].num_variables:
-            return []
-        product = jacobians[0].cross_gramian(jacobians[1])
-        return jacobians[2].combine(self._update_weights(product, mask))
-
-    def _update_weights(self, product, mask):
-        previous = ops.convert_to_tensor(self.task_weights)
-        present = presence(previous.shape[0], mask, previous.dtype)
-        weights = run(self._iterate, product, previous, present)
-        self.task_weights.assign(
-            keep_absent(present, ops.cast(weights, previous.dtype), previous)
-        )
-        present = ops.cast(present, weights.dtype)
-        equal = present / at_least_one(ops.sum(present))
-        return (weights + self.lamda * equal) / (1.0 + self.lamda)
-
-    def _iterate(self, xp, product, weights, mask):
-        """Returns the weights after all iterations."""
+    def step_weights(self, xp, product, weights, mask):
         zeros = xp.zeros_like(weights)
         pairs = xp.logical_and(mask[:, None] > 0, mask[None, :] > 0)
         product = xp.where(pairs, product, xp.zeros_like(product))
@@ -180,9 +124,9 @@ class SDMGrad(Aggregator):
         )
         return weights
 
-    def state_reset(self) -> None:
-        if self.task_weights is not None:
-            self.task_weights.assign(ops.ones_like(self.task_weights.value))
+    def row_weights(self, weights: Any, present: Any) -> Any:
+        equal = present / at_least_one(ops.sum(present))
+        return (weights + self.lamda * equal) / (1.0 + self.lamda)
 
     def get_config(self):
         return {
@@ -191,5 +135,4 @@ class SDMGrad(Aggregator):
             "learning_rate": self.learning_rate,
             "momentum": self.momentum,
             "num_iterations": self.num_iterations,
-            "samples": self.samples,
         }

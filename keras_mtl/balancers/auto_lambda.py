@@ -7,18 +7,16 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
-from keras_mtl.aggregators.jacobian import wide_dtype
-from keras_mtl.balancers.arguments import as_list
-from keras_mtl.balancers.arguments import check_size
-from keras_mtl.balancers.arguments import checked_count
-from keras_mtl.balancers.arguments import checked_number
-from keras_mtl.balancers.arguments import checked_preference
+from keras_mtl.arguments import as_list
+from keras_mtl.arguments import check_size
+from keras_mtl.arguments import checked_integer
+from keras_mtl.arguments import checked_number
+from keras_mtl.arguments import checked_preference
 from keras_mtl.balancers.balancer import Balancer
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.seeded import checked_seed
 from keras_mtl.seeded import next_seed
-from keras_mtl.seeded import reset_seed
-from keras_mtl.solvers.adam import adam_step
+from keras_mtl.solvers.adam import adam_state
+from keras_mtl.solvers.adam import adam_update
 from keras_mtl.solvers.random_numbers import random_uniform
 
 #: Length of the steps that differentiate the losses, as in published code.
@@ -156,9 +154,8 @@ class AutoLambda(Balancer):
         self.initial_weight = checked_number("initial_weight", initial_weight)
         self.learning_rate = checked_number("learning_rate", learning_rate)
         self.step_size = checked_number("step_size", step_size)
-        self.batch_size = checked_count("batch_size", batch_size)
-        self.seed = checked_seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.batch_size = checked_integer("batch_size", batch_size)
+        self.add_seed(seed)
         self.data: DataOnDevice | None = None
 
     def set_data(self, arrays: Any) -> None:
@@ -184,23 +181,14 @@ class AutoLambda(Balancer):
 
     def build_state(self, num_tasks: int, dtype: str) -> None:
         check_size("primary_weights", self.primary_weights, num_tasks)
-        dtype = wide_dtype(dtype)
-
-        def vector(name, initializer="zeros"):
-            return self.add_weight(
-                name=name,
-                shape=(num_tasks,),
-                dtype=dtype,
-                initializer=initializer,
-                trainable=False,
-            )
-
-        self.task_weights = vector(
-            "task_weights", keras.initializers.Constant(self.initial_weight)
+        self.state = adam_state(
+            self, "task_weights", (num_tasks,), dtype, self.initial_weight
         )
-        self.first_moment = vector("first_moment")
-        self.second_moment = vector("second_moment")
-        self.steps = vector("steps")
+
+    @property
+    def task_weights(self) -> keras.Variable:
+        """The learned weights, one per task; negative ones count as 0."""
+        return self.state[0]
 
     def compute_weights(self, losses, mask=None):
         weights = ops.convert_to_tensor(self.task_weights)
@@ -250,35 +238,7 @@ class AutoLambda(Balancer):
         slope = ops.cast(rise, values.dtype) / (2.0 * length)
         gradient = -self.step_size * slope
         gradient = ops.where(ops.isfinite(gradient), gradient, 0.0)
-        state = (
-            self.task_weights,
-            self.first_moment,
-            self.second_moment,
-            self.steps,
-        )
-        first, second, steps = (
-            ops.convert_to_tensor(variable) for variable in state[1:]
-        )
-        new = adam_step(
-            values,
-            gradient,
-            first,
-            second,
-            steps,
-            self.learning_rate,
-            mask=clean.mask,
-        )
-        for variable, value in zip(state, new, strict=True):
-            variable.assign(value)
-
-    def state_reset(self) -> None:
-        reset_seed(self.seed_generator)
-        if self.built:
-            self.task_weights.assign(
-                ops.full_like(self.task_weights.value, self.initial_weight)
-            )
-            for variable in (self.first_moment, self.second_moment, self.steps):
-                variable.assign(ops.zeros_like(variable.value))
+        adam_update(self.state, gradient, self.learning_rate, mask=clean.mask)
 
     def get_config(self):
         return {

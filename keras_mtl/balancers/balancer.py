@@ -16,7 +16,8 @@ class Balancer(Component):
     A balancer is a scalarisation `S(losses)`; it returns its gradient
     `dS / d losses`, the weights that multiply the task gradients. It never
     looks at gradients. Subclasses implement `compute_weights(losses, mask)`;
-    state is made of non-trainable weights created in `build_state`.
+    state is made of non-trainable weights created in `build_state` with
+    `add_state`; `state_reset` sets it back.
 
     Args:
         name: Optional name.
@@ -43,20 +44,21 @@ class Balancer(Component):
     #: All weights are 1.
     neutral = False
 
-    #: The method learns from what an update does to the losses: the training
-    #: step calls `observe` after it, at the cost of one forward pass.
-    observes = False
-
     #: The method needs more than the losses: the strategy calls `learn` with
     #: the forward pass of each step before it asks for weights.
     uses_passes = False
 
     def build(self, num_tasks: int, dtype: str = "float32") -> None:
-        self.build_state(num_tasks, dtype)
+        self.build_state(num_tasks, wide_dtype(dtype))
         self.built = True
 
     def build_state(self, num_tasks: int, dtype: str) -> None:
-        """Creates the state for `num_tasks` tasks."""
+        """Creates the state.
+
+        Args:
+            num_tasks: Number of tasks K.
+            dtype: The wider of float32 and the dtype of the losses.
+        """
 
     def compute_weights(self, losses: Any, mask: Any = None) -> Any:
         """Returns one weight per task, before absent ones are set to 0."""
@@ -92,18 +94,6 @@ class Balancer(Component):
             "`balancer_data`, or use `keras_mtl.balancers.AutoLambda`."
         )
 
-    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
-        """Learns from the losses before and after an update.
-
-        Called by the training step if `observes` is True. Both are losses of
-        the same batch, with the same random numbers.
-
-        Args:
-            losses: Tensor `[K]` of task losses before the update.
-            new_losses: Tensor `[K]` of task losses after it.
-            mask: Optional tensor `[K]`, 1 for present tasks, 0 for absent.
-        """
-
     def __call__(self, losses, mask=None):
         losses = ops.convert_to_tensor(losses)
         if len(losses.shape) != 1:
@@ -118,6 +108,3 @@ class Balancer(Component):
             return self.compute_weights(losses)
         mask = ops.cast(ops.convert_to_tensor(mask), losses.dtype)
         return self.compute_weights(losses, mask) * mask
-
-    def state_reset(self) -> None:
-        """Sets the state back to its initial values."""

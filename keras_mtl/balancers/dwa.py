@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_mtl.balancers.arguments import checked_number
+from keras_mtl.arguments import checked_number
 from keras_mtl.balancers.masked import at_least
 from keras_mtl.balancers.masked import at_most
 from keras_mtl.balancers.masked import count_present
@@ -79,13 +79,13 @@ class DWA(PeriodicBalancer):
     ):
         super().__init__(steps_per_epoch, **kwargs)
         self.temperature = checked_number(
-            "temperature", temperature, allow_low=False
+            "temperature", temperature, "(0, inf)"
         )
 
     def build_history(self, num_tasks, dtype):
-        self.older = self._zeros("older", (num_tasks,), dtype)
-        self.newer = self._zeros("newer", (num_tasks,), dtype)
-        self.epochs = self._zeros("epochs", (num_tasks,), dtype)
+        self.older = self.add_state("older", (num_tasks,), dtype)
+        self.newer = self.add_state("newer", (num_tasks,), dtype)
+        self.epochs = self.add_state("epochs", (num_tasks,), dtype)
 
     def record(self, averages, seen):
         older = ops.convert_to_tensor(self.older)

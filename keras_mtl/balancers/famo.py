@@ -3,19 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_mtl.aggregators.jacobian import wide_dtype
-from keras_mtl.balancers.arguments import as_list
-from keras_mtl.balancers.arguments import check_size
-from keras_mtl.balancers.arguments import checked_number
-from keras_mtl.balancers.arguments import checked_vector
+from keras_mtl.arguments import as_list
+from keras_mtl.arguments import check_size
+from keras_mtl.arguments import checked_number
+from keras_mtl.arguments import checked_vector
 from keras_mtl.balancers.balancer import Balancer
 from keras_mtl.balancers.masked import at_least
 from keras_mtl.balancers.masked import masked_softmax
 from keras_mtl.balancers.masked import presence
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.solvers.adam import adam_step
+from keras_mtl.solvers.adam import adam_state
+from keras_mtl.solvers.adam import adam_update
 
 EPSILON = 1e-8
 
@@ -85,17 +87,12 @@ class FAMO(Balancer):
 
     def build_state(self, num_tasks, dtype):
         check_size("min_losses", self.min_losses, num_tasks)
-        dtype = wide_dtype(dtype)
-        self.logits, self.first_moment, self.second_moment, self.steps = (
-            self.add_weight(
-                name=name,
-                shape=(num_tasks,),
-                dtype=dtype,
-                initializer="zeros",
-                trainable=False,
-            )
-            for name in ("logits", "first_moment", "second_moment", "steps")
-        )
+        self.state = adam_state(self, "logits", (num_tasks,), dtype)
+
+    @property
+    def logits(self) -> keras.Variable:
+        """Logarithms of the tasks' shares, up to a constant."""
+        return self.state[0]
 
     def compute_weights(self, losses, mask=None):
         present = presence(losses, mask)
@@ -125,23 +122,13 @@ class FAMO(Balancer):
         gains = ops.where(present > 0, gains, 0.0)
         shares = masked_softmax(logits, present)
         gradient = shares * (gains - ops.sum(shares * gains))
-        values = adam_step(
-            logits,
+        adam_update(
+            self.state,
             gradient,
-            ops.convert_to_tensor(self.first_moment),
-            ops.convert_to_tensor(self.second_moment),
-            ops.convert_to_tensor(self.steps),
             self.learning_rate,
             weight_decay=self.gamma,
             mask=None if mask is None else present,
         )
-        state = (self.logits, self.first_moment, self.second_moment, self.steps)
-        for variable, value in zip(state, values, strict=True):
-            variable.assign(value)
-
-    def state_reset(self) -> None:
-        for variable in self.variables:
-            variable.assign(ops.zeros_like(variable.value))
 
     def get_config(self):
         return {

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from keras import ops
 
+from keras_mtl.arguments import as_list
+from keras_mtl.arguments import check_size
+from keras_mtl.arguments import checked_preference
 from keras_mtl.balancers.balancer import Balancer
 from keras_mtl.export import keras_mtl_export
 
@@ -37,30 +39,15 @@ class Fixed(Balancer):
 
     def __init__(self, weights: Sequence[float], **kwargs):
         super().__init__(**kwargs)
-        values = np.asarray(weights, dtype="float64")
-        if (
-            values.ndim != 1
-            or not np.all(np.isfinite(values))
-            or np.any(values < 0)
-            or not np.any(values > 0)
-        ):
-            raise ValueError(
-                "Argument `weights` must hold one non-negative finite number "
-                "per task, not all of them 0. Received: "
-                f"weights={weights}."
-            )
-        # No list: Keras would wrap it, and `torch.compile` not take it.
-        self.task_weights = tuple(float(value) for value in values)
+        self.task_weights = checked_preference(
+            "weights", weights, optional=False
+        )
 
     def build_state(self, num_tasks, dtype):
-        if num_tasks != len(self.task_weights):
-            raise ValueError(
-                "Argument `weights` must have one entry per task. Received: "
-                f"{len(self.task_weights)} weights for {num_tasks} tasks."
-            )
+        check_size("weights", self.task_weights, num_tasks)
 
     def compute_weights(self, losses, mask=None):
         return ops.convert_to_tensor(self.task_weights, dtype=losses.dtype)
 
     def get_config(self):
-        return {**super().get_config(), "weights": list(self.task_weights)}
+        return {**super().get_config(), "weights": as_list(self.task_weights)}

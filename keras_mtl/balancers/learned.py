@@ -5,11 +5,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_mtl.aggregators.jacobian import wide_dtype
-from keras_mtl.balancers.arguments import checked_choice
-from keras_mtl.balancers.arguments import checked_number
+from keras_mtl.arguments import checked_choice
+from keras_mtl.arguments import checked_number
 from keras_mtl.balancers.balancer import Balancer
-from keras_mtl.solvers.adam import adam_step
+from keras_mtl.solvers.adam import adam_state
+from keras_mtl.solvers.adam import adam_update
 
 OPTIMIZERS = ("adam", "sgd")
 
@@ -44,35 +44,22 @@ class LearnedBalancer(Balancer):
     ):
         super().__init__(**kwargs)
         self.initial_value = checked_number(
-            "initial_value", initial_value, -float("inf")
+            "initial_value", initial_value, f"[-{LIMIT:g}, {LIMIT:g}]"
         )
-        if abs(self.initial_value) > LIMIT:
-            raise ValueError(
-                f"Argument `initial_value` must be in [-{LIMIT:g}, "
-                f"{LIMIT:g}]. Received: initial_value={initial_value}"
-            )
         self.learning_rate = checked_number("learning_rate", learning_rate)
         self.optimizer = checked_choice("optimizer", optimizer, OPTIMIZERS)
 
     def build_state(self, num_tasks: int, dtype: str) -> None:
-        dtype = wide_dtype(dtype)
-
-        def vector(name, initializer="zeros"):
-            return self.add_weight(
-                name=name,
-                shape=(num_tasks,),
-                dtype=dtype,
-                initializer=initializer,
-                trainable=False,
-            )
-
-        self.values = vector(
-            "values", keras.initializers.Constant(self.initial_value)
-        )
+        settings = ("values", (num_tasks,), dtype, self.initial_value)
         if self.optimizer == "adam":
-            self.first_moment = vector("first_moment")
-            self.second_moment = vector("second_moment")
-            self.steps = vector("steps")
+            self.state = adam_state(self, *settings)
+        else:
+            self.state = (self.add_state(*settings),)
+
+    @property
+    def values(self) -> keras.Variable:
+        """The learned numbers, one per task."""
+        return self.state[0]
 
     def weights_and_gradient(self, losses: Any, values: Any) -> tuple[Any, Any]:
         """Returns the derivatives of the scalarised loss.
@@ -107,28 +94,15 @@ class LearnedBalancer(Balancer):
             stepped = values - self.learning_rate * gradient
             if mask is not None:
                 stepped = ops.where(mask > 0, stepped, values)
+            self.values.assign(ops.clip(stepped, -LIMIT, LIMIT))
         else:
-            stepped, first, second, steps = adam_step(
-                values,
+            adam_update(
+                self.state,
                 gradient,
-                ops.convert_to_tensor(self.first_moment),
-                ops.convert_to_tensor(self.second_moment),
-                ops.convert_to_tensor(self.steps),
                 self.learning_rate,
                 mask=mask,
+                limit=LIMIT,
             )
-            self.first_moment.assign(first)
-            self.second_moment.assign(second)
-            self.steps.assign(steps)
-        self.values.assign(ops.clip(stepped, -LIMIT, LIMIT))
-
-    def state_reset(self) -> None:
-        if not self.built:
-            return
-        self.values.assign(ops.full_like(self.values.value, self.initial_value))
-        if self.optimizer == "adam":
-            for variable in (self.first_moment, self.second_moment, self.steps):
-                variable.assign(ops.zeros_like(variable.value))
 
     def get_config(self):
         return {

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_mtl.arguments import checked_number
 from keras_mtl.balancers.balancer import Balancer
 from keras_mtl.export import keras_mtl_export
 
@@ -39,11 +40,7 @@ class Log(Balancer):
 
     def __init__(self, eps: float = 1e-8, **kwargs):
         super().__init__(**kwargs)
-        if not eps >= 0:
-            raise ValueError(
-                f"Argument `eps` must be non-negative. Received: eps={eps}."
-            )
-        self.eps = float(eps)
+        self.eps = checked_number("eps", eps)
 
     def compute_weights(self, losses, mask=None):
         if mask is not None:

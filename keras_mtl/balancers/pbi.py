@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from keras import ops
 
-from keras_mtl.balancers.arguments import as_list
-from keras_mtl.balancers.arguments import check_size
-from keras_mtl.balancers.arguments import checked_number
-from keras_mtl.balancers.arguments import checked_preference
-from keras_mtl.balancers.arguments import checked_vector
+from keras_mtl.arguments import as_list
+from keras_mtl.arguments import check_size
+from keras_mtl.arguments import checked_number
+from keras_mtl.arguments import checked_preference
+from keras_mtl.arguments import checked_vector
 from keras_mtl.balancers.balancer import Balancer
 from keras_mtl.balancers.masked import presence
 from keras_mtl.balancers.masked import unit_vector

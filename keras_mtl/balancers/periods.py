@@ -5,8 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_mtl.aggregators.jacobian import wide_dtype
-from keras_mtl.balancers.arguments import checked_count
+from keras_mtl.arguments import checked_integer
 from keras_mtl.balancers.balancer import Balancer
 from keras_mtl.balancers.masked import presence
 
@@ -32,30 +31,20 @@ class PeriodicBalancer(Balancer):
     def __init__(self, steps_per_epoch: int | None, **kwargs):
         super().__init__(**kwargs)
         if steps_per_epoch is not None:
-            checked_count("steps_per_epoch", steps_per_epoch)
+            checked_integer("steps_per_epoch", steps_per_epoch)
         self.steps_per_epoch = steps_per_epoch
 
     def build_state(self, num_tasks: int, dtype: str) -> None:
         if not self.keeps_history:
             return
-        dtype = wide_dtype(dtype)
-        self.sums = self._zeros("sums", (num_tasks,), dtype)
-        self.counts = self._zeros("counts", (num_tasks,), dtype)
+        self.sums = self.add_state("sums", (num_tasks,), dtype)
+        self.counts = self.add_state("counts", (num_tasks,), dtype)
         if self.steps_per_epoch is not None:
-            self.step = self._zeros("step", (), "int32")
+            self.step = self.add_state("step", dtype="int32")
         self.build_history(num_tasks, dtype)
 
-    def _zeros(self, name, shape, dtype):
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            dtype=dtype,
-            initializer="zeros",
-            trainable=False,
-        )
-
     def build_history(self, num_tasks: int, dtype: str) -> None:
-        """Creates the state that `record` updates, zeros at first."""
+        """Creates the state that `record` updates."""
 
     def record(self, averages: Any, seen: Any) -> Iterable[tuple[Any, Any]]:
         """Returns the state after an epoch.
@@ -115,10 +104,6 @@ class PeriodicBalancer(Balancer):
         # All computed before the first is assigned, in place on torch.
         for (variable, _), result in zip(pairs, results, strict=True):
             variable.assign(result)
-
-    def state_reset(self) -> None:
-        for variable in self.variables:
-            variable.assign(ops.zeros_like(variable.value))
 
     def get_config(self):
         return {**super().get_config(), "steps_per_epoch": self.steps_per_epoch}

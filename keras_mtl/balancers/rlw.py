@@ -2,13 +2,9 @@
 
 from typing import Any
 
-import keras
-
 from keras_mtl.balancers.balancer import Balancer
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.seeded import checked_seed
 from keras_mtl.seeded import next_seed
-from keras_mtl.seeded import reset_seed
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.random_numbers import random_normal
 
@@ -53,8 +49,7 @@ class RLW(Balancer):
 
     def __init__(self, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        self.seed = checked_seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.add_seed(seed)
 
     def compute_weights(self, losses, mask=None):
         def draw(xp, losses, mask, seed):
@@ -62,9 +57,6 @@ class RLW(Balancer):
             return _softmax(xp, draws, mask)
 
         return run(draw, losses, mask, next_seed(self.seed_generator))
-
-    def state_reset(self) -> None:
-        reset_seed(self.seed_generator)
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}

@@ -4,9 +4,9 @@ import math
 
 from keras import ops
 
-from keras_mtl.balancers.arguments import checked_choice
-from keras_mtl.balancers.arguments import checked_count
-from keras_mtl.balancers.arguments import checked_number
+from keras_mtl.arguments import checked_choice
+from keras_mtl.arguments import checked_integer
+from keras_mtl.arguments import checked_number
 from keras_mtl.balancers.masked import SMALLEST_LOSS
 from keras_mtl.balancers.masked import at_least
 from keras_mtl.balancers.masked import masked_softmax
@@ -87,9 +87,9 @@ class SoftAdapt(PeriodicBalancer):
         **kwargs,
     ):
         super().__init__(steps_per_epoch, **kwargs)
-        self.beta = checked_number("beta", beta, -float("inf"))
+        self.beta = checked_number("beta", beta, "(-inf, inf)")
         self.variant = checked_choice("variant", variant, VARIANTS)
-        if checked_count("history", history, 2) > 10:
+        if checked_integer("history", history, 2) > 10:
             raise ValueError(
                 "Argument `history` must be an integer from 2 to 10. "
                 f"Received: history={history}"
@@ -98,8 +98,8 @@ class SoftAdapt(PeriodicBalancer):
         self.coefficients = difference_table(history)
 
     def build_history(self, num_tasks, dtype):
-        self.points = self._zeros("points", (self.history, num_tasks), dtype)
-        self.num_points = self._zeros("num_points", (num_tasks,), "int32")
+        self.points = self.add_state("points", (self.history, num_tasks), dtype)
+        self.num_points = self.add_state("num_points", (num_tasks,), "int32")
 
     def record(self, averages, seen):
         points = ops.convert_to_tensor(self.points)

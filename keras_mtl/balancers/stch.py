@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from keras import ops
 
-from keras_mtl.balancers.arguments import as_list
-from keras_mtl.balancers.arguments import check_size
-from keras_mtl.balancers.arguments import checked_count
-from keras_mtl.balancers.arguments import checked_number
-from keras_mtl.balancers.arguments import checked_preference
-from keras_mtl.balancers.arguments import checked_vector
+from keras_mtl.arguments import as_list
+from keras_mtl.arguments import check_size
+from keras_mtl.arguments import checked_integer
+from keras_mtl.arguments import checked_number
+from keras_mtl.arguments import checked_preference
+from keras_mtl.arguments import checked_vector
 from keras_mtl.balancers.masked import count_present
 from keras_mtl.balancers.masked import masked_softmax
 from keras_mtl.balancers.masked import positive_losses
@@ -97,11 +97,11 @@ class STCH(PeriodicBalancer):
         **kwargs,
     ):
         super().__init__(steps_per_epoch, **kwargs)
-        self.mu = checked_number("mu", mu, allow_low=False)
+        self.mu = checked_number("mu", mu, "(0, inf)")
         self.task_weights = checked_preference("weights", weights)
         self.reference = checked_vector("reference", reference)
         if warmup_epochs is not None:
-            checked_count("warmup_epochs", warmup_epochs)
+            checked_integer("warmup_epochs", warmup_epochs)
             if reference is not None:
                 raise ValueError(
                     "Argument `reference` cannot be combined with "
@@ -125,8 +125,8 @@ class STCH(PeriodicBalancer):
         super().build_state(num_tasks, dtype)
 
     def build_history(self, num_tasks, dtype):
-        self.nadir = self._zeros("nadir", (num_tasks,), dtype)
-        self.epochs = self._zeros("epochs", (), "int32")
+        self.nadir = self.add_state("nadir", (num_tasks,), dtype)
+        self.epochs = self.add_state("epochs", dtype="int32")
 
     def record(self, averages, seen):
         nadir = ops.convert_to_tensor(self.nadir)

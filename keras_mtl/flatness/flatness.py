@@ -1,6 +1,5 @@
 """The contract of flatness regularizers, and the perturbations they share."""
 
-import math
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,9 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.arguments import checked_choice
+from keras_mtl.arguments import checked_integer
+from keras_mtl.arguments import checked_number
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 
@@ -95,27 +97,20 @@ class Flatness(Component):
         self._set_radius("rho", rho)
         if head_rho is not None:
             self._set_radius("head_rho", head_rho)
-        if norm not in ("separate", "joint"):
-            raise ValueError(
-                'Argument `norm` must be "separate" or "joint". Received: '
-                f"norm={norm!r}."
-            )
+        self.norm = checked_choice("norm", norm, ("separate", "joint"))
+        self.combine = checked_choice("combine", combine, COMBINATIONS)
+        self.interval = checked_integer("interval", interval)
+        self.scaling = checked_choice(
+            "scaling", scaling, (None, "gradient_norm")
+        )
         if norm == "joint" and head_rho is not None:
             raise ValueError(
                 'Argument `head_rho` has no meaning with norm="joint", where '
                 "`rho` is the radius of shared and own weights together. Use "
                 f'norm="separate" or drop it. Received: head_rho={head_rho}.'
             )
-        if combine not in COMBINATIONS:
-            raise ValueError(
-                f"Argument `combine` must be one of {COMBINATIONS}. Received: "
-                f"combine={combine!r}."
-            )
-        if not isinstance(interval, int) or interval < 1:
-            raise ValueError(
-                "Argument `interval` must be a positive integer. Received: "
-                f"interval={interval}."
-            )
+        if isinstance(variables, dict):
+            variables = keras.saving.deserialize_keras_object(variables)
         if not (
             variables in (None, "all", "normalization") or callable(variables)
         ):
@@ -131,35 +126,19 @@ class Flatness(Component):
                 f'combine="decomposed". Received: interval={interval}, '
                 f"combine={combine!r}."
             )
-        if scaling not in (None, "gradient_norm"):
-            raise ValueError(
-                'Argument `scaling` must be None or "gradient_norm". '
-                f"Received: scaling={scaling!r}."
-            )
         self.reuse = bool(reuse)
-        self.scaling = scaling
-        self.norm = norm
         self.adaptive = bool(adaptive)
-        self.combine = combine
-        self.interval = interval
         self.perturbed_variables = variables
 
     def _set_radius(self, argument, value):
         if isinstance(value, dict):
             value = keras.optimizers.schedules.deserialize(value)
         if not isinstance(value, Schedule):
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, (int, float))
-                or not math.isfinite(value)
-                or value < 0
-            ):
-                raise ValueError(
-                    f"Argument `{argument}` must be a non-negative number or "
-                    "a keras.optimizers.schedules.LearningRateSchedule. "
-                    f"Received: {argument}={value!r}."
-                )
-            value = float(value)
+            value = checked_number(
+                argument,
+                value,
+                or_else="a keras.optimizers.schedules.LearningRateSchedule",
+            )
         weight = self._radius_weights.get(argument)
         if self.built and (weight is None) != isinstance(value, Schedule):
             raise ValueError(
@@ -208,18 +187,20 @@ class Flatness(Component):
         """
         for argument, value in self._radii.items():
             if not isinstance(value, Schedule):
-                self._radius_weights[argument] = self.add_weight(
-                    name=argument,
-                    shape=(),
-                    dtype=dtype,
-                    initializer=_exactly(value),
-                    trainable=False,
+                self._radius_weights[argument] = self.add_state(
+                    argument, dtype=dtype, value=value
                 )
         self.build_state(list(shapes), dtype)
         self.built = True
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
         """Creates state of the method's own."""
+
+    def state_reset(self) -> None:
+        super().state_reset()
+        # A radius is a setting, and stays as it was last assigned.
+        for argument, weight in self._radius_weights.items():
+            weight.assign(self._radii[argument])
 
     def load_own_variables(self, store):
         super().load_own_variables(store)
@@ -367,21 +348,3 @@ class Flatness(Component):
             "scaling": self.scaling,
             "variables": self.perturbed_variables,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        if isinstance(config.get("variables"), dict):
-            config["variables"] = keras.saving.deserialize_keras_object(
-                config["variables"]
-            )
-        return cls(**config)
-
-
-def _exactly(value):
-    """An initializer; Keras's `Constant` rounds to float32 on its way."""
-
-    def initialize(shape, dtype=None):
-        return ops.convert_to_tensor(value, dtype=dtype)
-
-    return initialize

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness.flatness import Flatness
 from keras_mtl.flatness.flatness import Radius
@@ -81,23 +82,12 @@ class MomentumSAM(Flatness):
             combine="direct",
             **kwargs,
         )
-        if not isinstance(momentum, (int, float)) or not 0 <= momentum < 1:
-            raise ValueError(
-                "Argument `momentum` must be in [0, 1). Received: "
-                f"momentum={momentum}."
-            )
-        self.momentum = float(momentum)
+        self.momentum = checked_number("momentum", momentum, "[0, 1)")
         self.velocities: list[keras.Variable] = []
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
         self.velocities = [
-            self.add_weight(
-                name=f"velocity_{index}",
-                shape=shape,
-                dtype=dtype,
-                initializer="zeros",
-                trainable=False,
-            )
+            self.add_state(f"velocity_{index}", shape, dtype)
             for index, shape in enumerate(shapes)
         ]
 

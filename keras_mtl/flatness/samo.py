@@ -7,11 +7,11 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness.flatness import NORM_EPSILON
 from keras_mtl.flatness.flatness import Flatness
 from keras_mtl.flatness.flatness import Radius
-from keras_mtl.seeded import checked_seed
 from keras_mtl.seeded import next_seed
 from keras_mtl.solvers.random_numbers import random_normal
 
@@ -97,20 +97,10 @@ class SAMO(Flatness):
         super().__init__(
             rho=rho, variables=variables, combine="direct", **kwargs
         )
-        if not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
-            raise ValueError(
-                f"Argument `alpha` must be in [0, 1]. Received: alpha={alpha}."
-            )
-        if not isinstance(mu, (int, float)) or not 0 < mu < float("inf"):
-            raise ValueError(
-                "Argument `mu` must be a positive, finite number. Received: "
-                f"mu={mu}."
-            )
-        self.alpha = float(alpha)
-        self.mu = float(mu)
+        self.alpha = checked_number("alpha", alpha, "[0, 1]")
+        self.mu = checked_number("mu", mu, "(0, inf)")
         self.shared_direction = bool(shared_direction)
-        self.seed = checked_seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.add_seed(seed)
 
     def directions(
         self, clean: Any, gradient: list[Any]

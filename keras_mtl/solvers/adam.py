@@ -1,13 +1,82 @@
 """One step of Adam for a small vector, such as learned task weights."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import ops
+
+from keras_mtl.component import Component
 
 BETA_1 = 0.9
 BETA_2 = 0.999
 EPSILON = 1e-8
+
+
+def adam_state(
+    component: Component,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: str,
+    value: float = 0.0,
+) -> tuple[keras.Variable, ...]:
+    """Creates a vector that Adam learns, and the state of Adam.
+
+    Args:
+        component: Whose state it is.
+        name: Name of the vector.
+        shape: Its shape.
+        dtype: Dtype of all variables.
+        value: What the vector holds at first. Defaults to `0.0`.
+
+    Returns:
+        The vector, both moments and the steps, for `adam_update`.
+    """
+    return (
+        component.add_state(name, shape, dtype, value=value),
+        *(
+            component.add_state(f"{name}_{part}", shape, dtype)
+            for part in ("first_moment", "second_moment", "steps")
+        ),
+    )
+
+
+def adam_update(
+    state: Sequence[keras.Variable],
+    gradient: Any,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    mask: Any = None,
+    limit: float | None = None,
+) -> None:
+    """Updates a vector in its variables by one step of Adam.
+
+    Args:
+        state: What `adam_state` returned.
+        gradient: Tensor `[K]` of the objective that is minimised.
+        learning_rate: Step size.
+        weight_decay: As in `adam_step`. Defaults to `0.0`.
+        mask: As in `adam_step`. Defaults to `None`.
+        limit: Largest size of an entry afterwards. Defaults to `None`.
+    """
+    value, first, second, steps = (
+        ops.convert_to_tensor(variable) for variable in state
+    )
+    stepped, *moments = adam_step(
+        value,
+        gradient,
+        first,
+        second,
+        steps,
+        learning_rate,
+        weight_decay,
+        mask,
+    )
+    if limit is not None:
+        stepped = ops.clip(stepped, -limit, limit)
+    for variable, new in zip(state, (stepped, *moments), strict=True):
+        variable.assign(new)
 
 
 def adam_step(

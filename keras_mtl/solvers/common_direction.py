@@ -2,11 +2,10 @@
 
 from typing import Any
 
+from keras_mtl.solvers.mean_row import mean_row
 from keras_mtl.solvers.min_norm import hull_problem
 from keras_mtl.solvers.nonnegative import solve_nonnegative
-from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import solve_on_support
-from keras_mtl.solvers.symmetric import unit_gramian
 
 MAX_STEPS = 24
 
@@ -46,21 +45,10 @@ def common_direction_weights(
         - 0 on the boundary of the convex hull of the rows: where no level
           above 0 can be reached and 0 can be, the shortest `u` that does.
     """
-    epsilon = xp.epsilon
-    norms, cosines, active = unit_gramian(xp, gramian, mask)
+    norms, cosines, active, mean, largest, length, vanishing, projections = (
+        mean_row(xp, gramian, mask)
+    )
     zeros = xp.zeros_like(norms)
-    present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
-    mean = present / xp.maximum(xp.sum(present), 1.0)
-
-    # g_0 in units of the largest norm, and <g_i, g_0> for unit rows.
-    largest = xp.max(xp.where(active, norms, zeros))
-    largest = xp.where(xp.any(active), largest, xp.ones_like(largest))
-    average = xp.where(active, mean * (norms / largest), zeros)
-    projections = xp.matmul(cosines, average)
-    square = xp.dot(average, projections)
-    vanishing = square <= 8 * epsilon * xp.square(xp.sum(average))
-    length = xp.sqrt(xp.where(vanishing, xp.ones_like(square), square))
-    projections = projections / length
 
     hull, inverses = hull_problem(xp, norms, cosines, active)
     total = xp.dot(hull, inverses)

@@ -4,10 +4,9 @@ import math
 from typing import Any
 
 from keras_mtl.solvers.common_direction import farthest_reach
+from keras_mtl.solvers.mean_row import mean_row
 from keras_mtl.solvers.min_norm import hull_problem
-from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import pseudo_inverse_product
-from keras_mtl.solvers.symmetric import unit_gramian
 
 #: Coefficients of unit rows in a unit vector from which on they must cancel.
 LARGE = 1e3
@@ -46,21 +45,11 @@ def cone_direction_weights(
         in `g_0` only.
     """
     epsilon = xp.epsilon
-    norms, cosines, active = unit_gramian(xp, gramian, mask)
+    norms, cosines, active, mean, largest, length, vanishing, projections = (
+        mean_row(xp, gramian, mask)
+    )
     zeros = xp.zeros_like(norms)
     ones = xp.ones_like(norms)
-    present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
-    mean = present / xp.maximum(xp.sum(present), 1.0)
-
-    # g_0 in units of the largest norm, and its cosines with the rows.
-    largest = xp.max(xp.where(active, norms, zeros))
-    largest = xp.where(xp.any(active), largest, xp.ones_like(largest))
-    average = xp.where(active, mean * (norms / largest), zeros)
-    products = xp.matmul(cosines, average)
-    square = xp.dot(average, products)
-    vanishing = square <= 8 * epsilon * xp.square(xp.sum(average))
-    length = xp.sqrt(xp.where(vanishing, xp.ones_like(square), square))
-    projections = products / length
     usable = xp.logical_and(active, xp.isfinite(projections))
     projections = xp.clip(xp.where(usable, projections, zeros), -1.0, 1.0)
 

@@ -94,9 +94,9 @@ def test_absent_tasks_with_a_preference():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"scale_mode": "max"}, "'min', 'median' or 'rmse'.*Received.*max"),
+        ({"scale_mode": "max"}, r"\('min', 'median', 'rmse'\).*Received.*max"),
         ({"preference": [-1.0, 2.0]}, "`preference`"),
-        ({"preference": [0.0, 0.0]}, "not all 0"),
+        ({"preference": [0.0, 0.0]}, "not all of them 0"),
         ({"preference": 1.0}, "`preference`"),
     ],
 )

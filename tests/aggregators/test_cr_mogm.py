@@ -109,7 +109,7 @@ def test_config_and_siblings():
     assert sibling.aggregator is not smooth.aggregator
     assert sibling.aggregator.seed not in (None, 3)
     assert sibling.alpha == 0.25
-    assert sibling.initial_weights == [0.5, 0.5, 0.0]
+    assert sibling.initial_weights == (0.5, 0.5, 0.0)
     assert sibling.name != smooth.name
 
 
@@ -139,5 +139,5 @@ def test_wrong_arguments(arguments, message):
 
 def test_wrong_number_of_initial_weights():
     smooth = aggregators.CRMOGM(aggregators.MGDA(), 0.5, [0.5, 0.5])
-    with pytest.raises(ValueError, match="2 numbers for 3 tasks"):
+    with pytest.raises(ValueError, match="2 entries for 3 tasks"):
         smooth(np.ones((3, 4), "float32"))

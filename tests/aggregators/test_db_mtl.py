@@ -243,5 +243,5 @@ def test_the_preset_passes_the_extensions_on():
     assert strategy.aggregator.alignment == 0.1
     copy = strategies.DBMTL.from_config(strategy.get_config())
     assert copy.get_config() == strategy.get_config()
-    assert copy.aggregator.gate == [1.0, 2.0]
+    assert copy.aggregator.gate == (1.0, 2.0)
     assert strategies.DBMTL().aggregator.alignment is None

@@ -62,7 +62,7 @@ def test_wrong_weights(weights):
 
 
 def test_wrong_number_of_weights():
-    with pytest.raises(ValueError, match="2 weights for 3 tasks"):
+    with pytest.raises(ValueError, match="2 entries for 3 tasks"):
         aggregators.Constant([1.0, 2.0])(np.ones((3, 4), "float32"))
 
 

@@ -129,9 +129,9 @@ def test_averages_of_extreme_norms(scale):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"tau": -0.1}, r"`tau` must be in \[0, 1\].*tau=-0.1"),
+        ({"tau": -0.1}, r"`tau` must be a number in \[0, 1\].*tau=-0.1"),
         ({"tau": 2}, "tau=2"),
-        ({"beta": 1.0}, r"`beta` must be in \[0, 1\).*beta=1.0"),
+        ({"beta": 1.0}, r"`beta` must be a number in \[0, 1\).*beta=1.0"),
         ({"eps": -1e-8}, "eps=-1e-08"),
         ({"eps": float("inf")}, "eps=inf"),
     ],

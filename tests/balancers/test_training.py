@@ -35,7 +35,7 @@ def test_learned_numbers_move_once_in_a_step(sharp):
     )
     model = toy.trained(strategy)
     balancer = model.strategy.balancer
-    np.testing.assert_array_equal(numpy(balancer.steps.value), [6.0, 6.0])
+    np.testing.assert_array_equal(numpy(balancer.state[-1].value), [6.0, 6.0])
     assert np.all(numpy(balancer.values.value) != 0)
     # They are no weights of the model.
     assert not any("uw" in variable.path for variable in model.weights)
@@ -43,7 +43,7 @@ def test_learned_numbers_move_once_in_a_step(sharp):
 
 def test_famo_learns_from_every_step():
     balancer = toy.trained("famo").strategy.balancer
-    np.testing.assert_array_equal(numpy(balancer.steps.value), [6.0, 6.0])
+    np.testing.assert_array_equal(numpy(balancer.state[-1].value), [6.0, 6.0])
     logits = numpy(balancer.logits.value)
     # Two tasks: what one gains the other loses.
     np.testing.assert_allclose(logits[0], -logits[1], atol=1e-4)

@@ -52,7 +52,7 @@ def fixed(count):
 COMPILE = {
     "unknown_strategy": ({"strategy": "fs_mlt"}, "Did you mean 'fs_mtl'"),
     "strategy_of_wrong_type": ({"strategy": 3}, "Expected a strategy"),
-    "number_of_tasks": ({"strategy": fixed(3)}, "3 weights for 2 tasks"),
+    "number_of_tasks": ({"strategy": fixed(3)}, "3 entries for 2 tasks"),
     "no_loss": ({"loss": None}, "needs a loss per task"),
     "unknown_task": (
         {"loss": {**toy.losses(), "lfet": "mse"}},
@@ -110,7 +110,7 @@ Y = toy.data()[1]
 ONES = np.ones(toy.NUM_SAMPLES, dtype="float32")
 FIT = {
     "unknown_strategy": (fit_with(strategy="dbmlt"), "Unknown strategy"),
-    "number_of_tasks": (fit_with(strategy=fixed(3)), "3 weights for 2 tasks"),
+    "number_of_tasks": (fit_with(strategy=fixed(3)), "3 entries for 2 tasks"),
     "missing_label": (fit_with(y={"left": Y["left"]}), "no labels for task 'r"),
     "misspelt_label": (
         fit_with(y={"left": Y["left"], "rihgt": Y["right"]}),

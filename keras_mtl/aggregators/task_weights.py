@@ -1,62 +1,11 @@
-"""Checks of constructor arguments, and state with one entry per task."""
+"""Losses and weights with one entry per task, some of them absent."""
 
-import math
 from typing import Any
 
 from keras import ops
 
 #: Logarithms of weights are kept within this, so that they stay finite.
 LARGEST_EXPONENT = 1e30
-
-
-def checked_number(
-    argument: str,
-    value: Any,
-    low: float = 0.0,
-    high: float = math.inf,
-    open_low: bool = False,
-) -> float:
-    """Returns a number in `[low, high)`, or raises `ValueError`.
-
-    Args:
-        argument: Name of the argument, for the message.
-        value: What was given.
-        low: Smallest value that is allowed. Defaults to `0.0`.
-        high: First value that is not allowed. Defaults to infinity.
-        open_low: Whether `low` is not allowed either. Defaults to `False`.
-    """
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not low <= value < high
-        or (open_low and value == low)
-    ):
-        bracket = "(" if open_low else "["
-        raise ValueError(
-            f"Argument `{argument}` must be a number in {bracket}{low:g}, "
-            f"{high:g}). Received: {argument}={value}"
-        )
-    return float(value)
-
-
-def checked_integer(argument: str, value: Any, low: int) -> int:
-    """Returns an integer that is at least `low`, or raises `ValueError`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise ValueError(
-            f"Argument `{argument}` must be an integer, at least {low}. "
-            f"Received: {argument}={value}"
-        )
-    return value
-
-
-def checked_choice(argument: str, value: Any, allowed: tuple[Any, ...]) -> Any:
-    """Returns one of `allowed`, or raises `ValueError`."""
-    if isinstance(value, bool) or value not in allowed:
-        raise ValueError(
-            f"Argument `{argument}` must be one of {allowed}. Received: "
-            f"{argument}={value}"
-        )
-    return value
 
 
 def required_losses(method: str, losses: Any, dtype: str) -> Any:
