@@ -62,3 +62,20 @@ def spec_of(inputs: Any) -> Any:
         ),
         inputs,
     )
+
+
+def same_settings(strategy: Strategy, current: Strategy | None) -> bool:
+    """Tells whether two strategies differ in nothing but their names."""
+    if current is None or type(strategy) is not type(current):
+        return False
+    return _without_names(strategy.get_config()) == _without_names(
+        current.get_config()
+    )
+
+
+def _without_names(config):
+    if isinstance(config, dict):
+        return {k: _without_names(v) for k, v in config.items() if k != "name"}
+    if isinstance(config, (list, tuple)):
+        return [_without_names(item) for item in config]
+    return config

@@ -6,16 +6,15 @@ import warnings
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_mtl import backend
 from keras_mtl import strategies
+from keras_mtl.models.loss_computation import LossComputation
 from keras_mtl.models.random_state import RandomState
-from keras_mtl.models.settings import Settings
+from keras_mtl.models.resolve_losses import resolve_losses
+from keras_mtl.models.settings import same_settings
 from keras_mtl.models.settings import spec_of
 from keras_mtl.models.task_losses import TaskLosses
-from keras_mtl.models.task_losses import as_loss
-from keras_mtl.models.task_losses import by_name
 from keras_mtl.models.training_plan import fingerprint
 from keras_mtl.models.training_plan import make_plan
 from keras_mtl.models.training_plan import prepare
@@ -24,19 +23,12 @@ from keras_mtl.training.epoch_guard import with_guards
 from keras_mtl.training.step import run_step
 
 
-class TaskTrainer(backend.TrainStepFrame, keras.Model):
+class TaskTrainer(backend.TrainStepFrame, LossComputation):
     """The part of `MultiTaskModel` that compiles, fits and steps.
 
     It needs `tasks`, `find_reach` and `_output_names` of the class that it is
     part of.
     """
-
-    _settings: Settings
-
-    @property
-    def task_losses(self) -> Any:
-        """The compiled `TaskLosses`, or `None`."""
-        return self._settings.losses
 
     @property
     def strategy(self) -> strategies.Strategy | None:
@@ -148,7 +140,7 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
         """
         # All that can fail comes before anything is changed.
         check_on_nonfinite(on_nonfinite)
-        losses = self._resolve_losses(loss, loss_weights)
+        losses = resolve_losses(loss, loss_weights, self._output_names())
         strategy = self._own_strategy(strategies.get(strategy))
         if strategy is not None and not losses:
             raise ValueError(
@@ -185,48 +177,6 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
         with backend.build_scope(self):
             settings.losses = self._make_losses(losses, strategy)
         self._use_strategy(strategy, prepared)
-
-    def _resolve_losses(self, loss, loss_weights):
-        """Returns `{task: (Loss, weight)}`, in the order of the outputs."""
-        if loss is None:
-            return {}
-        names = self._output_names()
-        if names is None:
-            if not isinstance(loss, dict):
-                raise ValueError(
-                    "The losses of a subclassed MultiTaskModel must be a dict "
-                    f"by task name. Received: loss={loss!r}."
-                )
-            names = list(loss)
-        by_output = by_name("loss", loss, names)
-        if isinstance(loss, dict):
-            left_out = [name for name in names if name not in loss]
-            if left_out:
-                raise ValueError(
-                    f"There is no loss for {', '.join(map(repr, left_out))}. "
-                    "Give each output a loss, or None to keep it as an output "
-                    "that is not trained: "
-                    f"`loss={{..., {left_out[0]!r}: None}}`."
-                )
-        tasks = [name for name in names if by_output[name] is not None]
-        if not tasks:
-            raise ValueError(
-                "Every loss is None, so there is nothing to train. Give at "
-                f"least one output a loss. Received: loss={loss!r}."
-            )
-        if loss_weights is None:
-            weights = dict.fromkeys(names)
-        elif isinstance(loss_weights, (dict, list, tuple)):
-            weights = by_name("loss_weights", loss_weights, names)
-        else:
-            raise ValueError(
-                "Argument `loss_weights` must be a dict by task name or a list "
-                f"in the order of the outputs. Received: {loss_weights!r}."
-            )
-        return {
-            task: (as_loss(task, by_output[task]), weights[task])
-            for task in tasks
-        }
 
     def _make_losses(self, losses, strategy):
         if not losses:
@@ -376,7 +326,7 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
         current = self.strategy
         if strategy is current:
             return
-        if not isinstance(identifier, strategies.Strategy) and _same_settings(
+        if not isinstance(identifier, strategies.Strategy) and same_settings(
             strategy, current
         ):
             return
@@ -430,101 +380,6 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
             self._settings.plan = make_plan(self, self._settings)
         return run_step(self, data)
 
-    def track_losses(self, x, outcome) -> None:
-        """Updates the running means of the losses after a step."""
-        size = _batch_size(x)
-        for metric in super().metrics[:1]:
-            metric.update_state(outcome.total, sample_weight=size)
-        self.task_losses.track(outcome.task_losses, outcome.presence, size)
-
-    # ------------------------------------------------------------ losses
-
-    def compute_task_losses(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> dict[str, Any]:
-        """Computes the loss of each task; override it for losses of your own.
-
-        Args:
-            x: Inputs of the batch.
-            y: Labels of the batch.
-            y_pred: Outputs of the model.
-            sample_weight: Sample weights: one tensor, or a dict by task.
-            training: Whether this is a training step.
-
-        Returns:
-            Dict from each of `tasks` to a scalar, without `loss_weights`.
-        """
-        del x, training
-        return self.task_losses.compute(y, y_pred, sample_weight)
-
-    @property
-    def entangled_tasks(self) -> set[str]:
-        """Tasks whose random numbers depend on the heads of others."""
-        return self._settings.entangled_tasks
-
-    def single_task_loss(self, task, x, y, sample_weight, alone=True):
-        """The weighted loss of one task.
-
-        Args:
-            task: Its name.
-            x: Inputs of the batch.
-            y: Labels of the batch.
-            sample_weight: Sample weights, or `None`.
-            alone: Whether to run the task's own head only. Where that cannot
-                be separated (a subclass, or losses that may look at all
-                outputs), the whole model is run.
-        """
-        losses = self.task_losses
-        parts = self._settings.network_tasks
-        overridden = (
-            type(self).compute_task_losses
-            is not TaskTrainer.compute_task_losses
-            or self._overrides_call()
-        )
-        if parts is None or overridden or not alone:
-            outputs = self(x, training=True)
-            by_task = self.compute_task_losses(
-                x, y, outputs, sample_weight, training=True
-            )
-            return losses.weigh(by_task)[losses.tasks.index(task)]
-        value = losses.compute_one(
-            task,
-            losses.labels(y)[task],
-            parts.call(task, x, training=True),
-            losses.sample_weights(sample_weight)[task],
-        )
-        weight = losses.weights[task]
-        return value if weight is None else ops.multiply(value, weight)
-
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        losses = []
-        if self.task_losses is not None:
-            by_task = self.compute_task_losses(
-                x, y, y_pred, sample_weight, training
-            )
-            presence = None
-            if self.task_losses.handle_missing:
-                presence = self.task_losses.presence(y, sample_weight)
-            self.task_losses.track(by_task, presence, _batch_size(x))
-            losses.append(sum(self.task_losses.weigh(by_task)))
-        losses.extend(ops.sum(penalty) for penalty in self.losses)
-        if not losses:
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
-        return losses[0] if len(losses) == 1 else ops.sum(ops.stack(losses))
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        if isinstance(sample_weight, dict) and self.task_losses is not None:
-            # Keras wants an entry for each output.
-            sample_weight = self.task_losses.sample_weights(sample_weight)
-        return super().compute_metrics(x, y, y_pred, sample_weight)
-
     def get_compile_config(self):
         config = super().get_compile_config()
         if not config:
@@ -545,24 +400,3 @@ class TaskTrainer(backend.TrainStepFrame, keras.Model):
             # State is loaded into it next.
             self.optimizer.build(self.network_variables(True))
             self._settle()
-
-
-def _same_settings(strategy, current):
-    if current is None or type(strategy) is not type(current):
-        return False
-    return _without_names(strategy.get_config()) == _without_names(
-        current.get_config()
-    )
-
-
-def _without_names(config):
-    if isinstance(config, dict):
-        return {k: _without_names(v) for k, v in config.items() if k != "name"}
-    if isinstance(config, (list, tuple)):
-        return [_without_names(item) for item in config]
-    return config
-
-
-def _batch_size(x):
-    first = next(t for t in keras.tree.flatten(x) if t is not None)
-    return ops.shape(first)[0]

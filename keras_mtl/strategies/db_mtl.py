@@ -71,5 +71,5 @@ class DBMTL(Strategy):
             "beta": self.aggregator.beta,
             "sigma": self.aggregator.sigma,
             "alignment": self.aggregator.alignment,
-            "gate": self.aggregator.gate,
+            "gate": self.aggregator.get_config()["gate"],
         }

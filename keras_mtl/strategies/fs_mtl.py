@@ -5,11 +5,11 @@ from typing import Any
 from keras_mtl.aggregators import Aggregator
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness import TaskSAM
-from keras_mtl.strategies.strategy import Strategy
+from keras_mtl.strategies.flatness_preset import FlatnessPreset
 
 
 @keras_mtl_export("keras_mtl.strategies.FSMTL")
-class FSMTL(Strategy):
+class FSMTL(FlatnessPreset):
     """Seeks weights that lie in a flat region of every task's loss.
 
     `Strategy(flatness=TaskSAM(...), aggregator=aggregator)`: each task moves
@@ -53,6 +53,18 @@ class FSMTL(Strategy):
     - [Phan et al., 2025](https://arxiv.org/abs/2211.13723), Algorithm 1.
     """
 
+    flatness_arguments = (
+        "rho",
+        "head_rho",
+        "norm",
+        "adaptive",
+        "combine",
+        "interval",
+        "reuse",
+        "scaling",
+        "variables",
+    )
+
     def __init__(
         self,
         aggregator: Aggregator | str | dict = "cagrad",
@@ -84,21 +96,3 @@ class FSMTL(Strategy):
             aggregator=aggregator,
             **kwargs,
         )
-
-    def get_config(self):
-        config = super().get_config()
-        del config["flatness"]
-        flatness = self.flatness.get_config()
-        for argument in (
-            "rho",
-            "head_rho",
-            "norm",
-            "adaptive",
-            "combine",
-            "interval",
-            "reuse",
-            "scaling",
-            "variables",
-        ):
-            config[argument] = flatness[argument]
-        return config

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 from typing import Protocol
 
+from keras import ops
+
 from keras_mtl.aggregators.jacobian import Jacobian
 
 
@@ -42,6 +44,15 @@ class Update:
     def in_order(self) -> list[Any]:
         """The shared updates, then the own ones task by task."""
         return [*self.shared, *(update for task in self.own for update in task)]
+
+
+def finite_tasks(losses: Any, jacobian: Jacobian) -> Any:
+    """Bool tensor `[K]`: loss and known gradient norm are finite."""
+    finite = ops.isfinite(losses)
+    if jacobian.known_gramian is not None:
+        norms = ops.diagonal(jacobian.known_gramian)
+        finite = ops.logical_and(finite, ops.isfinite(norms))
+    return finite
 
 
 class ForwardPass(Protocol):

@@ -5,11 +5,11 @@ from typing import Any
 from keras_mtl import flatness
 from keras_mtl.aggregators import Aggregator
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.strategies.strategy import Strategy
+from keras_mtl.strategies.flatness_preset import FlatnessPreset
 
 
 @keras_mtl_export("keras_mtl.strategies.SAMO")
-class SAMO(Strategy):
+class SAMO(FlatnessPreset):
     """Perturbs the weights jointly, bent to each task by random probes.
 
     `Strategy(flatness=flatness.SAMO(...), aggregator=aggregator)`. See
@@ -43,6 +43,8 @@ class SAMO(Strategy):
     - [Ban et al., 2025](https://arxiv.org/abs/2507.07883), algorithm 1.
     """
 
+    flatness_arguments = ("rho", "alpha", "mu", "shared_direction", "seed")
+
     def __init__(
         self,
         aggregator: Aggregator | str | dict = "fairgrad",
@@ -66,11 +68,3 @@ class SAMO(Strategy):
             aggregator=aggregator,
             **kwargs,
         )
-
-    def get_config(self):
-        config = super().get_config()
-        del config["flatness"]
-        own = self.flatness.get_config()
-        for argument in ("rho", "alpha", "mu", "shared_direction", "seed"):
-            config[argument] = own[argument]
-        return config

@@ -11,15 +11,15 @@ from keras_mtl import aggregators
 from keras_mtl import balancers
 from keras_mtl import flatness as flatness_family
 from keras_mtl.aggregators import Aggregator
-from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.arguments import checked_choice
 from keras_mtl.balancers import Balancer
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness import Flatness
-from keras_mtl.strategies.nearby import Nearby
+from keras_mtl.strategies.flat_update import FlatUpdate
 from keras_mtl.strategies.passes import ForwardPass
-from keras_mtl.strategies.passes import TaskGradients
 from keras_mtl.strategies.passes import Update
+from keras_mtl.strategies.passes import finite_tasks
 
 ON_NONFINITE = ("raise", "skip", "ignore")
 
@@ -80,6 +80,7 @@ class Strategy(Component):
         self.balancer = balancers.get(balancer) or balancers.Equal()
         self.flatness = flatness_family.get(flatness)
         self.aggregator = aggregators.get(aggregator) or aggregators.Sum()
+        self.observes = self.balancer.observes or self.aggregator.observes
         self.flat_aggregator = None
         self.outer_aggregator = None
         self.pair_aggregators: list[Aggregator] = []
@@ -119,7 +120,7 @@ class Strategy(Component):
         """
         return (
             self.flatness is not None
-            and not self._is_plain()
+            and not self.makes_one_pass
             and self.flatness.combine in ("decomposed", "second")
             and not self.aggregator.linear
         )
@@ -175,24 +176,12 @@ class Strategy(Component):
             self.outer_aggregator.build(pairs, dtype)
         for aggregator in self.pair_aggregators:
             aggregator.build(pairs, dtype)
-        self.iterations = self.add_weight(
-            name="iterations",
-            shape=(),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-        )
+        self.iterations = self.add_state("iterations", dtype="int32")
         self.built = True
 
     def _zeros(self, name, shapes, dtype):
         return [
-            self.add_weight(
-                name=f"{name}_{index}",
-                shape=shape,
-                dtype=dtype,
-                initializer="zeros",
-                trainable=False,
-            )
+            self.add_state(f"{name}_{index}", shape, dtype)
             for index, shape in enumerate(shapes)
         ]
 
@@ -209,10 +198,12 @@ class Strategy(Component):
         if self.balancer.uses_passes:
             self.balancer.learn(clean)
         weights = self.balancer(clean.losses, clean.mask)
-        if self.flatness is None:
-            update = self._plain_update(clean, weights)
+        if self.makes_one_pass:
+            update = self.plain_update(clean, weights)
         else:
-            update = self._flat_update(clean, weights)
+            update = FlatUpdate(self, clean, weights).compute()
+        if self.flatness is not None and self.flatness.scope == "momentum":
+            self.flatness.accumulate(update.shared, update.own)
         self.iterations.assign(ops.add(self.iterations, 1))
         return update
 
@@ -229,11 +220,6 @@ class Strategy(Component):
         ]
         return [part for part in parts if part is not None]
 
-    @property
-    def observes(self) -> bool:
-        """Whether a part learns from what an update does to the losses."""
-        return self.balancer.observes or self.aggregator.observes
-
     def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
         """Shows the parts the losses before and after an update.
 
@@ -247,6 +233,12 @@ class Strategy(Component):
         for part in observers:
             if part is not None and part.observes:
                 part.observe(losses, new_losses, mask)
+
+    def state_reset(self) -> None:
+        super().state_reset()
+        for part in self.components:
+            if part.built:
+                part.state_reset()
 
     def end_epoch(self) -> None:
         """Tells the parts that an epoch is over."""
@@ -273,12 +265,23 @@ class Strategy(Component):
         )
         return Update(shared, own, finite_tasks(clean.losses, jacobians[0]))
 
-    def _is_plain(self):
+    @property
+    def makes_one_pass(self) -> bool:
         """Whether each step makes one pass only."""
         return self.flatness is None or self.flatness.scope == "momentum"
 
-    def _plain_update(self, clean, weights, penalties=True):
-        if self.aggregator.samples > 1 and self._is_plain():
+    def plain_update(
+        self, clean: ForwardPass, weights: Any, penalties: bool = True
+    ) -> Update:
+        """Merges the gradients of one pass.
+
+        Args:
+            clean: The pass.
+            weights: Tensor `[K]` of task weights.
+            penalties: Whether the gradient of regularizers and `add_loss`
+                terms may be included. Defaults to `True`.
+        """
+        if self.aggregator.samples > 1 and self.makes_one_pass:
             return self._sampled_update(clean, weights)
         if self.aggregator.linear:
             return clean.total(
@@ -305,8 +308,6 @@ class Strategy(Component):
         )
         return rows * weights
 
-    # ----------------------------------------------------------- flatness
-
     def offsets(self, model_values: Any) -> list[Any] | None:
         """Where the first pass of a step is made, relative to the weights.
 
@@ -328,168 +329,6 @@ class Strategy(Component):
             ops.convert_to_tensor(self.iterations),
         )
 
-    def _flat_update(self, clean, weights):
-        iterations = ops.convert_to_tensor(self.iterations)
-        scope = self.flatness.scope
-        if scope == "momentum":
-            update = self._plain_update(clean, weights)
-            self.flatness.accumulate(update.shared, update.own)
-            return update
-        near = Nearby(self.flatness, self.balancer, clean, weights, iterations)
-        if scope == "probe":
-            return self._probe_update(clean, weights, near)
-        if scope == "global" and not self._needs_clean_rows():
-            return self._global_update(clean, weights, near)
-        gradients = clean.task_gradients(weights, last=True)
-        due = None
-        if self.flatness.interval > 1:
-            due = ops.equal(iterations % self.flatness.interval, 0)
-        sharp, sharp_losses = self._sharpened(clean, gradients, near, due)
-        finite = ops.logical_and(
-            finite_tasks(clean.losses, gradients.shared),
-            finite_tasks(sharp_losses, sharp.shared),
-        )
-        if self.flatness.reuse:
-            own = self._reuse_own(gradients.own, sharp.own, due)
-        else:
-            own = sharp.own
-        shared = self._merge(
-            gradients.shared,
-            sharp.shared,
-            clean.losses,
-            clean.mask,
-            self.flatness.is_active(iterations),
-            due,
-        )
-        return Update(shared, own, finite)
-
-    def _needs_clean_rows(self):
-        return self.flatness.interval > 1 or (
-            self.flatness.combine != "direct" and not self.aggregator.linear
-        )
-
-    def _global_update(self, clean, weights, near):
-        total = clean.total(weights, weights, penalties=False, last=True)
-        point = near.of_all_tasks(total.shared, total.own)
-        # Regularizers are not perturbed: the step adds their clean gradient.
-        update = self._plain_update(
-            point, near.weights_at(point.losses), penalties=False
-        )
-        return Update(
-            update.shared,
-            update.own,
-            ops.logical_and(total.finite, update.finite),
-        )
-
-    def _probe_update(self, clean, weights, near):
-        """Directions from losses at random points (SAMO)."""
-        total = clean.total(weights, weights, penalties=False, last=True)
-        direction = self.flatness.directions(clean, total.shared)
-        sharp, losses = near.along(direction, total.own)
-        shared = self.aggregator.aggregate(
-            sharp.shared, clean.losses, clean.mask
-        )
-        finite = ops.logical_and(
-            total.finite, finite_tasks(losses, sharp.shared)
-        )
-        return Update(shared, sharp.own, finite)
-
-    def _sharpened(self, clean, gradients, near, due):
-        """Task gradients at the perturbed points, on the steps that have it."""
-        take = near.task_gradients
-        if self.flatness.scope == "global":
-            take = near.global_gradients
-        if due is None:
-            return take(gradients)
-        num_tasks = len(gradients.own)
-        num_shared = gradients.shared.num_variables
-        # Cut before the branches: a row that one of them cuts is kept, and is
-        # out of reach for the other.
-        unperturbed = _flatten(gradients)
-
-        def perturbed():
-            sharp, losses = take(gradients)
-            return [losses, *_flatten(sharp)]
-
-        def plain():
-            # A new tensor: branches must not return their own inputs.
-            return [clean.losses * 1, *unperturbed]
-
-        losses, *flat = ops.cond(due, perturbed, plain)
-        rows, own = [], []
-        for k in range(num_tasks):
-            rows.append(flat[:num_shared])
-            own.append(flat[num_shared : num_shared + len(gradients.own[k])])
-            flat = flat[num_shared + len(gradients.own[k]) :]
-        return (
-            TaskGradients(
-                Jacobian(rows=rows, dtype=gradients.shared.dtype), own
-            ),
-            losses,
-        )
-
-    def _reuse_own(self, clean, sharp, due):
-        """The own gradients, with the last flat part where there is none."""
-        result = []
-        flat_parts = iter(self.own_flat_parts)
-        for clean_task, sharp_task in zip(clean, sharp, strict=True):
-            for_task = []
-            for gradient, sharp_gradient in zip(
-                clean_task, sharp_task, strict=True
-            ):
-                flat = _renewed(
-                    next(flat_parts), sharp_gradient - gradient, due
-                )
-                for_task.append(gradient + flat)
-            result.append(for_task)
-        return result
-
-    def _merge(self, clean, sharp, losses, mask, active, due):
-        """Merges clean and perturbed rows as `flatness.combine` says."""
-        combine = self.flatness.combine
-        reuse = self.flatness.reuse
-        if combine == "direct" or (self.aggregator.linear and not reuse):
-            return self.aggregator.aggregate(sharp, losses, mask)
-        flat = sharp.minus(clean)
-        # With a radius of 0 the flat part is rounding noise, which
-        # normalising aggregators would blow up: all tasks are absent from it.
-        present = ops.ones_like(losses) if mask is None else mask
-        if due is not None:
-            active = ops.logical_and(active, due)
-        flat_mask = present * ops.cast(active, present.dtype)
-        if combine == "each":
-            return self._merge_each(clean, flat, losses, mask, flat_mask)
-        loss_part = self.aggregator.aggregate(clean, losses, mask)
-        merger = self.flat_aggregator or self.aggregator
-        flat_part = merger.aggregate(flat, losses, flat_mask)
-        if reuse:
-            flat_part = [
-                _renewed(variable, part, due)
-                for variable, part in zip(
-                    self.flat_parts, flat_part, strict=True
-                )
-            ]
-        if combine == "decomposed":
-            return [a + b for a, b in zip(loss_part, flat_part, strict=True)]
-        is_there = ops.cast(ops.any(flat_mask > 0), present.dtype)
-        return self.outer_aggregator.aggregate(
-            Jacobian(rows=[loss_part, flat_part], dtype=clean.dtype),
-            None,
-            ops.stack([ops.ones_like(is_there), is_there]),
-        )
-
-    def _merge_each(self, clean, flat, losses, mask, flat_mask):
-        rows = []
-        for k, aggregator in enumerate(self.pair_aggregators):
-            pair = Jacobian(
-                rows=[clean.rows[k], flat.rows[k]], dtype=clean.dtype
-            )
-            pair_mask = ops.stack([ops.ones_like(flat_mask[k]), flat_mask[k]])
-            rows.append(aggregator.aggregate(pair, None, pair_mask))
-        return self.aggregator.aggregate(
-            Jacobian(rows=rows, dtype=clean.dtype), losses, mask
-        )
-
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         return {
@@ -501,35 +340,7 @@ class Strategy(Component):
         }
 
 
-def _renewed(variable, value, due):
-    """The value if it is due, else the last one; kept in the variable."""
-    value = ops.where(due, ops.cast(value, variable.dtype), variable.value)
-    variable.assign(value)
-    return value
-
-
-def _flatten(gradients: TaskGradients) -> list[Any]:
-    return [
-        gradient
-        for row, own in zip(gradients.shared.rows, gradients.own, strict=True)
-        for gradient in (*row, *own)
-    ]
-
-
-def finite_tasks(losses: Any, jacobian: Jacobian) -> Any:
-    """Bool tensor `[K]`: loss and known gradient norm are finite."""
-    finite = ops.isfinite(losses)
-    if jacobian.known_gramian is not None:
-        norms = ops.diagonal(jacobian.known_gramian)
-        finite = ops.logical_and(finite, ops.isfinite(norms))
-    return finite
-
-
 def check_on_nonfinite(value: str | None, optional: bool = False) -> None:
     """Raises `ValueError` for anything but a known policy."""
-    if value in ON_NONFINITE or (optional and value is None):
-        return
-    raise ValueError(
-        f"Argument `on_nonfinite` must be one of {ON_NONFINITE}. Received: "
-        f"on_nonfinite={value!r}."
-    )
+    allowed = (None, *ON_NONFINITE) if optional else ON_NONFINITE
+    checked_choice("on_nonfinite", value, allowed)

@@ -1,0 +1,120 @@
+"""From labels and outputs to losses and metrics."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.models.settings import Settings
+
+
+class LossComputation(keras.Model):
+    """The part of `MultiTaskModel` that computes losses and metrics.
+
+    It needs `_overrides_call` of the class that it is part of.
+    """
+
+    _settings: Settings
+
+    @property
+    def task_losses(self) -> Any:
+        """The compiled `TaskLosses`, or `None`."""
+        return self._settings.losses
+
+    def compute_task_losses(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> dict[str, Any]:
+        """Computes the loss of each task; override it for losses of your own.
+
+        Args:
+            x: Inputs of the batch.
+            y: Labels of the batch.
+            y_pred: Outputs of the model.
+            sample_weight: Sample weights: one tensor, or a dict by task.
+            training: Whether this is a training step.
+
+        Returns:
+            Dict from each of `tasks` to a scalar, without `loss_weights`.
+        """
+        del x, training
+        return self.task_losses.compute(y, y_pred, sample_weight)
+
+    @property
+    def entangled_tasks(self) -> set[str]:
+        """Tasks whose random numbers depend on the heads of others."""
+        return self._settings.entangled_tasks
+
+    def single_task_loss(self, task, x, y, sample_weight, alone=True):
+        """The weighted loss of one task.
+
+        Args:
+            task: Its name.
+            x: Inputs of the batch.
+            y: Labels of the batch.
+            sample_weight: Sample weights, or `None`.
+            alone: Whether to run the task's own head only. Where that cannot
+                be separated (a subclass, or losses that may look at all
+                outputs), the whole model is run.
+        """
+        losses = self.task_losses
+        parts = self._settings.network_tasks
+        overridden = (
+            type(self).compute_task_losses
+            is not LossComputation.compute_task_losses
+            or self._overrides_call()
+        )
+        if parts is None or overridden or not alone:
+            outputs = self(x, training=True)
+            by_task = self.compute_task_losses(
+                x, y, outputs, sample_weight, training=True
+            )
+            return losses.weigh(by_task)[losses.tasks.index(task)]
+        value = losses.compute_one(
+            task,
+            losses.labels(y)[task],
+            parts.call(task, x, training=True),
+            losses.sample_weights(sample_weight)[task],
+        )
+        weight = losses.weights[task]
+        return value if weight is None else ops.multiply(value, weight)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        losses = []
+        if self.task_losses is not None:
+            by_task = self.compute_task_losses(
+                x, y, y_pred, sample_weight, training
+            )
+            presence = None
+            if self.task_losses.handle_missing:
+                presence = self.task_losses.presence(y, sample_weight)
+            self.task_losses.track(by_task, presence, _batch_size(x))
+            losses.append(sum(self.task_losses.weigh(by_task)))
+        losses.extend(ops.sum(penalty) for penalty in self.losses)
+        if not losses:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        return losses[0] if len(losses) == 1 else ops.sum(ops.stack(losses))
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        if isinstance(sample_weight, dict) and self.task_losses is not None:
+            # Keras wants an entry for each output.
+            sample_weight = self.task_losses.sample_weights(sample_weight)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def track_losses(self, x, outcome) -> None:
+        """Updates the running means of the losses after a step."""
+        size = _batch_size(x)
+        for metric in super().metrics[:1]:
+            metric.update_state(outcome.total, sample_weight=size)
+        self.task_losses.track(outcome.task_losses, outcome.presence, size)
+
+
+def _batch_size(x):
+    first = next(t for t in keras.tree.flatten(x) if t is not None)
+    return ops.shape(first)[0]

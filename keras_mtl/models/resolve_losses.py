@@ -1,0 +1,66 @@
+"""What `compile` was given as losses, by task."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_mtl.models.task_losses import as_loss
+from keras_mtl.models.task_losses import by_name
+
+
+def resolve_losses(
+    loss: Any, loss_weights: Any, names: Sequence[str] | None
+) -> dict[str, tuple[keras.losses.Loss, Any]]:
+    """Returns what `compile` was given as losses, by task.
+
+    Args:
+        loss: Argument of `compile`.
+        loss_weights: Argument of `compile`.
+        names: Names of the model's outputs in order, or `None` where they
+            are not known before the first call.
+
+    Returns:
+        Dict from tasks, in the order of the outputs, to pairs of a `Loss` and
+        its weight or `None`.
+
+    Raises:
+        ValueError: If names do not fit the outputs, or there is no loss.
+    """
+    if loss is None:
+        return {}
+    if names is None:
+        if not isinstance(loss, dict):
+            raise ValueError(
+                "The losses of a subclassed MultiTaskModel must be a dict "
+                f"by task name. Received: loss={loss!r}."
+            )
+        names = list(loss)
+    by_output = by_name("loss", loss, names)
+    if isinstance(loss, dict):
+        left_out = [name for name in names if name not in loss]
+        if left_out:
+            raise ValueError(
+                f"There is no loss for {', '.join(map(repr, left_out))}. "
+                "Give each output a loss, or None to keep it as an output "
+                "that is not trained: "
+                f"`loss={{..., {left_out[0]!r}: None}}`."
+            )
+    tasks = [name for name in names if by_output[name] is not None]
+    if not tasks:
+        raise ValueError(
+            "Every loss is None, so there is nothing to train. Give at "
+            f"least one output a loss. Received: loss={loss!r}."
+        )
+    if loss_weights is None:
+        weights = dict.fromkeys(names)
+    elif isinstance(loss_weights, (dict, list, tuple)):
+        weights = by_name("loss_weights", loss_weights, names)
+    else:
+        raise ValueError(
+            "Argument `loss_weights` must be a dict by task name or a list "
+            f"in the order of the outputs. Received: {loss_weights!r}."
+        )
+    return {
+        task: (as_loss(task, by_output[task]), weights[task]) for task in tasks
+    }
