@@ -10,6 +10,7 @@ from keras_mtl import aggregators as aggregators
 from keras_mtl import balancers as balancers
 from keras_mtl import datasets as datasets
 from keras_mtl import flatness as flatness
+from keras_mtl import metrics as metrics
 from keras_mtl import models as models
 from keras_mtl import strategies as strategies
 from keras_mtl.models import MultiTaskModel as MultiTaskModel
@@ -27,6 +28,7 @@ __all__ = [
     "balancers",
     "datasets",
     "flatness",
+    "metrics",
     "models",
     "strategies",
 ]
