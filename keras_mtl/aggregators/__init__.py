@@ -18,6 +18,7 @@ from keras_mtl.aggregators.go4align import GO4Align
 from keras_mtl.aggregators.grad_drop import GradDrop
 from keras_mtl.aggregators.grad_norm import GradNorm
 from keras_mtl.aggregators.gradvac import GradVac
+from keras_mtl.aggregators.grouped import Grouped
 from keras_mtl.aggregators.imtl_g import IMTLG
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.krum import Krum
@@ -134,6 +135,7 @@ __all__ = [
     "GradNorm",
     "GradVac",
     "GramianAggregator",
+    "Grouped",
     "Jacobian",
     "Krum",
     "LinearAggregator",

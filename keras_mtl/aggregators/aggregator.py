@@ -59,12 +59,23 @@ class Aggregator(Component):
     #: The method uses the task losses: it cannot merge other gradients.
     needs_losses = False
 
+    #: The method keeps averages of the task gradients themselves.
+    keeps_rows = False
+
     #: The smallest number of tasks that the method is defined for.
     min_tasks = 1
 
     def build(
-        self, shapes: Sequence[tuple[int, ...]], dtype: str = "float32"
+        self,
+        shapes: Sequence[tuple[int, ...]],
+        dtype: str = "float32",
     ) -> None:
+        """Creates the state.
+
+        Args:
+            shapes: Shapes `[K, *shape]` of the rows by variable.
+            dtype: Dtype of the rows. Defaults to `"float32"`.
+        """
         if shapes:
             self.build_state(
                 [tuple(shape) for shape in shapes], wide_dtype(dtype)
@@ -145,6 +156,14 @@ class Aggregator(Component):
                 f"{tuple(value.shape)}."
             )
         return value
+
+    def set_preference(self, preference: Sequence[float]) -> None:
+        """Takes a preference from elsewhere.
+
+        Raises:
+            ValueError: If the method has no use for one.
+        """
+        raise ValueError(f"{type(self).__name__} takes no preference.")
 
     def sibling(self, index: int) -> "Aggregator":
         """Returns a fresh aggregator of the same settings for another use.

@@ -1,17 +1,17 @@
 """Conflict-averse gradient descent."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.aggregators.preference import PreferenceAggregator
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.common_direction import common_direction_weights
-from keras_mtl.solvers.namespace import run
 
 
 @keras_mtl_export("keras_mtl.aggregators.CAGrad")
-class CAGrad(GramianAggregator):
+class CAGrad(PreferenceAggregator):
     """Direction near the mean gradient that serves the worst task best.
 
     It stays a descent direction of the mean loss for `c < 1`, so that
@@ -19,7 +19,8 @@ class CAGrad(GramianAggregator):
     safe first choice.
 
     `d` maximises `min_k <g_k, d>` subject to `||d - g_0|| <= c ||g_0||`,
-    where `g_0` is the mean of the task gradients; the update is `d` divided
+    where `g_0` is the mean of the task gradients, or their sum weighed by a
+    preference; the update is `d` divided
     by 1, `1 + c^2` or `1 + c`.
 
     The problem is solved exactly. Where its solution is not unique (a zero
@@ -33,10 +34,13 @@ class CAGrad(GramianAggregator):
         rescale: 0 for `d` itself, 1 for `d / (1 + c^2)`, 2 for
             `d / (1 + c)`. Defaults to `1`. A single task gets its gradient
             times 1 + c, so rescaled.
+        preference: One non-negative number per task, their weights in `g_0`.
+            Defaults to `None`, the mean of the present tasks.
         **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
 
     Raises:
-        ValueError: If `c` is negative, or `rescale` not 0, 1 or 2.
+        ValueError: If `c` is negative, `rescale` not 0, 1 or 2, or a
+            preference negative or not finite.
 
     Example:
 
@@ -54,21 +58,23 @@ class CAGrad(GramianAggregator):
         multiply by the number of tasks.
     """
 
-    def __init__(self, c: float = 0.4, rescale: int = 1, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        c: float = 0.4,
+        rescale: int = 1,
+        preference: Sequence[float] | None = None,
+        **kwargs,
+    ):
+        super().__init__(preference, **kwargs)
         self.c = checked_number("c", c)
         self.rescale = checked_choice("rescale", rescale, (0, 1, 2))
 
-    def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
+    def preferred_weights(
+        self, xp: Any, gramian: Any, shares: Any, mask: Any
     ) -> Any:
         divisor = (1.0, 1.0 + self.c**2, 1.0 + self.c)[self.rescale]
-
-        def solve(xp, gramian, mask):
-            weights = common_direction_weights(xp, gramian, self.c, mask)
-            return weights / divisor
-
-        return run(solve, gramian, mask)
+        weights = common_direction_weights(xp, gramian, self.c, mask, shares)
+        return weights / divisor
 
     def get_config(self):
         return {

@@ -130,6 +130,7 @@ class DBMTL(Aggregator):
         self.gate = gate
         if gate != "softmax":
             self.gate = checked_preference("gate", gate, or_else="'softmax'")
+        self.keeps_rows = self.beta > 0
         self.observes = self.gate == "softmax"
         self.averages: list[Any] = []
         self.steps: Any = None

@@ -78,6 +78,8 @@ class ExcessMTL(Aggregator):
         epsilon=1e-7)`.
     """
 
+    keeps_rows = True
+
     def __init__(
         self,
         robust_step_size: float = 0.01,

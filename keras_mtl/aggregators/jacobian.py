@@ -230,7 +230,8 @@ class Jacobian:
                 ops.reshape(
                     ops.cast(weights, stack.dtype)[None, :]
                     @ ops.reshape(stack, (self.num_tasks, -1)),
-                    tuple(stack.shape)[1:],
+                    # Known only later where it holds the size of a batch.
+                    ops.shape(stack)[1:],
                 )
                 for stack in self._stacks
             ]
@@ -242,6 +243,19 @@ class Jacobian:
                 total = total + scalars[k] * gradients[k]
             combined.append(total)
         return combined
+
+    def of_variables(self, indices: Sequence[int]) -> "Jacobian":
+        """Returns the Jacobian of some of the variables."""
+        if self._stacks is not None:
+            return Jacobian(
+                stacks=[self._stacks[i] for i in indices],
+                num_tasks=self.num_tasks,
+                dtype=self.dtype,
+            )
+        return Jacobian(
+            rows=[[row[i] for i in indices] for row in self._rows],
+            dtype=self.dtype,
+        )
 
     def minus(self, other: "Jacobian") -> "Jacobian":
         """Returns the row-wise difference of two Jacobians.

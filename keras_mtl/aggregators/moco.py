@@ -80,6 +80,7 @@ class MoCo(Aggregator):
     """
 
     needs_losses = True
+    keeps_rows = True
 
     def __init__(
         self,

@@ -28,15 +28,25 @@ class PreferenceAggregator(GramianAggregator):
     def __init__(self, preference: Sequence[float] | None = None, **kwargs):
         super().__init__(**kwargs)
         self.preference = checked_preference("preference", preference)
+        self._other_preference: tuple[float, ...] | None = None
+
+    def set_preference(self, preference: Sequence[float]) -> None:
+        """Takes a preference from elsewhere, which is not part of the config.
+
+        Args:
+            preference: One number per task.
+        """
+        self._other_preference = checked_preference("preference", preference)
 
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None
     ) -> Any:
-        check_size("preference", self.preference, gramian.shape[0])
+        preference = self._other_preference or self.preference
+        check_size("preference", preference, gramian.shape[0])
 
         def solve(xp, gramian, mask):
             present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
-            shares = preference_shares(xp, self.preference, present)
+            shares = preference_shares(xp, preference, present)
             return self.preferred_weights(xp, gramian, shares, mask)
 
         return run(solve, gramian, mask)

@@ -80,8 +80,7 @@ class LossComputation(keras.Model):
             parts.call(task, x, training=True),
             losses.sample_weights(sample_weight)[task],
         )
-        weight = losses.weights[task]
-        return value if weight is None else ops.multiply(value, weight)
+        return losses.weigh_one(task, value)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -94,7 +93,7 @@ class LossComputation(keras.Model):
             presence = None
             if self.task_losses.handle_missing:
                 presence = self.task_losses.presence(y, sample_weight)
-            self.task_losses.track(by_task, presence, _batch_size(x))
+            self.task_losses.track(by_task, presence, self._batch_sizes(x))
             losses.append(sum(self.task_losses.weigh(by_task)))
         losses.extend(ops.sum(penalty) for penalty in self.losses)
         if not losses:
@@ -109,10 +108,18 @@ class LossComputation(keras.Model):
 
     def track_losses(self, x, outcome) -> None:
         """Updates the running means of the losses after a step."""
-        size = _batch_size(x)
+        sizes = self._batch_sizes(x)
         for metric in super().metrics[:1]:
-            metric.update_state(outcome.total, sample_weight=size)
-        self.task_losses.track(outcome.task_losses, outcome.presence, size)
+            metric.update_state(outcome.total, sample_weight=sizes[0])
+        self.task_losses.track(outcome.task_losses, outcome.presence, sizes)
+
+    def _batch_sizes(self, x):
+        """The number of samples of each task."""
+        parts = self._settings.network_tasks
+        tasks = self.task_losses.tasks
+        if parts is not None and parts.task_inputs:
+            return [_batch_size(x[task]) for task in tasks]
+        return [_batch_size(x)] * len(tasks)
 
 
 def _batch_size(x):

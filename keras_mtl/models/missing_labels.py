@@ -7,6 +7,7 @@ size, so labels of one shape are looked at together.
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_mtl import backend
@@ -17,23 +18,49 @@ def may_miss(label: Any) -> bool:
     return "float" in keras.backend.standardize_dtype(label.dtype)
 
 
+def check_any_labelled(labels: dict[str, Any]) -> None:
+    """Raises `ValueError` if no sample of any task has a label.
+
+    Args:
+        labels: Labels by task; those that are no NumPy arrays are taken for
+            complete.
+    """
+    if labels and all(
+        isinstance(label, np.ndarray)
+        and label.size
+        and np.issubdtype(label.dtype, np.floating)
+        and np.isnan(label).all()
+        for label in labels.values()
+    ):
+        raise ValueError(
+            "Every label of every task is NaN, which means that it is "
+            "missing: there is nothing to learn. Check how `y` was made; each "
+            f"of the tasks {', '.join(map(repr, labels))} needs labels for "
+            "some samples."
+        )
+
+
 def are_complete(labels: list[Any]) -> bool:
     """Whether labels hold no NaN, where their values can be read."""
     found = backend.to_host([backend.all_finite(labels)])
     return found is not None and bool(found[0])
 
 
-def find_labelled(labels: dict[str, Any]) -> dict[str, Any]:
+def find_labelled(
+    labels: dict[str, Any], one_batch: bool = True
+) -> dict[str, Any]:
     """Tells which samples have a label.
 
     Args:
         labels: Labels by task.
+        one_batch: Whether all tasks have the same number of samples, known or
+            not. Defaults to `True`.
 
     Returns:
         Bool tensor `[batch, ...]` by task: no part of the label is NaN.
     """
     found = {}
-    for tasks in _alike(labels):
+    for tasks in _alike(labels, one_batch):
         labelled = ops.logical_not(ops.isnan(_stack(labels, tasks)))
         if len(labelled.shape) > 2:
             labelled = ops.all(labelled, axis=-1)
@@ -45,6 +72,7 @@ def fill_missing(
     labels: dict[str, Any],
     outputs: dict[str, Any],
     losses: dict[str, keras.losses.Loss],
+    one_batch: bool = True,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Replaces NaN labels before the loss and gives them weight 0.
 
@@ -55,6 +83,7 @@ def fill_missing(
         labels: Labels by task.
         outputs: Outputs of the model by task.
         losses: Losses by task.
+        one_batch: As for `find_labelled`.
 
     Returns:
         `(labels, weights)` by task.
@@ -68,7 +97,7 @@ def fill_missing(
         )
 
     filled, weights = {}, {}
-    for tasks in _alike(labels, kind):
+    for tasks in _alike(labels, one_batch, kind):
         by_sample, is_mean = kind(tasks[0])
         stack = _stack(labels, tasks)
         missing = ops.isnan(stack)
@@ -86,12 +115,14 @@ def fill_missing(
     return filled, weights
 
 
-def _alike(labels, kind=lambda task: None):
+def _alike(labels, one_batch, kind=lambda task: None):
     """Groups of tasks with labels of one shape, dtype and kind."""
     groups: dict[Any, list[str]] = {}
     for task, label in labels.items():
         dtype = keras.backend.standardize_dtype(label.dtype)
-        key = (tuple(label.shape), dtype, kind(task))
+        # On TensorFlow, a size that is not known may be any other.
+        alone = None if one_batch or label.shape[0] is not None else task
+        key = (tuple(label.shape), dtype, kind(task), alone)
         groups.setdefault(key, []).append(task)
     return list(groups.values())
 

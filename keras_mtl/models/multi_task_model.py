@@ -15,6 +15,10 @@ from keras_mtl.models.reach import probe_reach
 from keras_mtl.models.settings import Settings
 from keras_mtl.models.settings import spec_of
 from keras_mtl.models.task_trainer import TaskTrainer
+from keras_mtl.models.trunk_split import NoTrunkError
+from keras_mtl.models.trunk_split import TrunkSplit
+from keras_mtl.models.trunk_split import split_trunk
+from keras_mtl.registry import unknown_name
 from keras_mtl.training.forward import Batch
 from keras_mtl.training.forward import Pass
 from keras_mtl.training.forward import Values
@@ -69,8 +73,10 @@ class MultiTaskModel(TaskTrainer):
     trainable variables that two or more tasks reach are shared; those that
     one task reaches are its own and follow its gradient alone. For models
     built from a graph or from trunk and heads this is known from their
-    structure; for a subclass it is found by following the dependencies of
-    each output in one call, or named by `shared_layers`.
+    structure. For a subclass, and for a graph with layers that have several
+    outputs (`keras_mtl.layers.MMoE`), it is found by following the
+    dependencies of each output in one call; a subclass may also name its
+    `shared_layers`.
 
     Args:
         inputs: Symbolic inputs, as for `keras.Model`.
@@ -79,6 +85,10 @@ class MultiTaskModel(TaskTrainer):
         trunk: A layer or model that all tasks share. Needs `heads`.
         heads: Dict from task names to layers or models, applied to the
             trunk's output.
+        task_inputs: With `trunk` and `heads`: whether each task has inputs of
+            its own, `x={"a": ..., "b": ...}`, of any batch sizes. The trunk is
+            called with each in turn, in the order of `heads`. Defaults to
+            `False`: the same inputs for all.
         shared_layers: For subclasses only: the layers (or their names) whose
             variables all tasks share; every other layer must be named in
             `task_layers`. Defaults to `None`: found by a call.
@@ -118,12 +128,15 @@ class MultiTaskModel(TaskTrainer):
         *,
         trunk: keras.layers.Layer | None = None,
         heads: dict[str, keras.layers.Layer] | None = None,
+        task_inputs: bool = False,
         network: keras.Model | None = None,
         shared_layers: Sequence[Any] | None = None,
         task_layers: dict[str, Sequence[Any]] | None = None,
         **kwargs,
     ):
-        network = _as_network(inputs, outputs, trunk, heads, network)
+        network = _as_network(
+            inputs, outputs, trunk, heads, task_inputs, network
+        )
         if network is None and type(self).call is MultiTaskModel.call:
             raise ValueError(
                 "A MultiTaskModel needs `inputs` and `outputs`, or `trunk` and "
@@ -242,6 +255,11 @@ class MultiTaskModel(TaskTrainer):
             return self.network.summary(*args, **kwargs)
         return super().summary(*args, **kwargs)
 
+    @property
+    def has_output_names(self) -> bool:
+        """Whether the names of the outputs are known without a call."""
+        return self._output_names() is not None
+
     def _overrides_call(self):
         return type(self).call is not MultiTaskModel.call
 
@@ -281,7 +299,9 @@ class MultiTaskModel(TaskTrainer):
         settings = self._settings
         tasks = self.tasks if tasks is None else list(tasks)
         if settings.reach is None or set(settings.reach) != set(tasks):
-            if settings.network_tasks is not None:
+            if settings.network_tasks is not None and (
+                not settings.network_tasks.has_mixed_layers
+            ):
                 settings.reach = {
                     task: settings.network_tasks.variables(task)
                     for task in tasks
@@ -290,11 +310,62 @@ class MultiTaskModel(TaskTrainer):
                 settings.reach = probe_reach(
                     self,
                     tasks,
-                    settings.input_spec,
+                    self._probe_spec(),
                     self._shared_layers,
                     self._task_layers,
                 )
         return settings.reach
+
+    def _probe_spec(self):
+        if self._settings.network_tasks is not None:
+            return self.network.input
+        return self._settings.input_spec
+
+    def split_trunk(
+        self, tasks: Sequence[str], shared_variables: Sequence[keras.Variable]
+    ) -> TrunkSplit:
+        """Cuts the network at the representation that its tasks share.
+
+        Args:
+            tasks: Names of the tasks.
+            shared_variables: Trainable variables that several tasks reach.
+
+        Raises:
+            ValueError: If there is no such representation.
+        """
+        if not self._network_is_known or self._overrides_call():
+            raise NoTrunkError("the layers of a subclassed model are not known")
+        return split_trunk(self.network, list(tasks), list(shared_variables))
+
+    def task_model(self, task: str) -> keras.Model:
+        """Returns a model of one task, which shares the weights.
+
+        Args:
+            task: Name of an output.
+
+        Returns:
+            A `keras.Model` from the inputs (with `task_inputs`, those of the
+            task) to that output. Nothing else is run.
+
+        Raises:
+            ValueError: If there is no such output, or the model is a subclass
+                whose parts are not known.
+
+        Example:
+
+        ```python
+        model.task_model("kind").predict(x)
+        ```
+        """
+        parts = self._settings.network_tasks
+        if parts is None or self._overrides_call():
+            raise ValueError(
+                "The layers that one task needs are known for Functional "
+                "models and for `trunk=` and `heads=` only."
+            )
+        if task not in parts.names:
+            raise unknown_name("task", str(task), parts.names)
+        return parts.task_model(task)
 
     def task_gradients(
         self, x: Any, y: Any, sample_weight: Any = None
@@ -373,13 +444,18 @@ class MultiTaskModel(TaskTrainer):
         return model
 
 
-def _as_network(inputs, outputs, trunk, heads, network):
+def _as_network(inputs, outputs, trunk, heads, task_inputs, network):
     """Makes a network of the constructor's arguments, and checks it."""
     given = [
         inputs is not None or outputs is not None,
         trunk is not None or heads is not None,
         network is not None,
     ]
+    if task_inputs and not given[1]:
+        raise ValueError(
+            "`task_inputs=True` needs `trunk` and `heads`: the trunk is called "
+            "with the inputs of each task in turn."
+        )
     if sum(given) > 1:
         raise ValueError(
             "Give either `inputs` and `outputs`, or `trunk` and `heads`."
@@ -395,7 +471,7 @@ def _as_network(inputs, outputs, trunk, heads, network):
                 "`trunk` must be a layer and `heads` a dict from task names to "
                 f"layers. Received: trunk={trunk!r}, heads={heads!r}."
             )
-        network = networks.TrunkAndHeads(trunk, heads)
+        network = networks.TrunkAndHeads(trunk, heads, task_inputs)
         if trunk.built and all(head.built for head in heads.values()):
             network.built = True
     if network is None:

@@ -14,6 +14,11 @@ class TrunkAndHeads(keras.Model):
     Args:
         trunk: Any layer or model.
         heads: Dict from task names to layers or models.
+        task_inputs: Whether each task has inputs of its own, given as a dict
+            by task. The trunk is then called once per task, in the order of
+            `heads`; layers that keep statistics of their batches, such as
+            `BatchNormalization`, update them in that order. Defaults to
+            `False`.
         name: Optional name.
         **kwargs: Passed on to `keras.Model`.
 
@@ -27,13 +32,23 @@ class TrunkAndHeads(keras.Model):
     ```
     """
 
-    def __init__(self, trunk, heads, **kwargs):
+    def __init__(self, trunk, heads, task_inputs=False, **kwargs):
         super().__init__(**kwargs)
         self.trunk = trunk
         self.heads = dict(heads)
+        self.task_inputs = bool(task_inputs)
 
     def call(self, inputs, training=None):
-        features = self.trunk(inputs, training=training)
+        if self.task_inputs:
+            self._check_inputs(inputs)
+            return {
+                task: self.call_task(task, inputs, training)
+                for task in self.heads
+            }
+        return self.call_heads(self.trunk(inputs, training=training), training)
+
+    def call_heads(self, features, training=None):
+        """Returns the outputs for what the trunk returned."""
         return {
             task: head(features, training=training)
             for task, head in self.heads.items()
@@ -41,14 +56,33 @@ class TrunkAndHeads(keras.Model):
 
     def call_task(self, task, inputs, training=None):
         """Returns the output of one task without running the other heads."""
+        if self.task_inputs:
+            self._check_inputs(inputs)
+            inputs = inputs[task]
         features = self.trunk(inputs, training=training)
         return self.heads[task](features, training=training)
+
+    def _check_inputs(self, inputs):
+        """Raises `ValueError` unless there is an input for each task."""
+        if isinstance(inputs, dict) and all(
+            inputs.get(task) is not None for task in self.heads
+        ):
+            return
+        given = type(inputs).__name__
+        if isinstance(inputs, dict):
+            given = f"inputs for {', '.join(map(repr, inputs)) or 'none'}"
+        raise ValueError(
+            "With `task_inputs=True` each task has inputs of its own: give "
+            f"them as `{{{', '.join(f'{t!r}: ...' for t in self.heads)}}}`. "
+            f"Received: {given}."
+        )
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
             "trunk": serialize(self.trunk),
+            "task_inputs": self.task_inputs,
             # A list of pairs: the order of the tasks is part of the model.
             "heads": [[k, serialize(v)] for k, v in self.heads.items()],
         }
@@ -63,6 +97,7 @@ class TrunkAndHeads(keras.Model):
         return cls(
             trunk=revive(config["trunk"]),
             heads={task: revive(head) for task, head in config["heads"]},
+            task_inputs=config["task_inputs"],
             name=config["name"],
         )
 
@@ -104,11 +139,43 @@ class NetworkTasks:
         self.network = network
         self._parts: dict[str, keras.Model] = {}
         self.graph = is_functional(network)
+        self.task_inputs = not self.graph and network.task_inputs
         if self.graph:
             self.symbolic = graph_outputs(network)
             self.names = list(self.symbolic)
         else:
             self.names = list(network.heads)
+
+    @property
+    def has_one_batch(self) -> bool:
+        """Whether all outputs are of the same samples, for sure."""
+        if self.graph:
+            return len(keras.tree.flatten(self.network.input)) == 1
+        return not self.task_inputs
+
+    @property
+    def has_mixed_layers(self) -> bool:
+        """Whether a layer of a graph has variables and several outputs.
+
+        The graph does not tell which of them belong to which output.
+        """
+        return self.graph and any(
+            layer.trainable_variables
+            and not isinstance(layer, keras.layers.InputLayer)
+            and len(keras.tree.flatten(layer.output)) > 1
+            for layer in self.network.layers
+        )
+
+    def task_model(self, name: str) -> keras.Model:
+        """Returns the model of one output, a `keras.Model` of its own."""
+        if self.graph:
+            return self.part(name)
+        if name not in self._parts:
+            self._parts[name] = keras.Sequential(
+                [self.network.trunk, self.network.heads[name]],
+                name=f"only_{name}",
+            )
+        return self._parts[name]
 
     def part(self, name: str) -> keras.Model:
         """Returns the model that computes one output of a graph."""

@@ -23,25 +23,24 @@ def probe_reach(model, tasks, input_spec, shared_layers, task_layers):
     """
     if shared_layers is not None:
         return _named_reach(model, tasks, shared_layers, task_layers or {})
-    variables = [
-        *model.network_variables(True),
-        *model.network_variables(False),
-    ]
-    trainable = model.network_variables(True)
+    # Frozen ones too, which may be trained later: all that has gradients.
+    variables = sorted(
+        [*model.network_variables(True), *model.network_variables(False)],
+        key=lambda variable: "float" not in variable.dtype,
+    )
+    floats = [v for v in variables if "float" in v.dtype]
     values = [ops.convert_to_tensor(v.value) for v in variables]
     inputs = keras.tree.map_structure(_example, input_spec)
 
     def outputs_by_task(chosen):
         mapping = [
-            *zip(trainable, chosen, strict=True),
-            *zip(
-                variables[len(trainable) :],
-                values[len(trainable) :],
-                strict=True,
-            ),
+            *zip(floats, chosen, strict=True),
+            *zip(variables[len(floats) :], values[len(floats) :], strict=True),
         ]
         with keras.StatelessScope(mapping, collect_losses=True):
             outputs = model(inputs, training=True)
+        if isinstance(outputs, (list, tuple)) and model.has_output_names:
+            outputs = dict(zip(model.output_names, outputs, strict=True))
         if not isinstance(outputs, dict) or any(
             task not in outputs for task in tasks
         ):
@@ -55,10 +54,10 @@ def probe_reach(model, tasks, input_spec, shared_layers, task_layers):
 
     with backend.RandomReplay()():
         reached = backend.reached_variables(
-            outputs_by_task, values[: len(trainable)]
+            outputs_by_task, values[: len(floats)]
         )
     return {
-        task: [trainable[i] for i in sorted(indices)]
+        task: [floats[i] for i in sorted(indices)]
         for task, indices in zip(tasks, reached, strict=True)
     }
 

@@ -31,6 +31,8 @@ class Settings:
         self.losses: TaskLosses | None = None
         self.user_loss: Any = None
         self.user_loss_weights: Any = None
+        self.user_metrics: Any = None
+        self.user_weighted_metrics: Any = None
         self.has_metrics = False
         self.plan = None
         self.optimized: set[int] | None = None

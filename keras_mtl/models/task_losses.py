@@ -109,13 +109,20 @@ class TaskLosses:
         output_names: Names of the model's outputs, in order, or `None` where
             they are not known before the first call.
         handle_missing: Whether samples without label are left out.
+        one_batch: Whether all tasks always have the same number of samples.
+            Defaults to `True`.
     """
 
-    def __init__(self, losses, weights, output_names, handle_missing):
+    def __init__(
+        self, losses, weights, output_names, handle_missing, one_batch=True
+    ):
         self.losses = losses
+        self.one_batch = one_batch
         self.weights = weights
         self.output_names = output_names
         self.handle_missing = handle_missing
+        #: Whether the weights are factors, not a strategy's preference.
+        self.apply_weights = True
         self._complete: set[int] = set()
         self.trackers = []
         if len(losses) > 1:
@@ -224,7 +231,9 @@ class TaskLosses:
         uncertain = self._uncertain(labels)
         if not uncertain:
             return sample_weights
-        filled, weights = fill_missing(uncertain, outputs, self.losses)
+        filled, weights = fill_missing(
+            uncertain, outputs, self.losses, self.one_batch
+        )
         labels.update(filled)
         for task, weight in weights.items():
             given = sample_weights[task]
@@ -272,11 +281,15 @@ class TaskLosses:
                     "`compute_task_losses` must return a loss for each task "
                     f"({', '.join(self.tasks)}). Missing: {task!r}."
                 )
-            loss, weight = task_losses[task], self.weights[task]
-            weighted.append(
-                loss if weight is None else ops.multiply(loss, weight)
-            )
+            weighted.append(self.weigh_one(task, task_losses[task]))
         return weighted
+
+    def weigh_one(self, task: str, loss: Any) -> Any:
+        """Returns the loss of a task times its `loss_weights`."""
+        weight = self.weights[task]
+        if weight is None or not self.apply_weights:
+            return loss
+        return ops.multiply(loss, weight)
 
     def presence(self, y, sample_weight):
         """Returns which tasks have labels in a batch.
@@ -292,7 +305,11 @@ class TaskLosses:
             for task, label in labels.items()
             if task in self.losses and label is not None
         }
-        labelled = find_labelled(self._uncertain(labels))
+        labelled = find_labelled(self._uncertain(labels), self.one_batch)
+        for task, label in labels.items():
+            ignored = getattr(self.losses[task], "ignore_class", None)
+            if ignored is not None and self.handle_missing:
+                labelled[task] = ops.not_equal(label, ignored)
         flags = {}
         for task in self.tasks:
             counted, weight = labelled.get(task), sample_weights[task]
@@ -313,13 +330,20 @@ class TaskLosses:
             ]
         )
 
-    def track(self, task_losses, presence, batch_size):
-        """Updates the running mean of each task's loss."""
-        weights = [batch_size] * len(self.trackers)
+    def track(self, task_losses, presence, batch_sizes):
+        """Updates the running mean of each task's loss.
+
+        Args:
+            task_losses: Dict from tasks to losses.
+            presence: Tensor `[K]`, 1 for tasks with labels, or `None`.
+            batch_sizes: For each task, the number of samples.
+        """
+        weights = batch_sizes
         if presence is not None and self.trackers:
-            weights = ops.unstack(
-                presence * ops.cast(batch_size, presence.dtype)
+            sizes = ops.stack(
+                [ops.cast(size, presence.dtype) for size in batch_sizes]
             )
+            weights = ops.unstack(presence * sizes)
         for task, tracker, weight in zip(
             self.tasks, self.trackers, weights, strict=False
         ):

@@ -9,7 +9,10 @@ import keras
 
 from keras_mtl import backend
 from keras_mtl import strategies
+from keras_mtl.datasets import MultiTaskDataset
+from keras_mtl.models.labelled_metrics import labelled_metrics
 from keras_mtl.models.loss_computation import LossComputation
+from keras_mtl.models.missing_labels import check_any_labelled
 from keras_mtl.models.random_state import RandomState
 from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.settings import same_settings
@@ -146,7 +149,9 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             raise ValueError(
                 "A strategy needs a loss per task: pass `loss={task: ...}`."
             )
-        prepared = self._prepare(strategy, list(losses))
+        prepared = self._prepare(
+            strategy, {task: weight for task, (_, weight) in losses.items()}
+        )
         if jit_compile is True and not backend.supports_jit_compile:
             warnings.warn(
                 "`jit_compile=True` is turned off: on the torch backend "
@@ -157,8 +162,8 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             jit_compile = False
         super().compile(
             optimizer=optimizer,
-            metrics=metrics,
-            weighted_metrics=weighted_metrics,
+            metrics=labelled_metrics(metrics, self._settings),
+            weighted_metrics=labelled_metrics(weighted_metrics, self._settings),
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
@@ -167,6 +172,8 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         settings = self._settings
         settings.user_loss = loss
         settings.user_loss_weights = loss_weights
+        settings.user_metrics = metrics
+        settings.user_weighted_metrics = weighted_metrics
         # Keras keeps the metrics of an earlier `compile`.
         settings.has_metrics |= (
             metrics is not None or weighted_metrics is not None
@@ -181,11 +188,13 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
     def _make_losses(self, losses, strategy):
         if not losses:
             return None
+        parts = self._settings.network_tasks
         return TaskLosses(
             {task: loss for task, (loss, _) in losses.items()},
             {task: weight for task, (_, weight) in losses.items()},
             self._output_names(),
             handle_missing=strategy is not None,
+            one_batch=parts is not None and parts.has_one_batch,
         )
 
     # ---------------------------------------------------------- strategy
@@ -200,14 +209,23 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             return strategy
         return type(strategy).from_config(strategy.get_config())
 
-    def _prepare(self, strategy, tasks):
-        """Builds a strategy for a built model, or raises `ValueError`."""
+    def _prepare(self, strategy, weights):
+        """Builds a strategy for a built model, or raises `ValueError`.
+
+        Args:
+            strategy: The strategy, or `None`.
+            weights: Dict from tasks to their `loss_weights`.
+        """
         if strategy is None or not self.built or not self._can_probe():
             return None
         settings = self._settings
         is_new = strategy is not settings.strategy
         return prepare(
-            self, strategy, tasks, None if is_new else settings.built_for
+            self,
+            strategy,
+            list(weights),
+            list(weights.values()),
+            None if is_new else settings.built_for,
         )
 
     def _use_strategy(self, strategy, prepared):
@@ -221,6 +239,9 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         settings.plan = None
         if settings.losses is not None:
             settings.losses.handle_missing = strategy is not None
+            settings.losses.apply_weights = (
+                strategy is None or strategy.loss_weights == "factors"
+            )
         # The lists of variables have changed with it.
         self.train_function = None
         self.test_function = None
@@ -267,7 +288,10 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         """Trains the model, like `keras.Model.fit`.
 
         Args:
-            x: As for `keras.Model.fit`.
+            x: As for `keras.Model.fit`. The epochs of a
+                `keras_mtl.datasets.MultiTaskDataset` follow those of `fit`,
+                so that `initial_epoch` and `BackupAndRestore` go on with the
+                right batches.
             y: Labels: a dict by task name, or a list in the order of the
                 outputs.
             *args: As for `keras.Model.fit`.
@@ -297,7 +321,8 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             self._replace_strategy(strategy)
         if balancer_data is not None:
             self._set_balancer_data(balancer_data)
-        if self.strategy is None:
+        dataset = x if isinstance(x, MultiTaskDataset) else None
+        if self.strategy is None and dataset is None:
             return super().fit(x, y, *args, **kwargs)
         arguments = (
             inspect.signature(keras.Model.fit)
@@ -305,7 +330,12 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             .arguments
         )
         del arguments["self"]
-        arguments["callbacks"] = with_guards(arguments.get("callbacks"), self)
+        arguments["callbacks"] = with_guards(
+            arguments.get("callbacks"), self, dataset
+        )
+        if dataset is not None:
+            # It has an order of its own, which repeats.
+            arguments["shuffle"] = False
         return super().fit(**arguments)
 
     def _set_balancer_data(self, arrays):
@@ -336,7 +366,9 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
                 "`compile`."
             )
         strategy = self._own_strategy(strategy)
-        self._use_strategy(strategy, self._prepare(strategy, self.tasks))
+        self._use_strategy(
+            strategy, self._prepare(strategy, self._settings.losses.weights)
+        )
 
     def _assert_compiled(self):
         if not self.compiled:
@@ -348,7 +380,8 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         if losses is None:
             return
         if isinstance(y, (dict, list, tuple)):
-            losses.labels(y)
+            labels = losses.labels(y)
+            check_any_labelled({task: labels[task] for task in losses.tasks})
         if isinstance(sample_weight, dict):
             losses.sample_weights(sample_weight)
 
@@ -390,6 +423,8 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             **config,
             "loss": serialize(settings.user_loss),
             "loss_weights": serialize(settings.user_loss_weights),
+            "metrics": serialize(settings.user_metrics),
+            "weighted_metrics": serialize(settings.user_weighted_metrics),
             "strategy": self.strategy and serialize(self.strategy),
             "on_nonfinite": settings.on_nonfinite,
         }

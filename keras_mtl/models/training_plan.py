@@ -6,6 +6,7 @@ import keras
 
 from keras_mtl import backend
 from keras_mtl.models.partition import Partition
+from keras_mtl.models.trunk_split import TrunkSplit
 from keras_mtl.strategies import Strategy
 from keras_mtl.training.monitor import StepMonitor
 
@@ -18,6 +19,8 @@ class TrainingPlan:
         partition: Which variables serve which tasks.
         strategy: The strategy, built.
         state_variables: The non-trainable variables of the network.
+        split: The network's halves, for a strategy that takes gradients by
+            the representation between them; else `None`.
         monitor: Notes of non-finite steps.
         on_nonfinite: `"raise"`, `"skip"` or `"ignore"`.
         fingerprint: Identifies what the plan was made for.
@@ -26,6 +29,7 @@ class TrainingPlan:
     partition: Partition
     strategy: Strategy
     state_variables: list[keras.Variable]
+    split: TrunkSplit | None
     monitor: StepMonitor
     on_nonfinite: str
     fingerprint: tuple
@@ -48,21 +52,24 @@ class Prepared:
     Attributes:
         strategy: The strategy.
         partition: Which variables serve which tasks.
+        split: As in `TrainingPlan`.
         built_for: The tasks and paths that the strategy's state belongs to.
     """
 
     strategy: Strategy
     partition: Partition
+    split: TrunkSplit | None
     built_for: tuple[list[str], list[str]]
 
 
-def prepare(model, strategy, tasks, built_for=None) -> Prepared:
+def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
     """Builds a strategy for a built model, whose settings stay as they are.
 
     Args:
         model: A `MultiTaskModel`.
         strategy: A `Strategy` that no other model trains.
         tasks: Names of the tasks.
+        loss_weights: For each task, its number in `compile`, or `None`.
         built_for: What it was built for, if it is built.
 
     Raises:
@@ -72,6 +79,9 @@ def prepare(model, strategy, tasks, built_for=None) -> Prepared:
     partition = Partition(
         tasks, model.network_variables(True), model.find_reach(tasks)
     )
+    split = None
+    if strategy.uses_representation:
+        split = model.split_trunk(tasks, partition.shared_variables)
     shapes = [tuple(v.shape) for v in partition.shared_variables]
     paths = [variable.path for variable in partition.shared_variables]
     own = [
@@ -83,12 +93,20 @@ def prepare(model, strategy, tasks, built_for=None) -> Prepared:
         # A trained moving average of other variables or tasks means nothing
         # here.
         strategy = type(strategy).from_config(strategy.get_config())
+    if strategy.loss_weights == "preference":
+        strategy.set_preference(loss_weights)
     if not strategy.built:
         dtype = "float64" if keras.config.floatx() == "float64" else "float32"
         with backend.build_scope(model):
             own_shapes = [[tuple(v.shape) for v in task] for task in own]
-            strategy.build(len(tasks), shapes, dtype, own_shapes)
-    return Prepared(strategy, partition, (list(tasks), paths))
+            strategy.build(
+                len(tasks),
+                shapes,
+                dtype,
+                own_shapes,
+                strategy.groups_of(partition.shared_variables),
+            )
+    return Prepared(strategy, partition, split, (list(tasks), paths))
 
 
 def make_plan(model, settings) -> TrainingPlan:
@@ -99,7 +117,11 @@ def make_plan(model, settings) -> TrainingPlan:
         settings: Its `Settings`.
     """
     prepared = prepare(
-        model, settings.strategy, model.tasks, settings.built_for
+        model,
+        settings.strategy,
+        model.tasks,
+        list(settings.losses.weights.values()),
+        settings.built_for,
     )
     strategy, partition = prepared.strategy, prepared.partition
     _check_known(partition.variables, settings)
@@ -114,6 +136,7 @@ def make_plan(model, settings) -> TrainingPlan:
         partition=partition,
         strategy=strategy,
         state_variables=model.network_variables(False),
+        split=prepared.split,
         monitor=settings.monitor,
         on_nonfinite=strategy.on_nonfinite or settings.on_nonfinite,
         fingerprint=fingerprint(model),

@@ -11,7 +11,11 @@ MAX_STEPS = 24
 
 
 def common_direction_weights(
-    xp: Any, gramian: Any, radius: float, mask: Any = None
+    xp: Any,
+    gramian: Any,
+    radius: float,
+    mask: Any = None,
+    shares: Any = None,
 ) -> Any:
     """Solves `max_d min_i <g_i, d>` subject to `||d - g_0|| <= c ||g_0||`.
 
@@ -33,6 +37,8 @@ def common_direction_weights(
         gramian: Tensor `[K, K]`.
         radius: The constant `c`.
         mask: Optional tensor `[K]`, positive for present tasks.
+        shares: Optional tensor `[K]` of weights of the rows in `g_0`, 0 for
+            absent tasks. Defaults to `None`, those of the mean.
 
     Returns:
         Tensor `[K]`: weights `w` with `d = J' w`. They are finite for every
@@ -46,7 +52,7 @@ def common_direction_weights(
           above 0 can be reached and 0 can be, the shortest `u` that does.
     """
     norms, cosines, active, mean, largest, length, vanishing, projections = (
-        mean_row(xp, gramian, mask)
+        mean_row(xp, gramian, mask, shares)
     )
     zeros = xp.zeros_like(norms)
 

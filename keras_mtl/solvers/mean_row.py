@@ -33,17 +33,23 @@ class MeanRow(NamedTuple):
     projections: Any
 
 
-def mean_row(xp: Any, gramian: Any, mask: Any = None) -> MeanRow:
+def mean_row(
+    xp: Any, gramian: Any, mask: Any = None, shares: Any = None
+) -> MeanRow:
     """Returns where the mean of the rows lies.
 
     Args:
         xp: Namespace of array functions.
         gramian: Tensor `[K, K]`.
         mask: Optional tensor `[K]`, positive for present tasks.
+        shares: Optional tensor `[K]` of weights of the rows, 0 for absent
+            tasks. Defaults to `None`, the mean of the present ones.
     """
     norms, cosines, active = unit_gramian(xp, gramian, mask)
-    present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
-    mean = present / xp.maximum(xp.sum(present), 1.0)
+    mean = shares
+    if mean is None:
+        present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
+        mean = present / xp.maximum(xp.sum(present), 1.0)
     zeros = xp.zeros_like(norms)
     largest = xp.max(xp.where(active, norms, zeros))
     largest = xp.where(xp.any(active), largest, xp.ones_like(largest))

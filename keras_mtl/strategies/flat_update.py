@@ -26,7 +26,7 @@ class FlatUpdate:
     def __init__(self, strategy: Any, clean: ForwardPass, weights: Any):
         self.strategy = strategy
         self.flatness = strategy.flatness
-        self.aggregator = strategy.aggregator
+        self.merger = strategy.merger
         self.clean = clean
         self.weights = weights
         self.iterations = ops.convert_to_tensor(strategy.iterations)
@@ -48,7 +48,7 @@ class FlatUpdate:
 
     def _needs_clean_rows(self):
         return self.due is not None or (
-            self.flatness.combine != "direct" and not self.aggregator.linear
+            self.flatness.combine != "direct" and not self.merger.linear
         )
 
     def _at_one_point(self):
@@ -70,7 +70,7 @@ class FlatUpdate:
         total = self._clean_total()
         direction = self.flatness.directions(self.clean, total.shared)
         sharp, losses = self.near.along(direction, total.own)
-        shared = self.aggregator.aggregate(
+        shared = self.merger.aggregate(
             sharp.shared, self.clean.losses, self.clean.mask
         )
         finite = ops.logical_and(
@@ -151,14 +151,14 @@ class FlatUpdate:
         """Merges clean and perturbed rows as `flatness.combine` says."""
         combine, reuse = self.flatness.combine, self.flatness.reuse
         losses, mask = self.clean.losses, self.clean.mask
-        if combine == "direct" or (self.aggregator.linear and not reuse):
-            return self.aggregator.aggregate(sharp, losses, mask)
+        if combine == "direct" or (self.merger.linear and not reuse):
+            return self.merger.aggregate(sharp, losses, mask)
         flat = sharp.minus(clean)
         flat_mask = self._flat_mask()
         if combine == "each":
             return self._merge_each(clean, flat, flat_mask)
-        loss_part = self.aggregator.aggregate(clean, losses, mask)
-        merger = self.strategy.flat_aggregator or self.aggregator
+        loss_part = self.merger.aggregate(clean, losses, mask)
+        merger = self.strategy.flat_aggregator or self.merger
         flat_part = merger.aggregate(flat, losses, flat_mask)
         if reuse:
             flat_part = [
@@ -197,7 +197,7 @@ class FlatUpdate:
             )
             pair_mask = ops.stack([ops.ones_like(flat_mask[k]), flat_mask[k]])
             rows.append(aggregator.aggregate(pair, None, pair_mask))
-        return self.aggregator.aggregate(
+        return self.merger.aggregate(
             Jacobian(rows=rows, dtype=clean.dtype),
             self.clean.losses,
             self.clean.mask,

@@ -94,6 +94,15 @@ class ForwardPass(Protocol):
         For `last` see `task_gradients`.
         """
 
+    def representation_gradients(self, weights: Any) -> TaskGradients:
+        """Like `task_gradients`, by the outputs of the trunk.
+
+        Only where the strategy's `uses_representation` is True.
+        """
+
+    def through_trunk(self, by_feature: list[Any]) -> list[Any]:
+        """Takes one gradient by the trunk's outputs to shared variables."""
+
     def own_gradients(self, weights: Any) -> list[list[Any]]:
         """For each task, the gradients of its own variables."""
 

@@ -1,6 +1,7 @@
 """A strategy: balancer, flatness regularizer and aggregator in a row."""
 
 import math
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,9 @@ from keras_mtl import aggregators
 from keras_mtl import balancers
 from keras_mtl import flatness as flatness_family
 from keras_mtl.aggregators import Aggregator
+from keras_mtl.aggregators.grouped import Grouped
 from keras_mtl.arguments import checked_choice
+from keras_mtl.arguments import checked_preference
 from keras_mtl.balancers import Balancer
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
@@ -22,6 +25,8 @@ from keras_mtl.strategies.passes import Update
 from keras_mtl.strategies.passes import finite_tasks
 
 ON_NONFINITE = ("raise", "skip", "ignore")
+GRADIENTS = ("parameters", "representation")
+LOSS_WEIGHTS = ("factors", "preference")
 
 
 @keras_mtl_export("keras_mtl.strategies.Strategy")
@@ -48,6 +53,21 @@ class Strategy(Component):
             epoch, `"skip"` leaves it untouched and goes on, `"ignore"`
             applies the step as it is. Defaults to `None`, which means what
             `compile` was told.
+        gradients: What task gradients are taken by: `"parameters"`, the
+            shared weights, or `"representation"`, the outputs of the trunk.
+            The latter costs one backward pass through the trunk for any
+            number of tasks (with MGDA it is MGDA-UB), is an approximation,
+            and needs a model with a trunk. Defaults to `"parameters"`.
+        granularity: Which shared variables are merged together: all of the
+            `"model"`, those of each `"layer"`, or those for which a function
+            of the variable returns the same. Each group has weights and
+            state of its own. Defaults to `"model"`.
+        loss_weights: What the `loss_weights` of `compile` are: `"factors"` of
+            the losses, as in Keras, or the `"preference"` of an aggregator
+            that has one; the losses then stay as they are. A method that
+            looks at the sizes of gradients takes a task with a large factor
+            for one with large gradients, while a preference says how much it
+            counts. Defaults to `"factors"`.
         name: Optional name.
         **kwargs: Passed on to `keras.layers.Layer`.
 
@@ -72,10 +92,18 @@ class Strategy(Component):
         flatness: Flatness | str | dict | None = None,
         aggregator: Aggregator | str | dict | None = None,
         on_nonfinite: str | None = None,
+        gradients: str = "parameters",
+        granularity: str | Callable[[keras.Variable], Any] = "model",
+        loss_weights: str = "factors",
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_on_nonfinite(on_nonfinite, optional=True)
+        self.gradients = checked_choice("gradients", gradients, GRADIENTS)
+        self.granularity = checked_granularity(granularity)
+        self.loss_weights = checked_choice(
+            "loss_weights", loss_weights, LOSS_WEIGHTS
+        )
         self.on_nonfinite = on_nonfinite
         self.balancer = balancers.get(balancer) or balancers.Equal()
         self.flatness = flatness_family.get(flatness)
@@ -86,14 +114,103 @@ class Strategy(Component):
         self.pair_aggregators: list[Aggregator] = []
         self.flat_parts: list[keras.Variable] = []
         self.own_flat_parts: list[keras.Variable] = []
+        if self.gradients == "representation":
+            self._check_representation()
+        if self.loss_weights == "preference":
+            self._check_preference()
+        #: What merges rows: the aggregator, or what applies it to groups.
+        self.merger = self.aggregator
+        if self.granularity != "model" and not self.aggregator.linear:
+            self.merger = Grouped(self.aggregator)
         combine = None if self.flatness is None else self.flatness.combine
         if combine in ("second", "each"):
             self._check_merges_pairs(combine)
         if self.merges_twice:
             # State and seeds of the parts must not mix.
-            self.flat_aggregator = self.aggregator.sibling(1)
+            self.flat_aggregator = self.merger.sibling(1)
             if combine == "second":
-                self.outer_aggregator = self.aggregator.sibling(2)
+                self.outer_aggregator = self.merger.sibling(2)
+
+    @property
+    def uses_representation(self) -> bool:
+        """Whether task gradients stop at the output of the trunk.
+
+        With weights that do not depend on the gradients one backward pass
+        does it all.
+        """
+        return self.gradients == "representation" and not self.aggregator.linear
+
+    def _check_representation(self):
+        aggregator = self.aggregator
+        reason = None
+        if not self.makes_one_pass:
+            reason = (
+                f"the flatness regularizer {type(self.flatness).__name__} "
+                "perturbs along gradients of the weights"
+            )
+        elif self.granularity != "model":
+            reason = "`granularity` groups gradients of the weights"
+        elif aggregator.keeps_rows:
+            reason = (
+                f"the aggregator {type(aggregator).__name__} keeps averages "
+                "of gradients, which differ with each sample here"
+            )
+        elif aggregator.samples > 1:
+            reason = (
+                f"the aggregator {type(aggregator).__name__} compares "
+                "gradients of different samples"
+            )
+        if reason is not None:
+            raise ValueError(
+                'Argument `gradients` cannot be "representation": '
+                f'{reason}. Use gradients="parameters", or other components.'
+            )
+
+    def _check_preference(self):
+        aggregator = self.aggregator
+        if getattr(aggregator, "preference", 0) is not None:
+            raise ValueError(
+                'With loss_weights="preference" the aggregator must be one '
+                "that takes a `preference`, and not have been given one: "
+                "UPGrad, DualProj, AlignedMTL, ConFIG or CAGrad. Received: "
+                f"aggregator={type(aggregator).__name__}."
+            )
+
+    def set_preference(self, loss_weights: Sequence[Any]) -> None:
+        """Hands the `loss_weights` of `compile` to the aggregator.
+
+        Called before `build` where `loss_weights="preference"`.
+
+        Args:
+            loss_weights: One number or `None` (1) per task.
+        """
+        numbers = [1.0 if w is None else w for w in loss_weights]
+        preference = checked_preference("loss_weights", numbers) or ()
+        self.merger.set_preference(preference)
+        if self.flat_aggregator is not None:
+            self.flat_aggregator.set_preference(preference)
+
+    def groups_of(
+        self, variables: Sequence[keras.Variable]
+    ) -> list[list[int]] | None:
+        """Returns indices of the shared variables that are merged together.
+
+        Args:
+            variables: The shared variables.
+
+        Returns:
+            Lists of indices in the order of their first variables, or `None`
+            for all together.
+        """
+        if self.granularity == "model":
+            return None
+        groups: dict[Any, list[int]] = {}
+        for index, variable in enumerate(variables):
+            key = variable.path.rpartition("/")[0]
+            if self.granularity != "layer":
+                key = self.granularity(variable)
+            groups.setdefault(key, []).append(index)
+        return list(groups.values())
 
     def _check_merges_pairs(self, combine):
         aggregator = self.aggregator
@@ -138,6 +255,7 @@ class Strategy(Component):
         shapes: list[tuple[int, ...]],
         dtype: str = "float32",
         own_shapes: Sequence[Sequence[tuple[int, ...]]] = (),
+        groups: list[list[int]] | None = None,
     ) -> None:
         """Creates the state.
 
@@ -147,6 +265,8 @@ class Strategy(Component):
             dtype: Dtype of the state.
             own_shapes: For each task, shapes of its own variables. Defaults to
                 none.
+            groups: Indices of shared variables to merge together, as
+                `groups_of` returns them. Defaults to `None`, all.
         """
         if num_tasks < self.aggregator.min_tasks:
             raise ValueError(
@@ -157,8 +277,14 @@ class Strategy(Component):
         every_own = [shape for task in own_shapes for shape in task]
         rows = [(num_tasks, *shape) for shape in shapes]
         pairs = [(2, *shape) for shape in shapes]
+        if self.flatness is not None and self.flatness.combine == "each":
+            self.pair_aggregators = [
+                self.merger.sibling(3 + k) for k in range(num_tasks)
+            ]
         self.balancer.build(num_tasks, dtype)
-        self.aggregator.build(rows, dtype)
+        if groups is not None:
+            self._set_groups(groups)
+        self.merger.build(rows, dtype)
         if self.flatness is not None:
             self.flatness.build(dtype, [*shapes, *every_own])
             if self.flatness.reuse:
@@ -166,10 +292,6 @@ class Strategy(Component):
                 self.own_flat_parts = self._zeros(
                     "own_flat_part", every_own, dtype
                 )
-            if self.flatness.combine == "each":
-                self.pair_aggregators = [
-                    self.aggregator.sibling(3 + k) for k in range(num_tasks)
-                ]
         if self.flat_aggregator is not None:
             self.flat_aggregator.build(rows, dtype)
         if self.outer_aggregator is not None:
@@ -178,6 +300,11 @@ class Strategy(Component):
             aggregator.build(pairs, dtype)
         self.iterations = self.add_state("iterations", dtype="int32")
         self.built = True
+
+    def _set_groups(self, groups):
+        for part in self.components:
+            if isinstance(part, Grouped):
+                part.set_groups(groups)
 
     def _zeros(self, name, shapes, dtype):
         return [
@@ -213,7 +340,7 @@ class Strategy(Component):
         parts = [
             self.balancer,
             self.flatness,
-            self.aggregator,
+            self.merger,
             self.flat_aggregator,
             self.outer_aggregator,
             *self.pair_aggregators,
@@ -229,7 +356,7 @@ class Strategy(Component):
                 batch and with the same random numbers.
             mask: Optional tensor `[K]`, 1 for present tasks, 0 for absent.
         """
-        observers = [self.balancer, self.aggregator, self.flat_aggregator]
+        observers = [self.balancer, self.merger, self.flat_aggregator]
         for part in observers:
             if part is not None and part.observes:
                 part.observe(losses, new_losses, mask)
@@ -260,9 +387,7 @@ class Strategy(Component):
             masks.append(part.mask)
         known = [mask for mask in masks if mask is not None]
         mask = math.prod(known[1:], start=known[0]) if known else None
-        shared = self.aggregator.aggregate_samples(
-            jacobians, clean.losses, mask
-        )
+        shared = self.merger.aggregate_samples(jacobians, clean.losses, mask)
         return Update(shared, own, finite_tasks(clean.losses, jacobians[0]))
 
     @property
@@ -290,10 +415,15 @@ class Strategy(Component):
                 penalties,
                 last=True,
             )
-        gradients = clean.task_gradients(weights, last=True)
-        shared = self.aggregator.aggregate(
+        if self.uses_representation:
+            gradients = clean.representation_gradients(weights)
+        else:
+            gradients = clean.task_gradients(weights, last=True)
+        shared = self.merger.aggregate(
             gradients.shared, clean.losses, clean.mask
         )
+        if self.uses_representation:
+            shared = clean.through_trunk(shared)
         return Update(
             shared, gradients.own, finite_tasks(clean.losses, gradients.shared)
         )
@@ -337,6 +467,9 @@ class Strategy(Component):
             "flatness": self.flatness and serialize(self.flatness),
             "aggregator": serialize(self.aggregator),
             "on_nonfinite": self.on_nonfinite,
+            "gradients": self.gradients,
+            "granularity": self.granularity,
+            "loss_weights": self.loss_weights,
         }
 
 
@@ -344,3 +477,15 @@ def check_on_nonfinite(value: str | None, optional: bool = False) -> None:
     """Raises `ValueError` for anything but a known policy."""
     allowed = (None, *ON_NONFINITE) if optional else ON_NONFINITE
     checked_choice("on_nonfinite", value, allowed)
+
+
+def checked_granularity(value: Any) -> Any:
+    """Returns `granularity`, or raises `ValueError` for anything else."""
+    if isinstance(value, dict):
+        value = keras.saving.deserialize_keras_object(value)
+    if value in ("model", "layer") or callable(value):
+        return value
+    raise ValueError(
+        'Argument `granularity` must be "model", "layer" or a function from a '
+        f"variable to the key of its group. Received: granularity={value}"
+    )

@@ -1,4 +1,4 @@
-"""What must happen between the epochs of a fit with a strategy."""
+"""What must happen between the epochs of a fit."""
 
 import logging
 
@@ -7,21 +7,48 @@ import keras
 LOGGER = logging.getLogger("keras_mtl")
 
 
-def with_guards(callbacks, model):
-    """Returns callbacks with those that a strategy needs around them."""
-    first, last = EpochTeller(), EpochGuard()
+def with_guards(callbacks, model, dataset=None):
+    """Returns callbacks with those that training needs around them.
+
+    Args:
+        callbacks: What `fit` was given.
+        model: The model that is trained.
+        dataset: A data set whose `set_epoch` is called at the start of each
+            epoch, or `None`.
+    """
+    first: list[keras.callbacks.Callback] = []
+    last: list[keras.callbacks.Callback] = []
+    if dataset is not None:
+        first.append(DatasetEpoch(dataset))
+    if model.strategy is not None:
+        first.append(EpochTeller())
+        last.append(EpochGuard())
     if isinstance(callbacks, keras.callbacks.CallbackList):
         # Keras takes it as it is.
-        for guard in (first, last):
+        for guard in (*first, *last):
             guard.set_model(model)
-        callbacks.callbacks.insert(0, first)
-        callbacks.callbacks.append(last)
+        callbacks.callbacks[:] = [*first, *callbacks.callbacks, *last]
         return callbacks
     if callbacks is None:
-        return [first, last]
-    if isinstance(callbacks, (list, tuple)):
-        return [first, *callbacks, last]
-    return [first, callbacks, last]
+        callbacks = []
+    if not isinstance(callbacks, (list, tuple)):
+        callbacks = [callbacks]
+    return [*first, *callbacks, *last]
+
+
+class DatasetEpoch(keras.callbacks.Callback):
+    """Ties the epochs of a data set to those of `fit`.
+
+    Args:
+        dataset: Has `set_epoch`.
+    """
+
+    def __init__(self, dataset):
+        super().__init__()
+        self.dataset = dataset
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.dataset.set_epoch(epoch)
 
 
 class EpochTeller(keras.callbacks.Callback):

@@ -22,13 +22,14 @@ class Batch:
 
     def part(self, index: int, count: int) -> "Batch":
         """Every `count`-th sample, from `index` on."""
-        size = next(
+        # TensorFlow may learn some later only.
+        sizes = [
             array.shape[0]
             for array in keras.tree.flatten(self.x)
-            if array is not None
-        )
-        # TensorFlow may learn it later only.
-        if isinstance(size, int) and size < count:
+            if array is not None and isinstance(array.shape[0], int)
+        ]
+        size = min(sizes, default=count)
+        if size < count:
             raise ValueError(
                 f"The strategy splits each batch into {count} parts "
                 "(`samples` of its aggregator), which takes at least as many "
@@ -119,17 +120,30 @@ class Values:
         # TensorFlow and torch hand out the variable's own memory.
         self.state = [ops.copy(value) for value in self.state]
 
-    def scope(self, trainable) -> "PassScope":
+    def scope(self, trainable, state=None) -> "PassScope":
         """A scope in which the model computes with the given values.
 
         Every variable is mapped: one left out would be read from where the
         trainer keeps nothing during an epoch, or be assigned for good.
+
+        Args:
+            trainable: Values of the trainable variables.
+            state: Those of the others. Defaults to `None`: what they were at
+                the start of the step.
         """
+        state = self.state if state is None else state
         mapping = [
             *zip(self.partition.variables, trainable, strict=True),
-            *zip(self.state_variables, self.state, strict=True),
+            *zip(self.state_variables, state, strict=True),
         ]
         return PassScope(mapping, collect_losses=True)
+
+    def state_after(self, scope) -> list[Any]:
+        """The state that the computation in a scope left."""
+        return [
+            scope.get_current_value(variable)
+            for variable in self.state_variables
+        ]
 
 
 def losses_at(model, batch, values, trainable):
@@ -203,27 +217,7 @@ class Pass:
         trainable = list(values.trainable)
         for i, offset in (offsets or {}).items():
             trainable[i] = trainable[i] + offset
-        # Differentiate by what can matter: another head's variables cannot.
-        self._wanted = list(range(len(trainable)))
-        if task is not None:
-            self._wanted = [
-                i
-                for i, reached in enumerate(self._partition.tasks_of)
-                if task in reached
-            ]
-        self._position = {i: n for n, i in enumerate(self._wanted)}
-
-        def function(chosen):
-            point = list(trainable)
-            for i, value in zip(self._wanted, chosen, strict=True):
-                point[i] = value
-            if task is None:
-                return self._run_all(point)
-            return self._run_one(point)
-
-        losses, aux, self._pullback = backend.linearize(
-            function, [trainable[i] for i in self._wanted]
-        )
+        losses, aux, self._pullback = self._linearize(trainable)
         num_tasks = 1 if task is not None else len(self._partition.tasks)
         self.losses = ops.stack(losses[:num_tasks])
         self._has_penalties = len(losses) > num_tasks
@@ -237,6 +231,35 @@ class Pass:
         if draws is None and replay is not None:
             replay.note_end()
 
+    def _linearize(self, trainable):
+        """Runs the pass; returns losses, aux and the pullback by variable."""
+        # Differentiate by what can matter: another head's variables cannot.
+        wanted = list(range(len(trainable)))
+        if self._task is not None:
+            wanted = [
+                i
+                for i, reached in enumerate(self._partition.tasks_of)
+                if self._task in reached
+            ]
+        position = {i: n for n, i in enumerate(wanted)}
+
+        def function(chosen):
+            point = list(trainable)
+            for i, value in zip(wanted, chosen, strict=True):
+                point[i] = value
+            if self._task is None:
+                return self._run_all(point)
+            return self._run_one(point)
+
+        losses, aux, pull = backend.linearize(
+            function, [trainable[i] for i in wanted]
+        )
+
+        def pullback(cotangents, indices, last=False):
+            return pull(cotangents, [position[i] for i in indices], last)
+
+        return losses, aux, pullback
+
     def _run_all(self, trainable):
         model, batch = self._model, self._batch
         with self._values.scope(trainable) as scope:
@@ -248,14 +271,19 @@ class Pass:
             penalties = [ops.sum(penalty) for penalty in model.losses]
         if self._draws is None:
             self._draws = scope.draws
-        weighted = model.task_losses.weigh(task_losses)
-        losses = list(weighted)
+        return self._summed_up(
+            outputs,
+            task_losses,
+            presence,
+            penalties,
+            self._values.state_after(scope),
+        )
+
+    def _summed_up(self, outputs, task_losses, presence, penalties, state):
+        """Returns what is differentiated, and what else the pass leaves."""
+        losses = list(self._model.task_losses.weigh(task_losses))
         if penalties:
             losses.append(sum(penalties[1:], penalties[0]))
-        state = [
-            scope.get_current_value(variable)
-            for variable in self._values.state_variables
-        ]
         total = sum(losses[1:], losses[0])
         return losses, (outputs, task_losses, presence, state, total)
 
@@ -293,17 +321,25 @@ class Pass:
         """Gradients by variable index, without the loss scale."""
         if not wanted:
             return []
-        if self._scale is not None:
-            cotangents = {k: c * self._scale for k, c in cotangents.items()}
-        gradients = self._pullback(
-            cotangents, [self._position[i] for i in wanted], last
+        return self._unscaled(
+            self._pullback(self._scaled(cotangents), wanted, last)
         )
-        if self._scale is not None:
-            gradients = [
-                gradient / ops.cast(self._scale, gradient.dtype)
-                for gradient in gradients
-            ]
-        return gradients
+
+    def _scaled(self, cotangents):
+        if self._scale is None:
+            return cotangents
+        return {
+            k: cotangent * ops.cast(self._scale, cotangent.dtype)
+            for k, cotangent in cotangents.items()
+        }
+
+    def _unscaled(self, gradients):
+        if self._scale is None:
+            return gradients
+        return [
+            gradient / ops.cast(self._scale, gradient.dtype)
+            for gradient in gradients
+        ]
 
     def task_gradients(self, weights, last=False):
         num_tasks = len(self._partition.tasks)

@@ -14,6 +14,7 @@ from keras_mtl.training.forward import Batch
 from keras_mtl.training.forward import Pass
 from keras_mtl.training.forward import Values
 from keras_mtl.training.forward import losses_at
+from keras_mtl.training.representation import RepresentationPass
 
 
 def run_step(model, data):
@@ -37,14 +38,16 @@ def _run_step_on(model, batch):
     # The strategy assigns as it likes; what it assigned is kept only if the
     # step is.
     replay = backend.RandomReplay()
-    clean = Pass(
-        model,
-        batch,
-        values,
-        scale=loss_scale(model.optimizer),
-        replay=replay,
-        offsets=start_offsets(strategy, values),
-    )
+    settings = {
+        "scale": loss_scale(model.optimizer),
+        "replay": replay,
+        "offsets": start_offsets(strategy, values),
+    }
+    clean: Pass
+    if plan.split is None:
+        clean = Pass(model, batch, values, **settings)
+    else:
+        clean = RepresentationPass(model, batch, values, plan.split, **settings)
     model.random_state.draws_globally |= replay.has_drawn()
     # Inside, only what is listed can be read.
     readable = [*strategy.variables, *strategy.balancer.data_variables]

@@ -1,0 +1,158 @@
+"""One aggregation per group of variables."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_mtl.aggregators.aggregator import Aggregator
+from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.export import keras_mtl_export
+
+
+@keras_mtl_export("keras_mtl.aggregators.Grouped")
+class Grouped(Aggregator):
+    """Merges the gradients of groups of variables apart from each other.
+
+    Tasks may agree in the first layers of a network and be in conflict in the
+    last ones: with an aggregation per group each part of the network gets
+    weights of its own. Each group has an aggregator, with state and random
+    numbers of its own. The Gramians together cost what one of all variables
+    does; the method runs once per group.
+
+    `keras_mtl.Strategy(aggregator, granularity="layer")` makes it.
+
+    Args:
+        aggregator: The aggregator of the first group; the others get siblings
+            of it.
+        **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
+
+    Raises:
+        ValueError: If `aggregator` is no aggregator.
+
+    Example:
+
+    ```python
+    grouped = keras_mtl.aggregators.Grouped(keras_mtl.aggregators.MGDA())
+    # Each tensor of the list is a group where nobody says otherwise.
+    grouped([[[1.0], [-1.0]], [[2.0], [2.0]]])  # [[0.0], [2.0]]
+    ```
+    """
+
+    def __init__(self, aggregator: Aggregator, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(aggregator, Aggregator):
+            raise ValueError(
+                "Argument `aggregator` must be a "
+                "`keras_mtl.aggregators.Aggregator`. Received: aggregator="
+                f"{aggregator}"
+            )
+        self.aggregator = aggregator
+        self.samples = aggregator.samples
+        self.needs_losses = aggregator.needs_losses
+        self.min_tasks = aggregator.min_tasks
+        self.observes = aggregator.observes
+        self.keeps_rows = aggregator.keeps_rows
+        self.members: list[Aggregator] = []
+        self._groups: tuple[tuple[int, ...], ...] = ()
+        self._preference: tuple[float, ...] | None = None
+
+    def set_groups(self, groups: Sequence[Sequence[int]]) -> None:
+        """Says which variables are merged together; call it before `build`.
+
+        Args:
+            groups: Lists of indices of the variables, each in one of them.
+        """
+        # Tuples: Keras wraps lists, which `torch.compile` does not take.
+        self._groups = tuple(tuple(group) for group in groups)
+
+    def set_preference(self, preference: Sequence[float]) -> None:
+        self.aggregator.set_preference(preference)
+        self._preference = tuple(preference)
+
+    def build(
+        self, shapes: Sequence[tuple[int, ...]], dtype: str = "float32"
+    ) -> None:
+        if not self._groups:
+            self.set_groups([[index] for index in range(len(shapes))])
+        self.members = [
+            self.aggregator,
+            *(
+                self.aggregator.sibling(100 + place)
+                for place in range(1, len(self._groups))
+            ),
+        ]
+        for member, group in zip(self.members, self._groups, strict=False):
+            if self._preference is not None:
+                member.set_preference(self._preference)
+            member.build([shapes[i] for i in group], dtype)
+        self.built = True
+
+    def aggregate(
+        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
+    ) -> list[Any]:
+        return self._of_groups(
+            jacobian.num_variables,
+            lambda member, group: member.aggregate(
+                jacobian.of_variables(group), losses, mask
+            ),
+        )
+
+    def aggregate_samples(
+        self,
+        jacobians: Sequence[Jacobian],
+        losses: Any = None,
+        mask: Any = None,
+    ) -> list[Any]:
+        return self._of_groups(
+            jacobians[0].num_variables,
+            lambda member, group: member.aggregate_samples(
+                [jacobian.of_variables(group) for jacobian in jacobians],
+                losses,
+                mask,
+            ),
+        )
+
+    def _of_groups(self, num_variables, merge):
+        """Puts the results of the groups where their variables are."""
+        update = [None] * num_variables
+        for member, group in zip(self.members, self._groups, strict=False):
+            for i, part in zip(group, merge(member, group), strict=True):
+                update[i] = part
+        return update
+
+    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
+        for member in self.members:
+            member.observe(losses, new_losses, mask)
+
+    def end_epoch(self) -> None:
+        for member in self.members:
+            member.end_epoch()
+
+    def notices(self) -> list[str]:
+        return [
+            notice for member in self.members for notice in member.notices()
+        ]
+
+    def state_reset(self) -> None:
+        for member in self.members:
+            member.state_reset()
+
+    def sibling(self, index: int) -> "Grouped":
+        return type(self)(
+            self.aggregator.sibling(index), name=f"{self.name}_{index}"
+        )
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["aggregator"] = keras.saving.deserialize_keras_object(
+            config["aggregator"]
+        )
+        return cls(**config)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "aggregator": keras.saving.serialize_keras_object(self.aggregator),
+        }

@@ -1,0 +1,177 @@
+"""A forward pass whose task gradients stop at the trunk's output."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl import backend
+from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.strategies.passes import TaskGradients
+from keras_mtl.training.forward import Pass
+
+
+class RepresentationPass(Pass):
+    """A `Pass` in two stages: the trunk, and all that comes after it.
+
+    The gradients of K losses by the representation cost K backward passes
+    through the heads; one more, through the trunk, takes any weighted sum of
+    them to the shared variables.
+
+    Args:
+        split: The network's `TrunkSplit`.
+        **kwargs: As for `Pass`.
+    """
+
+    def __init__(self, model, batch, values, split, **kwargs):
+        self._split = split
+        super().__init__(model, batch, values, **kwargs)
+
+    def _linearize(self, trainable):
+        indices = {id(v) for v in self._split.trunk_variables}
+        variables = self._partition.variables
+        self._in_trunk = [
+            i for i, v in enumerate(variables) if id(v) in indices
+        ]
+        self._behind = [
+            i for i, v in enumerate(variables) if id(v) not in indices
+        ]
+        made, aux, self._pull_trunk = backend.linearize(
+            lambda chosen: self._run_trunk(
+                _with(trainable, self._in_trunk, chosen)
+            ),
+            [trainable[i] for i in self._in_trunk],
+        )
+        state, besides = aux
+        features, self._trunk_penalties = made, []
+        if self._trunk_is_penalised:
+            *features, penalty = made
+            self._trunk_penalties = [penalty]
+        self._features = list(features)
+        count = len(self._features)
+
+        def behind(chosen):
+            point = _with(trainable, self._behind, chosen[count:])
+            return self._run_heads(chosen[:count], besides, point, state)
+
+        losses, aux, self._pull_heads = backend.linearize(
+            behind, [*self._features, *(trainable[i] for i in self._behind)]
+        )
+        return losses, aux, self._pull_both
+
+    def _run_trunk(self, trainable):
+        with self._values.scope(trainable) as scope:
+            representation, besides = self._split.represent(self._batch.x)
+            penalties = [
+                ops.sum(penalty) for penalty in self._split.trunk_penalties()
+            ]
+        self._trunk_draws = scope.draws
+        self._structure = keras.tree.map_structure(lambda _: 0, representation)
+        self._trunk_is_penalised = bool(penalties)
+        made = keras.tree.flatten(representation)
+        if penalties:
+            made = [*made, sum(penalties[1:], penalties[0])]
+        return made, (self._values.state_after(scope), besides)
+
+    def _run_heads(self, features, besides, trainable, state):
+        model, batch = self._model, self._batch
+        representation = keras.tree.pack_sequence_as(self._structure, features)
+        with self._values.scope(trainable, state) as scope:
+            outputs = self._split.predict(representation, besides)
+            task_losses = model.compute_task_losses(
+                batch.x, batch.y, outputs, batch.sample_weight, training=True
+            )
+            presence = model.task_losses.presence(batch.y, batch.sample_weight)
+            penalties = [
+                *self._trunk_penalties,
+                *(ops.sum(p) for p in self._split.head_penalties()),
+            ]
+        if self._draws is None:
+            self._draws = {
+                key: self._trunk_draws.get(key, 0) + scope.draws.get(key, 0)
+                for key in {*self._trunk_draws, *scope.draws}
+            }
+        return self._summed_up(
+            outputs,
+            task_losses,
+            presence,
+            penalties,
+            self._values.state_after(scope),
+        )
+
+    def _pull_both(self, cotangents, wanted, last=False):
+        """The pullback of both stages, by position in the variables."""
+        place = {i: len(self._features) + n for n, i in enumerate(self._behind)}
+        features = list(range(len(self._features)))
+        in_trunk = [i for i in wanted if i not in place]
+        behind = [i for i in wanted if i in place]
+        pulled = self._pull_heads(
+            cotangents,
+            [*(features if in_trunk else []), *(place[i] for i in behind)],
+            last,
+        )
+        result = {}
+        if in_trunk:
+            by_feature, pulled = (
+                pulled[: len(features)],
+                pulled[len(features) :],
+            )
+            penalty = cotangents.get(len(self._partition.tasks))
+            gradients = self._through_trunk(by_feature, penalty, in_trunk, last)
+            result.update(zip(in_trunk, gradients, strict=True))
+        result.update(zip(behind, pulled, strict=True))
+        return [result[i] for i in wanted]
+
+    def _through_trunk(self, by_feature, penalty, wanted, last):
+        cotangents = dict(enumerate(by_feature))
+        if penalty is not None and self._trunk_is_penalised:
+            cotangents[len(by_feature)] = penalty
+        position = {i: n for n, i in enumerate(self._in_trunk)}
+        return self._pull_trunk(cotangents, [position[i] for i in wanted], last)
+
+    def release(self):
+        super().release()
+        self._pull_trunk = self._pull_heads = None
+
+    # ------------------------------------------------------- gradients
+
+    def representation_gradients(self, weights: Any) -> TaskGradients:
+        """Gradients by the representation, and by the tasks' own variables.
+
+        Args:
+            weights: Tensor `[K]` of task weights.
+        """
+        rows, own = [], []
+        count = len(self._features)
+        place = {i: count + n for n, i in enumerate(self._behind)}
+        for k, indices in enumerate(self._partition.own):
+            gradients = self._unscaled(
+                self._pull_heads(
+                    self._scaled({k: weights[k]}),
+                    [*range(count), *(place[i] for i in indices)],
+                )
+            )
+            rows.append(gradients[:count])
+            own.append(gradients[count:])
+        return TaskGradients(Jacobian(rows=rows, dtype=self._dtype), own)
+
+    def through_trunk(self, by_feature: list[Any]) -> list[Any]:
+        """Takes a gradient by the representation to the shared variables.
+
+        Args:
+            by_feature: One tensor per tensor of the representation.
+        """
+        scaled = self._scaled(dict(enumerate(by_feature)))
+        return self._unscaled(
+            self._through_trunk(
+                list(scaled.values()), None, self._partition.shared, False
+            )
+        )
+
+
+def _with(values, indices, chosen):
+    """A copy of a list with some of its entries replaced."""
+    values = list(values)
+    for i, value in zip(indices, chosen, strict=True):
+        values[i] = value
+    return values
