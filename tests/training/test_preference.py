@@ -7,7 +7,7 @@ import pytest
 import keras_mtl
 from keras_mtl import aggregators
 from keras_mtl.strategies import FSMTL
-from tests.training import toy
+from training import toy
 
 PREFERENCE = (3.0, 1.0)
 LOSS_WEIGHTS = {"left": 3.0, "right": 1.0}
