@@ -10,6 +10,7 @@ from keras_mtl import aggregators as aggregators
 from keras_mtl import balancers as balancers
 from keras_mtl import datasets as datasets
 from keras_mtl import flatness as flatness
+from keras_mtl import layers as layers
 from keras_mtl import metrics as metrics
 from keras_mtl import models as models
 from keras_mtl import strategies as strategies
@@ -28,6 +29,7 @@ __all__ = [
     "balancers",
     "datasets",
     "flatness",
+    "layers",
     "metrics",
     "models",
     "strategies",

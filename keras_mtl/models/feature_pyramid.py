@@ -1,6 +1,7 @@
 """Features of a backbone at several resolutions."""
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -62,8 +63,10 @@ def feature_pyramid(
             f"backbone={backbone!r}"
         )
     by_level = {
-        int(name.removeprefix("P")): tensor
+        int(name[1:]): tensor
         for name, tensor in getattr(backbone, "pyramid_outputs", {}).items()
+        # Some have stages of a transformer there, all of one resolution.
+        if re.fullmatch("P[0-9]+", name)
     } or _by_resolution(backbone)
     chosen = sorted(by_level) if levels is None else sorted(set(levels))
     missing = [level for level in chosen if level not in by_level]

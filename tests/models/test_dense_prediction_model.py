@@ -43,21 +43,28 @@ def data(size=32):
     }
 
 
-@pytest.mark.parametrize("attention", [False, True])
 @pytest.mark.parametrize(
     "backbone", [backbones.mobile_net, backbones.keras_hub_resnet]
 )
-def test_learns_at_the_resolution_of_the_images(backbone, attention):
-    x, y = data()
-    model = make(backbone(), attention=attention)
+def test_predicts_at_the_resolution_of_the_images(backbone):
+    model = make(backbone())
     assert isinstance(model, keras_mtl.MultiTaskModel)
     assert model.tasks == list(TASKS)
-    for task, output in model(x).items():
+    for task, output in model(data()[0]).items():
         assert output.shape == (4, 32, 32, TASKS[task])
-    model.compile(keras.optimizers.Adam(0.01), LOSSES, strategy="db_mtl")
-    losses = model.fit(x, y, epochs=4, batch_size=4, verbose=0).history["loss"]
-    assert np.all(np.isfinite(losses))
-    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("attention", [False, True])
+def test_learns(attention):
+    x, y = data()
+    tasks = {"segmentation": 4, "depth": 1}
+    model = make(tasks=tasks, unit_length=(), rates=(1,), attention=attention)
+    losses = {task: LOSSES[task] for task in tasks}
+    labels = {task: y[task] for task in tasks}
+    model.compile(keras.optimizers.Adam(0.01), losses, strategy="ew")
+    history = model.fit(x, labels, epochs=4, batch_size=4, verbose=0).history
+    assert np.all(np.isfinite(history["loss"]))
+    assert history["loss"][-1] < history["loss"][0]
 
 
 def test_normals_have_length_one():
@@ -67,15 +74,13 @@ def test_normals_have_length_one():
     assert np.std(np.linalg.norm(numpy(outputs["segmentation"]), axis=-1)) > 0
 
 
-def test_gradients_are_finite_where_all_features_are_zero():
+def test_gradients_are_finite_where_all_outputs_are_zero():
     x, y = data()
     model = make()
-    for layer in model.layers[-1:]:
-        assert layer.name
-    model.compile("sgd", LOSSES, strategy="db_mtl")
+    # Keras's cosine similarity has no finite gradient there itself.
+    model.compile("sgd", {**LOSSES, "normals": "mse"}, strategy="ew")
     for variable in model.trainable_variables:
-        if "decoder" in variable.path or variable.name == "kernel":
-            variable.assign(keras.ops.zeros_like(variable.value))
+        variable.assign(keras.ops.zeros_like(variable.value))
     logs = model.train_on_batch(x, y, return_dict=True)
     assert np.isfinite(logs["loss"])
     for variable in model.trainable_variables:

@@ -1,0 +1,189 @@
+"""A trunk that all tasks share, with a head for each."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_mtl.export import keras_mtl_export
+from keras_mtl.layers.task_names import checked_tasks
+from keras_mtl.layers.tasks_in_order import TasksInOrder
+
+
+@keras_mtl_export("keras_mtl.layers.HardSharing")
+class HardSharing(TasksInOrder):
+    """Applies one head per task to what a shared trunk computes.
+
+    The classical network for several tasks, and the baseline for all others.
+    `keras_mtl.MultiTaskModel(trunk=..., heads=...)` is a model of this kind;
+    this layer is for Functional models that go on after the heads, and for
+    heads that look at other features than the last: by `features`, each head
+    takes what it needs from within the trunk.
+
+    `y_k = head_k(trunk(x))`
+
+    Args:
+        trunk: A layer or model that all tasks share.
+        heads: Dict from task names to layers or models.
+        features: Dict from task names to the name of the trunk's features
+            that the head takes, or to a list of names, for a head that takes
+            a list. Names are keys of the dict that the trunk returns, or, for
+            a Functional trunk, names of its layers. Heads without an entry
+            take the trunk's output as it is. Defaults to `None`, no entry.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: What the trunk takes.
+        training: As for any Keras layer.
+
+    Input shape:
+        That of the trunk.
+
+    Output shape:
+        Dict from task names to the shapes of the heads' outputs.
+
+    Raises:
+        ValueError: If trunk and heads are no layers, or if the trunk has no
+            features of a name.
+
+    Example:
+
+    ```python
+    image = keras.Input((16, 16, 3))
+    fine = keras.layers.Conv2D(8, 3, padding="same", name="fine")(image)
+    coarse = keras.layers.Conv2D(16, 3, strides=2, padding="same")(fine)
+    layer = keras_mtl.layers.HardSharing(
+        trunk=keras.Model(image, coarse),
+        heads={
+            "edges": keras.layers.Conv2D(1, 1),
+            "kind": keras.Sequential(
+                [keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(4)]
+            ),
+        },
+        features={"edges": "fine"},
+    )
+    layer(image)["edges"].shape  # (None, 16, 16, 1)
+    ```
+
+    References:
+        Caruana, Multitask Learning, Machine Learning 28, 1997.
+    """
+
+    def __init__(
+        self,
+        trunk: keras.layers.Layer,
+        heads: Mapping[str, keras.layers.Layer],
+        features: Mapping[str, str | list[str]] | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        layers = [trunk, *heads.values()] if isinstance(heads, Mapping) else []
+        if not layers or not all(
+            isinstance(layer, keras.layers.Layer) for layer in layers
+        ):
+            raise ValueError(
+                "`trunk` must be a layer and `heads` a dict from task names to "
+                f"layers. Received: trunk={trunk!r}, heads={heads!r}"
+            )
+        self.tasks = checked_tasks(list(heads))
+        self.trunk = trunk
+        self.heads = dict(heads)
+        self.features = _checked_features(features, self.tasks)
+        # A function: as a layer, it would be saved beside the trunk.
+        self._run_trunk = _trunk_runner(trunk, self.features)
+        # Masks go from layer to layer within.
+        self.supports_masking = True
+
+    def compute_mask(self, inputs, previous_mask):
+        # The outputs keep the masks that the heads give them.
+        return None
+
+    def call(self, inputs):
+        output, by_name = self._run_trunk(inputs)
+        return {
+            task: head(_chosen(output, by_name, self.features.get(task)))
+            for task, head in self.heads.items()
+        }
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "trunk": serialize(self.trunk),
+            # A list of pairs: the order of the tasks is part of the layer.
+            "heads": [[k, serialize(v)] for k, v in self.heads.items()],
+            "features": dict(self.features),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        def revive(item):
+            return keras.saving.deserialize_keras_object(
+                item, custom_objects=custom_objects
+            )
+
+        heads = {task: revive(head) for task, head in config["heads"]}
+        return cls(
+            **{**config, "trunk": revive(config["trunk"]), "heads": heads}
+        )
+
+
+def _checked_features(features, tasks):
+    features = dict(features or {})
+    unknown = [task for task in features if task not in tasks]
+    if unknown:
+        raise ValueError(
+            f"`features` names {', '.join(map(repr, unknown))}, which has no "
+            f"head. Heads: {', '.join(tasks)}"
+        )
+    return features
+
+
+def _names(entry):
+    return [entry] if isinstance(entry, str) else list(entry)
+
+
+def _trunk_runner(trunk, features) -> Callable[[Any], tuple[Any, dict]]:
+    """Returns a function from inputs to the output and features by name."""
+    names = {name for entry in features.values() for name in _names(entry)}
+    if not names:
+        return lambda inputs: (trunk(inputs), {})
+    if getattr(trunk, "inputs", None) is None:
+
+        def run(inputs):
+            output = trunk(inputs)
+            known = output if isinstance(output, dict) else {}
+            _check_names(names, known)
+            return output, known
+
+        return run
+    known = {layer.name: layer for layer in trunk.layers}
+    if isinstance(trunk.output, dict):
+        known.update(trunk.output)
+    _check_names(names, known)
+    inner = {
+        name: getattr(known[name], "output", known[name])
+        for name in sorted(names)
+    }
+    extractor = keras.Model(trunk.input, [trunk.output, inner])
+    return lambda inputs: tuple(extractor(inputs))
+
+
+def _check_names(names, known):
+    missing = sorted(names - set(known))
+    if missing:
+        raise ValueError(
+            f"The trunk has no features called {', '.join(map(repr, missing))}."
+            f" It has: {', '.join(known) or 'one output without a name'}. Use "
+            "a trunk that returns a dict, or a Functional one and the names of "
+            "its layers."
+        )
+
+
+def _chosen(output, by_name, entry):
+    if entry is None:
+        return output
+    if isinstance(entry, str):
+        return by_name[entry]
+    return [by_name[name] for name in entry]
