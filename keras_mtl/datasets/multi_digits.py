@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_mtl.datasets.overlaid_images import overlaid_images
 from keras_mtl.export import keras_mtl_export
 
 CANVAS = 20
@@ -81,7 +82,9 @@ def multi_digits(
     for pool, size in zip(pools, (num_train, num_test), strict=True):
         pairs = generator.choice(pool, size=(size, 2))
         left, right = pairs[:, 0], pairs[:, 1]
-        images = _overlay(scans[left], scans[right])
+        images = overlaid_images(
+            _enlarge(scans[left]), _enlarge(scans[right]), CANVAS
+        )
         sets.append((images, {"left": labels[left], "right": labels[right]}))
         sources.append(pairs)
     if return_sources:
@@ -113,15 +116,6 @@ def _split(
         test.append(scans[:held_out])
         train.append(scans[held_out:])
     return np.concatenate(train), np.concatenate(test)
-
-
-def _overlay(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    side = SCALE * left.shape[1]
-    images = np.zeros((len(left), CANVAS, CANVAS), dtype="float32")
-    images[:, :side, :side] = _enlarge(left)
-    corner = images[:, -side:, -side:]
-    np.maximum(corner, _enlarge(right), out=corner)
-    return images[..., None]
 
 
 def _enlarge(scans: np.ndarray) -> np.ndarray:

@@ -1,0 +1,93 @@
+"""Reads the files in which MNIST and Fashion-MNIST are distributed."""
+
+import gzip
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+SIDE = 28
+NUM_CLASSES = 10
+PREFIXES = {"train": "train", "test": "t10k"}
+
+# The last two bytes: unsigned bytes, and the number of dimensions.
+MAGIC_OF_IMAGES = 0x0803
+MAGIC_OF_LABELS = 0x0801
+
+
+def read_idx_images(
+    folder: str | os.PathLike, split: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns images `[n, 28, 28]` of bytes and int32 labels `[n]`.
+
+    Args:
+        folder: Where the files of the original distribution are, unpacked or
+            not: `train-images-idx3-ubyte.gz` and so on.
+        split: `"train"` or `"test"`.
+    """
+    prefix = PREFIXES[split]
+    image_file = _existing(Path(folder), f"{prefix}-images-idx3-ubyte")
+    label_file = _existing(Path(folder), f"{prefix}-labels-idx1-ubyte")
+    images = _read(image_file, MAGIC_OF_IMAGES)
+    labels = _read(label_file, MAGIC_OF_LABELS)
+    if images.shape[1:] != (SIDE, SIDE) or not len(images):
+        raise ValueError(
+            f"{image_file} must have images of {SIDE} x {SIDE} pixels. "
+            f"Found: an array of shape {images.shape}"
+        )
+    if len(labels) != len(images):
+        raise ValueError(
+            f"{label_file} has {len(labels)} labels, but {image_file} has "
+            f"{len(images)} images. They are not of one set."
+        )
+    if labels.max() >= NUM_CLASSES:
+        raise ValueError(
+            f"{label_file} must have labels from 0 to {NUM_CLASSES - 1}. "
+            f"Found: {labels.max()}"
+        )
+    return images, labels.astype("int32")
+
+
+def _existing(folder, name):
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(
+        f"There is neither {folder / name} nor {name}.gz beside it. Put the "
+        "four IDX files of the original distribution into that folder, or "
+        "leave `data_dir` out to have them downloaded by TensorFlow Datasets."
+    )
+
+
+def _read(path, magic):
+    content = _bytes_of(path)
+    found = int.from_bytes(content[:4], "big")
+    if found != magic:
+        raise ValueError(
+            f"{path} must begin with the magic number {magic:#010x}. Found: "
+            f"{found:#010x}"
+        )
+    start = 4 + 4 * (magic & 0xFF)
+    shape = tuple(
+        int.from_bytes(content[place : place + 4], "big")
+        for place in range(4, start, 4)
+    )
+    if len(content) != start + math.prod(shape):
+        raise ValueError(
+            f"{path} announces an array of shape {shape}, but "
+            f"{max(0, len(content) - start)} bytes follow. It may be "
+            "truncated: get it again."
+        )
+    return np.frombuffer(content, dtype="uint8", offset=start).reshape(shape)
+
+
+def _bytes_of(path):
+    if path.suffix != ".gz":
+        return path.read_bytes()
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise ValueError(
+            f"{path} cannot be unpacked: {error}. Get it again."
+        ) from error
