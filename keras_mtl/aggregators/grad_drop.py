@@ -93,7 +93,8 @@ class GradDrop(Aggregator):
         )
         update, start = [], 0
         for stack in jacobian.stacks:
-            shape = tuple(stack.shape)[1:]
+            # TensorFlow may learn the size of a batch later only.
+            shape = ops.shape(stack)[1:]
             size = math.prod(shape)
             # One row of numbers for all variables, each has its own part.
             uniform = random_uniform(ops, seed, size, "float32", start)

@@ -59,6 +59,8 @@ class Jacobian:
         self.num_variables = len(first)
         self.dtype = wide_dtype(first[0].dtype if first else dtype)
         self._gramian = None
+        #: The weights of the last `combine`.
+        self.row_weights: Any = None
         # Whether nothing else holds the stacks.
         self._is_disposable = False
 
@@ -223,8 +225,21 @@ class Jacobian:
             product = part if product is None else product + part
         return product
 
+    def row_products(self, other: "Jacobian") -> Any:
+        """Returns the inner product of each row with that of another `[K]`."""
+        if not self.num_variables:
+            return ops.zeros((self.num_tasks,), dtype=self.dtype)
+        return sum(
+            ops.sum(
+                ops.cast(left, self.dtype) * ops.cast(right, self.dtype),
+                axis=tuple(range(1, len(left.shape))),
+            )
+            for left, right in zip(self.stacks, other.stacks, strict=True)
+        )
+
     def combine(self, weights: Any) -> list[Any]:
         """Returns the weighted sum of the rows, one tensor per variable."""
+        self.row_weights = weights
         if self._stacks is not None:
             return [
                 ops.reshape(

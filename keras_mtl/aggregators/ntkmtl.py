@@ -118,19 +118,12 @@ def _equal_speed(xp, roots, active):
 
 def _kernels(jacobians):
     """Returns each task's inner products between the parts, `[K, n, n]`."""
-    dtype = jacobians[0].dtype
     num_parts = len(jacobians)
     products: dict[tuple[int, int], Any] = {}
     for i, left in enumerate(jacobians):
         products[i, i] = left.squared_norms()
         for j, right in enumerate(jacobians[:i]):
-            products[i, j] = products[j, i] = sum(
-                ops.sum(
-                    ops.cast(a, dtype) * ops.cast(b, dtype),
-                    axis=tuple(range(1, len(a.shape))),
-                )
-                for a, b in zip(left.stacks, right.stacks, strict=True)
-            )
+            products[i, j] = products[j, i] = left.row_products(right)
     return ops.stack(
         [
             ops.stack([products[i, j] for j in range(num_parts)], axis=-1)

@@ -93,7 +93,7 @@ def fill_missing(
         rank = len(labels[task].shape)
         return (
             rank == len(outputs[task].shape) and rank > 1,
-            losses[task].reduction in ("mean", "sum_over_batch_size"),
+            takes_mean(losses[task]),
         )
 
     filled, weights = {}, {}
@@ -108,11 +108,38 @@ def fill_missing(
             missing = ops.any(missing, axis=-1)
         weight = ops.cast(ops.logical_not(missing), keras.config.floatx())
         if is_mean:
-            axes = tuple(range(1, len(weight.shape)))
-            share = ops.mean(weight, axis=axes, keepdims=True)
-            weight = weight / ops.where(share > 0, share, ops.ones_like(share))
+            weight = of_mean_1(weight, tuple(range(1, len(weight.shape))))
         weights.update(_unstack(weight, tasks))
     return filled, weights
+
+
+def takes_mean(loss: keras.losses.Loss) -> bool:
+    """Whether a loss is a mean over samples, not a sum."""
+    return loss.reduction in ("mean", "sum_over_batch_size")
+
+
+def of_mean_1(weight: Any, axes: tuple[int, ...]) -> Any:
+    """Divides weights by their mean over some axes, if that is not 0."""
+    share = ops.mean(weight, axis=axes, keepdims=True)
+    return weight / ops.where(share > 0, share, ops.ones_like(share))
+
+
+def whole_weights(weight: Any, rank: int, loss: keras.losses.Loss) -> Any:
+    """Returns weights for a loss that takes parts of a label together.
+
+    A loss that takes means over pixels itself cannot leave out some of them:
+    what it gives one value for counts only if all of it has a label.
+
+    Args:
+        weight: Tensor `[batch, ...]`, 0 where a label is missing.
+        rank: The rank of what the loss gives before its reduction.
+        loss: The loss.
+    """
+    if rank >= len(weight.shape):
+        return weight
+    parts = tuple(range(rank, len(weight.shape)))
+    whole = ops.cast(ops.all(weight > 0, axis=parts), weight.dtype)
+    return of_mean_1(whole, tuple(range(rank))) if takes_mean(loss) else whole
 
 
 def _alike(labels, one_batch, kind=lambda task: None):

@@ -8,6 +8,7 @@ from keras_mtl.models.random_state import RandomState
 from keras_mtl.models.task_losses import TaskLosses
 from keras_mtl.strategies import Strategy
 from keras_mtl.training.monitor import StepMonitor
+from keras_mtl.training.task_statistics import TaskStatistics
 
 
 class Settings:
@@ -27,6 +28,7 @@ class Settings:
         self.strategy: Strategy | None = None
         self.built_for: tuple[list[str], list[str]] | None = None
         self.monitor: StepMonitor | None = None
+        self.statistics: TaskStatistics | None = None
         self.on_nonfinite = "raise"
         self.losses: TaskLosses | None = None
         self.user_loss: Any = None
@@ -48,6 +50,8 @@ class Settings:
         if self.strategy is None or self.hidden:
             return []
         monitor = [] if self.monitor is None else self.monitor.variables
+        if self.statistics is not None:
+            monitor = [*monitor, *self.statistics.variables]
         data = self.strategy.balancer.data_variables
         return [*self.strategy.variables, *data, *monitor]
 

@@ -11,6 +11,7 @@ from keras_mtl.models.missing_labels import are_complete
 from keras_mtl.models.missing_labels import fill_missing
 from keras_mtl.models.missing_labels import find_labelled
 from keras_mtl.models.missing_labels import may_miss
+from keras_mtl.models.missing_labels import whole_weights
 from keras_mtl.registry import unknown_name
 
 #: Losses that Keras resolves from the shapes of labels and outputs.
@@ -236,6 +237,12 @@ class TaskLosses:
         )
         labels.update(filled)
         for task, weight in weights.items():
+            if not is_known(self.losses[task]) and len(weight.shape) > 1:
+                values = self.losses[task].call(labels[task], outputs[task])
+                weight = whole_weights(
+                    weight, len(values.shape), self.losses[task]
+                )
+                weights[task] = weight
             given = sample_weights[task]
             if given is not None:
                 given = ops.cast(ops.convert_to_tensor(given), weight.dtype)
@@ -350,6 +357,12 @@ class TaskLosses:
             tracker.update_state(task_losses[task], sample_weight=weight)
 
 
+def is_known(loss: keras.losses.Loss) -> bool:
+    """Whether a loss is one of Keras's own, whose rules are known."""
+    function = getattr(loss, "function", type(loss))
+    return (function.__module__ or "").startswith("keras.")
+
+
 def _like_rank(tensor, rank):
     """Adds last dimensions of 1, or drops them, up to a rank."""
     while len(tensor.shape) > rank and tensor.shape[-1] == 1:
@@ -365,10 +378,7 @@ def check_shapes(task, loss, y_true, y_pred):
     Only for Keras's own losses, whose rules are known; others may pack into
     `y_true` what they like.
     """
-    function = getattr(loss, "function", type(loss))
-    if not (function.__module__ or "").startswith("keras."):
-        return
-    if keras.tree.is_nested(y_pred):
+    if not is_known(loss) or keras.tree.is_nested(y_pred):
         return
     true_shape, pred_shape = tuple(y_true.shape), tuple(y_pred.shape)
     if len(true_shape) == len(pred_shape):

@@ -22,8 +22,10 @@ from keras_mtl.models.training_plan import fingerprint
 from keras_mtl.models.training_plan import make_plan
 from keras_mtl.models.training_plan import prepare
 from keras_mtl.strategies.strategy import check_on_nonfinite
+from keras_mtl.training.epoch_guard import watches_tasks
 from keras_mtl.training.epoch_guard import with_guards
 from keras_mtl.training.step import run_step
+from keras_mtl.training.task_statistics import TaskStatistics
 
 
 class TaskTrainer(backend.TrainStepFrame, LossComputation):
@@ -49,6 +51,36 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
     def training_plan(self):
         """What the training step needs to know."""
         return self._settings.plan
+
+    @property
+    def task_statistics(self) -> TaskStatistics | None:
+        """What steps have seen of the tasks, while somebody watches."""
+        return self._settings.statistics
+
+    def watch_tasks(self, watch: bool) -> None:
+        """Has the training step add to `task_statistics`, or no longer.
+
+        `fit` does it for callbacks such as `keras_mtl.callbacks.TaskMonitor`.
+
+        Args:
+            watch: Whether to watch from here on.
+        """
+        settings = self._settings
+        strategy = settings.strategy
+        if strategy is None:
+            return
+        num_tasks = len(self.tasks)
+        known = settings.statistics
+        fits = known is not None and known.num_tasks == num_tasks
+        if watch == fits and strategy.watched == watch:
+            return
+        settings.statistics = None
+        if watch:
+            with backend.build_scope(self):
+                settings.statistics = TaskStatistics(num_tasks)
+        strategy.watched = watch
+        # The lists of variables have changed with it.
+        self.train_function = None
 
     def network_variables(self, trainable: bool) -> list[keras.Variable]:
         """The model's variables without those of the strategy."""
@@ -321,6 +353,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             self._replace_strategy(strategy)
         if balancer_data is not None:
             self._set_balancer_data(balancer_data)
+        self.watch_tasks(watches_tasks(kwargs.get("callbacks")))
         dataset = x if isinstance(x, MultiTaskDataset) else None
         if self.strategy is None and dataset is None:
             return super().fit(x, y, *args, **kwargs)

@@ -24,25 +24,21 @@ class TrunkSplit:
     """The two halves of a network.
 
     Args:
-        trunk: Maps inputs to the representation, a structure of tensors, and
-            a list of tensors that the heads read besides: the trunk cannot
-            change them, or no task depends on them.
-        heads: Maps both to the outputs.
-        trunk_layer: What has the trunk's variables and losses.
-        head_layers: What has those of the rest.
+        trunk: `Half` that maps inputs to the representation, a structure of
+            tensors, and a list of tensors that the heads read besides: the
+            trunk cannot change them, or no task depends on them.
+        heads: `Half` that maps both to the outputs.
     """
 
-    def __init__(self, trunk, heads, trunk_layer, head_layers):
+    def __init__(self, trunk: "Half", heads: "Half"):
         self._trunk = trunk
         self._heads = heads
-        self._trunk_layer = trunk_layer
-        self._head_layers = head_layers
         self._masks = MaskCarrier()
 
     @property
     def trunk_variables(self) -> list[keras.Variable]:
         """All variables of the trunk."""
-        return self._trunk_layer.variables
+        return self._trunk.variables
 
     def represent(self, inputs: Any) -> tuple[Any, Any]:
         """Runs the trunk.
@@ -51,7 +47,7 @@ class TrunkSplit:
             The representation, a structure of tensors, and what the heads
             need besides, without gradients.
         """
-        representation, others = self._trunk(inputs)
+        representation, others = self._trunk(inputs, training=True)
         # Differentiation hands on the tensors without their masks.
         masks = [
             self._masks.read(tensor)
@@ -69,16 +65,42 @@ class TrunkSplit:
             )
         ]
         return self._heads(
-            keras.tree.pack_sequence_as(representation, masked), others
+            keras.tree.pack_sequence_as(representation, masked),
+            others,
+            training=True,
         )
 
     def trunk_penalties(self) -> list[Any]:
         """Regularizers and `add_loss` terms of the trunk's last call."""
-        return self._trunk_layer.losses
+        return self._trunk.losses
 
     def head_penalties(self) -> list[Any]:
         """The same for the rest."""
-        return [loss for layer in self._head_layers for loss in layer.losses]
+        return self._heads.losses
+
+
+class Half(keras.layers.Layer):
+    """A part of a network, called as one layer.
+
+    Keras forgets the losses of a layer's last call wherever a call begins:
+    that must not be at each of the layers in it.
+
+    Args:
+        function: What the call does.
+        parts: The layers in it.
+    """
+
+    def __init__(self, function, parts):
+        super().__init__(autocast=False)
+        self.function = function
+        self.parts = list(parts)
+        self.built = True
+
+    def call(self, *inputs, training=None):
+        return self.function(*inputs, training)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        """Returns `None`: what is called inside has set the masks."""
 
 
 class MaskCarrier(keras.layers.Layer):
@@ -121,12 +143,19 @@ def split_trunk(
         if network.task_inputs:
             raise NoTrunkError("each task has inputs of its own")
         split = TrunkSplit(
-            lambda inputs: (network.trunk(inputs, training=True), []),
-            lambda features, others: network.call_heads(
-                features, training=True
+            Half(
+                lambda inputs, training: (
+                    network.trunk(inputs, training=training),
+                    [],
+                ),
+                [network.trunk],
             ),
-            network.trunk,
-            list(network.heads.values()),
+            Half(
+                lambda features, others, training: network.call_heads(
+                    features, training
+                ),
+                network.heads.values(),
+            ),
         )
     elif networks.is_functional(network):
         split = _split_graph(network, tasks)
@@ -144,6 +173,7 @@ def split_trunk(
 def _split_graph(network, tasks):
     cut, others = _boundary(network, tasks)
     trunk = keras.Model(network.input, [*cut, *others])
+    trunk.dtype_policy, trunk.autocast = network.dtype_policy, network.autocast
     # Keras cannot hand an input of a model on as an output of it.
     handed_on = {id(tensor) for tensor in [*cut, *others]}
     made = [
@@ -159,13 +189,15 @@ def _split_graph(network, tasks):
             f"layers of the trunk are used again behind it: {', '.join(again)}"
         )
 
-    def represent(inputs):
-        tensors = keras.tree.flatten(trunk(inputs, training=True))
+    def represent(inputs, training):
+        tensors = keras.tree.flatten(trunk(inputs, training=training))
         return tensors[: len(cut)], tensors[len(cut) :]
 
-    def behind(features, besides):
+    def behind(features, besides, training):
         given = [*features, *besides]
-        results = keras.tree.flatten(heads(given, training=True))
+        # As in the middle of the graph: without the casts and the talk about
+        # masks of a call from outside.
+        results = keras.tree.flatten(heads.call(given, training=training))
         values = {
             id(symbol): value
             for symbol, value in zip(
@@ -176,7 +208,7 @@ def _split_graph(network, tasks):
             lambda symbol: values[id(symbol)], network.output
         )
 
-    return TrunkSplit(represent, behind, trunk, [heads])
+    return TrunkSplit(Half(represent, [trunk]), Half(behind, [heads]))
 
 
 def _boundary(network, tasks):

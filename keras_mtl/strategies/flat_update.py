@@ -86,6 +86,7 @@ class FlatUpdate:
     def _from_parts(self):
         """Clean gradients, and what perturbed ones add to them."""
         gradients = self.clean.task_gradients(self.weights, last=True)
+        self.strategy.show("loss", gradients.shared)
         sharp, sharp_losses = self._sharpened(gradients)
         finite = ops.logical_and(
             finite_tasks(self.clean.losses, gradients.shared),
@@ -151,13 +152,19 @@ class FlatUpdate:
         """Merges clean and perturbed rows as `flatness.combine` says."""
         combine, reuse = self.flatness.combine, self.flatness.reuse
         losses, mask = self.clean.losses, self.clean.mask
-        if combine == "direct" or (self.merger.linear and not reuse):
-            return self.merger.aggregate(sharp, losses, mask)
-        flat = sharp.minus(clean)
         flat_mask = self._flat_mask()
+        if combine == "direct" or (self.merger.linear and not reuse):
+            if self.strategy.watched:
+                self.strategy.show_split(clean, sharp - clean, flat_mask)
+            shared = self.merger.aggregate(sharp, losses, mask)
+            self.strategy.show_row_weights(sharp)
+            return shared
+        flat = sharp.minus(clean)
+        self.strategy.show_split(clean, flat, flat_mask)
         if combine == "each":
             return self._merge_each(clean, flat, flat_mask)
         loss_part = self.merger.aggregate(clean, losses, mask)
+        self.strategy.show_row_weights(clean)
         merger = self.strategy.flat_aggregator or self.merger
         flat_part = merger.aggregate(flat, losses, flat_mask)
         if reuse:

@@ -24,6 +24,27 @@ class TaskGradients:
 
 
 @dataclasses.dataclass
+class Sights:
+    """What a step saw of the tasks, for those who watch it.
+
+    Attributes:
+        weights: Tensor `[K]`, the balancer's weights.
+        row_weights: Tensor `[K]` of weights that the aggregator gave the
+            rows, or `None` if it has none.
+        gramians: Gramian `[K, K]` of the clean rows as `"loss"`, and of what
+            the perturbed ones add to them as `"flat"`, as far as there are
+            any. The rows are gradients times the balancer's weights.
+        inner_products: Tensor `[K]` of inner products between both parts of
+            each task, or `None`.
+    """
+
+    weights: Any
+    row_weights: Any = None
+    gramians: dict[str, Any] = dataclasses.field(default_factory=dict)
+    inner_products: Any = None
+
+
+@dataclasses.dataclass
 class Update:
     """What is handed to the optimizer, and whether it may be.
 
@@ -34,12 +55,14 @@ class Update:
             finite, as far as they were looked at.
         with_penalties: Whether the gradient of regularizers and `add_loss`
             terms is part of it already.
+        seen: What was seen on the way, if the strategy is `watched`.
     """
 
     shared: list[Any]
     own: list[list[Any]]
     finite: Any
     with_penalties: bool = False
+    seen: Sights | None = None
 
     def in_order(self) -> list[Any]:
         """The shared updates, then the own ones task by task."""

@@ -13,6 +13,7 @@ from keras_mtl import balancers
 from keras_mtl import flatness as flatness_family
 from keras_mtl.aggregators import Aggregator
 from keras_mtl.aggregators.grouped import Grouped
+from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_preference
 from keras_mtl.balancers import Balancer
@@ -21,6 +22,7 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness import Flatness
 from keras_mtl.strategies.flat_update import FlatUpdate
 from keras_mtl.strategies.passes import ForwardPass
+from keras_mtl.strategies.passes import Sights
 from keras_mtl.strategies.passes import Update
 from keras_mtl.strategies.passes import finite_tasks
 
@@ -108,6 +110,9 @@ class Strategy(Component):
         self.balancer = balancers.get(balancer) or balancers.Equal()
         self.flatness = flatness_family.get(flatness)
         self.aggregator = aggregators.get(aggregator) or aggregators.Sum()
+        #: Whether somebody wants to know what steps see of the tasks.
+        self.watched = False
+        self._seen: Sights | None = None
         self.observes = self.balancer.observes or self.aggregator.observes
         self.flat_aggregator = None
         self.outer_aggregator = None
@@ -325,6 +330,7 @@ class Strategy(Component):
         if self.balancer.uses_passes:
             self.balancer.learn(clean)
         weights = self.balancer(clean.losses, clean.mask)
+        self._seen = Sights(weights) if self.watched else None
         if self.makes_one_pass:
             update = self.plain_update(clean, weights)
         else:
@@ -332,7 +338,44 @@ class Strategy(Component):
         if self.flatness is not None and self.flatness.scope == "momentum":
             self.flatness.accumulate(update.shared, update.own)
         self.iterations.assign(ops.add(self.iterations, 1))
+        update.seen, self._seen = self._seen, None
         return update
+
+    def show(self, part: str, jacobian: Jacobian, mask: Any = None) -> None:
+        """Keeps the Gramian of rows, if somebody watches.
+
+        Called before rows are merged, which may use up their memory.
+
+        Args:
+            part: `"loss"` or `"flat"`.
+            jacobian: The rows.
+            mask: Optional tensor `[K]`, 0 for rows that do not count.
+        """
+        if self._seen is None:
+            return
+        gramian = jacobian.gramian()
+        if mask is not None:
+            mask = ops.cast(mask > 0, gramian.dtype)
+            gramian = gramian * mask[:, None] * mask[None, :]
+        self._seen.gramians[part] = gramian
+
+    def show_split(self, clean: Jacobian, flat: Jacobian, mask: Any) -> None:
+        """Keeps what flat parts are like, too, if somebody watches.
+
+        Args:
+            clean: The clean rows.
+            flat: What perturbed rows add to them.
+            mask: Tensor `[K]`, 0 for tasks without a flat part.
+        """
+        if self._seen is None:
+            return
+        self.show("flat", flat, mask)
+        self._seen.inner_products = clean.row_products(flat)
+
+    def show_row_weights(self, jacobian: Jacobian) -> None:
+        """Keeps the weights of rows that were merged, if somebody watches."""
+        if self._seen is not None:
+            self._seen.row_weights = jacobian.row_weights
 
     @property
     def components(self) -> list[Component]:
@@ -419,9 +462,11 @@ class Strategy(Component):
             gradients = clean.representation_gradients(weights)
         else:
             gradients = clean.task_gradients(weights, last=True)
+        self.show("loss", gradients.shared)
         shared = self.merger.aggregate(
             gradients.shared, clean.losses, clean.mask
         )
+        self.show_row_weights(gradients.shared)
         if self.uses_representation:
             shared = clean.through_trunk(shared)
         return Update(

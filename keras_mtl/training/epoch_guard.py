@@ -36,6 +36,15 @@ def with_guards(callbacks, model, dataset=None):
     return [*first, *callbacks, *last]
 
 
+def watches_tasks(callbacks) -> bool:
+    """Whether one of the callbacks reads the model's `task_statistics`."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = callbacks.callbacks
+    if not isinstance(callbacks, (list, tuple)):
+        callbacks = [callbacks]
+    return any(getattr(c, "watches_tasks", False) for c in callbacks)
+
+
 class DatasetEpoch(keras.callbacks.Callback):
     """Ties the epochs of a data set to those of `fit`.
 

@@ -60,6 +60,8 @@ def _run_step_on(model, batch):
         *zip(plan.state_variables, outcome.state, strict=True),
         *changes,
     ]
+    if update.seen is not None:
+        assignments += model.task_statistics.note(clean, update)
     succeeded = commit(model, gradients, assignments, clean, update)
     if strategy.observes:
         observe(model, batch, values, clean, replay, succeeded)

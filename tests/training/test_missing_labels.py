@@ -160,3 +160,35 @@ def test_whole_epochs_with_holes():
         for values in history.values():
             assert np.all(np.isfinite(values))
         assert history["val_loss"][-1] < history["val_loss"][0]
+
+
+@pytest.mark.parametrize("by_pixel", [True, False])
+def test_dense_labels_with_a_loss_of_the_users_own(by_pixel):
+    def error(y_true, y_pred):
+        squares = keras.ops.square(y_true - y_pred)
+        axes = (-1,) if by_pixel else (1, 2, 3)
+        return keras.ops.mean(squares, axis=axes)
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((4, 4, 2))
+    model = keras_mtl.MultiTaskModel(
+        image,
+        {
+            task: keras.layers.Conv2D(1, 3, padding="same")(image)
+            for task in "ab"
+        },
+    )
+    toy.compiled(model, "mgda", loss={"a": error, "b": "mse"})
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(6, 4, 4, 2)).astype("float32")
+    y = {t: generator.normal(size=(6, 4, 4, 1)).astype("float32") for t in "ab"}
+    y["a"][:2, 1] = np.nan
+    y["a"][5] = np.nan
+    outputs = keras.ops.convert_to_numpy(model(x)["a"])
+    logs = model.train_on_batch(x, y, return_dict=True)
+    squares = np.square(outputs - y["a"])
+    if not by_pixel:
+        # An image with a missing pixel is left out as a whole.
+        squares = squares[np.isfinite(squares).all(axis=(1, 2, 3))]
+        assert len(squares) == 3
+    assert logs["a_loss"] == pytest.approx(np.nanmean(squares), rel=1e-5)
