@@ -8,12 +8,14 @@ choose_backend()
 # ruff: noqa: E402
 from keras_mtl import aggregators as aggregators
 from keras_mtl import balancers as balancers
+from keras_mtl import callbacks as callbacks
 from keras_mtl import datasets as datasets
 from keras_mtl import flatness as flatness
 from keras_mtl import layers as layers
 from keras_mtl import metrics as metrics
 from keras_mtl import models as models
 from keras_mtl import strategies as strategies
+from keras_mtl import visualization as visualization
 from keras_mtl.models import MultiTaskModel as MultiTaskModel
 from keras_mtl.strategies import Strategy as Strategy
 from keras_mtl.training.monitor import NonFiniteError as NonFiniteError
@@ -27,10 +29,12 @@ __all__ = [
     "__version__",
     "aggregators",
     "balancers",
+    "callbacks",
     "datasets",
     "flatness",
     "layers",
     "metrics",
     "models",
     "strategies",
+    "visualization",
 ]

@@ -12,19 +12,8 @@ import keras
 import numpy as np
 
 from keras_mtl.demo.run import Settings
-
-# Okabe and Ito's colours, told apart with every common colour vision.
-COLOURS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#D55E00",
-    "#56B4E9",
-    "#F0E442",
-    "#000000",
-)
-MARKERS = "osD^vPX*"
+from keras_mtl.visualization.canvas import COLOURS
+from keras_mtl.visualization.canvas import MARKERS
 
 
 def write_results(
