@@ -159,8 +159,9 @@ class NetworkTasks:
 
         The graph does not tell which of them belong to which output.
         """
+        # Frozen ones count: what is known is kept until they are trained.
         return self.graph and any(
-            layer.trainable_variables
+            layer.weights
             and not isinstance(layer, keras.layers.InputLayer)
             and len(keras.tree.flatten(layer.output)) > 1
             for layer in self.network.layers
