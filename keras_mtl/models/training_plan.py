@@ -125,7 +125,7 @@ def make_plan(model, settings) -> TrainingPlan:
     )
     strategy, partition = prepared.strategy, prepared.partition
     _check_known(partition.variables, settings)
-    strategy.watched = settings.statistics is not None
+    strategy.watcher.enabled = settings.statistics is not None
     settings.strategy = strategy
     settings.built_for = prepared.built_for
     with backend.build_scope(model):

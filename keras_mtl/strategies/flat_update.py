@@ -27,6 +27,7 @@ class FlatUpdate:
         self.strategy = strategy
         self.flatness = strategy.flatness
         self.merger = strategy.merger
+        self.watcher = strategy.watcher
         self.clean = clean
         self.weights = weights
         self.iterations = ops.convert_to_tensor(strategy.iterations)
@@ -86,7 +87,7 @@ class FlatUpdate:
     def _from_parts(self):
         """Clean gradients, and what perturbed ones add to them."""
         gradients = self.clean.task_gradients(self.weights, last=True)
-        self.strategy.show("loss", gradients.shared)
+        self.watcher.note_rows("loss", gradients.shared)
         sharp, sharp_losses = self._sharpened(gradients)
         finite = ops.logical_and(
             finite_tasks(self.clean.losses, gradients.shared),
@@ -154,17 +155,17 @@ class FlatUpdate:
         losses, mask = self.clean.losses, self.clean.mask
         flat_mask = self._flat_mask()
         if combine == "direct" or (self.merger.linear and not reuse):
-            if self.strategy.watched:
-                self.strategy.show_split(clean, sharp - clean, flat_mask)
+            if self.watcher.enabled:
+                self.watcher.note_flat_rows(clean, sharp - clean, flat_mask)
             shared = self.merger.aggregate(sharp, losses, mask)
-            self.strategy.show_row_weights(sharp)
+            self.watcher.note_row_weights(sharp)
             return shared
         flat = sharp.minus(clean)
-        self.strategy.show_split(clean, flat, flat_mask)
+        self.watcher.note_flat_rows(clean, flat, flat_mask)
         if combine == "each":
             return self._merge_each(clean, flat, flat_mask)
         loss_part = self.merger.aggregate(clean, losses, mask)
-        self.strategy.show_row_weights(clean)
+        self.watcher.note_row_weights(clean)
         merger = self.strategy.flat_aggregator or self.merger
         flat_part = merger.aggregate(flat, losses, flat_mask)
         if reuse:

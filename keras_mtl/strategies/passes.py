@@ -8,6 +8,7 @@ from typing import Protocol
 from keras import ops
 
 from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.strategies.sights import Sights
 
 
 @dataclasses.dataclass
@@ -21,27 +22,6 @@ class TaskGradients:
 
     shared: Jacobian
     own: list[list[Any]]
-
-
-@dataclasses.dataclass
-class Sights:
-    """What a step saw of the tasks, for those who watch it.
-
-    Attributes:
-        weights: Tensor `[K]`, the balancer's weights.
-        row_weights: Tensor `[K]` of weights that the aggregator gave the
-            rows, or `None` if it has none.
-        gramians: Gramian `[K, K]` of the clean rows as `"loss"`, and of what
-            the perturbed ones add to them as `"flat"`, as far as there are
-            any. The rows are gradients times the balancer's weights.
-        inner_products: Tensor `[K]` of inner products between both parts of
-            each task, or `None`.
-    """
-
-    weights: Any
-    row_weights: Any = None
-    gramians: dict[str, Any] = dataclasses.field(default_factory=dict)
-    inner_products: Any = None
 
 
 @dataclasses.dataclass

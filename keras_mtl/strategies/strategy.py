@@ -13,18 +13,22 @@ from keras_mtl import balancers
 from keras_mtl import flatness as flatness_family
 from keras_mtl.aggregators import Aggregator
 from keras_mtl.aggregators.grouped import Grouped
-from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_preference
 from keras_mtl.balancers import Balancer
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness import Flatness
+from keras_mtl.strategies.compatibility import check_merges_pairs
+from keras_mtl.strategies.compatibility import check_representation
+from keras_mtl.strategies.compatibility import check_takes_preference
 from keras_mtl.strategies.flat_update import FlatUpdate
 from keras_mtl.strategies.passes import ForwardPass
-from keras_mtl.strategies.passes import Sights
 from keras_mtl.strategies.passes import Update
 from keras_mtl.strategies.passes import finite_tasks
+from keras_mtl.strategies.sights import Watcher
+from keras_mtl.strategies.variable_groups import checked_granularity
+from keras_mtl.strategies.variable_groups import group_variables
 
 ON_NONFINITE = ("raise", "skip", "ignore")
 GRADIENTS = ("parameters", "representation")
@@ -110,9 +114,8 @@ class Strategy(Component):
         self.balancer = balancers.get(balancer) or balancers.Equal()
         self.flatness = flatness_family.get(flatness)
         self.aggregator = aggregators.get(aggregator) or aggregators.Sum()
-        #: Whether somebody wants to know what steps see of the tasks.
-        self.watched = False
-        self._seen: Sights | None = None
+        #: Keeps what steps see of the tasks for those who want to know.
+        self.watcher = Watcher()
         self.observes = self.balancer.observes or self.aggregator.observes
         self.flat_aggregator = None
         self.outer_aggregator = None
@@ -120,16 +123,16 @@ class Strategy(Component):
         self.flat_parts: list[keras.Variable] = []
         self.own_flat_parts: list[keras.Variable] = []
         if self.gradients == "representation":
-            self._check_representation()
+            check_representation(self)
         if self.loss_weights == "preference":
-            self._check_preference()
+            check_takes_preference(self.aggregator)
         #: What merges rows: the aggregator, or what applies it to groups.
         self.merger = self.aggregator
         if self.granularity != "model" and not self.aggregator.linear:
             self.merger = Grouped(self.aggregator)
         combine = None if self.flatness is None else self.flatness.combine
         if combine in ("second", "each"):
-            self._check_merges_pairs(combine)
+            check_merges_pairs(self.aggregator, combine)
         if self.merges_twice:
             # State and seeds of the parts must not mix.
             self.flat_aggregator = self.merger.sibling(1)
@@ -144,42 +147,6 @@ class Strategy(Component):
         does it all.
         """
         return self.gradients == "representation" and not self.aggregator.linear
-
-    def _check_representation(self):
-        aggregator = self.aggregator
-        reason = None
-        if not self.makes_one_pass:
-            reason = (
-                f"the flatness regularizer {type(self.flatness).__name__} "
-                "perturbs along gradients of the weights"
-            )
-        elif self.granularity != "model":
-            reason = "`granularity` groups gradients of the weights"
-        elif aggregator.keeps_rows:
-            reason = (
-                f"the aggregator {type(aggregator).__name__} keeps averages "
-                "of gradients, which differ with each sample here"
-            )
-        elif aggregator.samples > 1:
-            reason = (
-                f"the aggregator {type(aggregator).__name__} compares "
-                "gradients of different samples"
-            )
-        if reason is not None:
-            raise ValueError(
-                'Argument `gradients` cannot be "representation": '
-                f'{reason}. Use gradients="parameters", or other components.'
-            )
-
-    def _check_preference(self):
-        aggregator = self.aggregator
-        if getattr(aggregator, "preference", 0) is not None:
-            raise ValueError(
-                'With loss_weights="preference" the aggregator must be one '
-                "that takes a `preference`, and not have been given one: "
-                "UPGrad, DualProj, AlignedMTL, ConFIG or CAGrad. Received: "
-                f"aggregator={type(aggregator).__name__}."
-            )
 
     def set_preference(self, loss_weights: Sequence[Any]) -> None:
         """Hands the `loss_weights` of `compile` to the aggregator.
@@ -207,31 +174,7 @@ class Strategy(Component):
             Lists of indices in the order of their first variables, or `None`
             for all together.
         """
-        if self.granularity == "model":
-            return None
-        groups: dict[Any, list[int]] = {}
-        for index, variable in enumerate(variables):
-            key = variable.path.rpartition("/")[0]
-            if self.granularity != "layer":
-                key = self.granularity(variable)
-            groups.setdefault(key, []).append(index)
-        return list(groups.values())
-
-    def _check_merges_pairs(self, combine):
-        aggregator = self.aggregator
-        if not aggregator.needs_losses and aggregator.min_tasks <= 2:
-            return
-        lacking = (
-            "which have no losses"
-            if aggregator.needs_losses
-            else f"and the method needs {aggregator.min_tasks}"
-        )
-        raise ValueError(
-            f"With combine={combine!r} the aggregator merges pairs of a loss "
-            f"part and a flatness part, {lacking}. Use "
-            'combine="decomposed" or "direct", or another aggregator. '
-            f"Received: aggregator={type(aggregator).__name__}."
-        )
+        return group_variables(self.granularity, variables)
 
     @property
     def merges_twice(self) -> bool:
@@ -330,7 +273,7 @@ class Strategy(Component):
         if self.balancer.uses_passes:
             self.balancer.learn(clean)
         weights = self.balancer(clean.losses, clean.mask)
-        self._seen = Sights(weights) if self.watched else None
+        self.watcher.begin(weights)
         if self.makes_one_pass:
             update = self.plain_update(clean, weights)
         else:
@@ -338,44 +281,8 @@ class Strategy(Component):
         if self.flatness is not None and self.flatness.scope == "momentum":
             self.flatness.accumulate(update.shared, update.own)
         self.iterations.assign(ops.add(self.iterations, 1))
-        update.seen, self._seen = self._seen, None
+        update.seen = self.watcher.end()
         return update
-
-    def show(self, part: str, jacobian: Jacobian, mask: Any = None) -> None:
-        """Keeps the Gramian of rows, if somebody watches.
-
-        Called before rows are merged, which may use up their memory.
-
-        Args:
-            part: `"loss"` or `"flat"`.
-            jacobian: The rows.
-            mask: Optional tensor `[K]`, 0 for rows that do not count.
-        """
-        if self._seen is None:
-            return
-        gramian = jacobian.gramian()
-        if mask is not None:
-            mask = ops.cast(mask > 0, gramian.dtype)
-            gramian = gramian * mask[:, None] * mask[None, :]
-        self._seen.gramians[part] = gramian
-
-    def show_split(self, clean: Jacobian, flat: Jacobian, mask: Any) -> None:
-        """Keeps what flat parts are like, too, if somebody watches.
-
-        Args:
-            clean: The clean rows.
-            flat: What perturbed rows add to them.
-            mask: Tensor `[K]`, 0 for tasks without a flat part.
-        """
-        if self._seen is None:
-            return
-        self.show("flat", flat, mask)
-        self._seen.inner_products = clean.row_products(flat)
-
-    def show_row_weights(self, jacobian: Jacobian) -> None:
-        """Keeps the weights of rows that were merged, if somebody watches."""
-        if self._seen is not None:
-            self._seen.row_weights = jacobian.row_weights
 
     @property
     def components(self) -> list[Component]:
@@ -462,11 +369,11 @@ class Strategy(Component):
             gradients = clean.representation_gradients(weights)
         else:
             gradients = clean.task_gradients(weights, last=True)
-        self.show("loss", gradients.shared)
+        self.watcher.note_rows("loss", gradients.shared)
         shared = self.merger.aggregate(
             gradients.shared, clean.losses, clean.mask
         )
-        self.show_row_weights(gradients.shared)
+        self.watcher.note_row_weights(gradients.shared)
         if self.uses_representation:
             shared = clean.through_trunk(shared)
         return Update(
@@ -522,15 +429,3 @@ def check_on_nonfinite(value: str | None, optional: bool = False) -> None:
     """Raises `ValueError` for anything but a known policy."""
     allowed = (None, *ON_NONFINITE) if optional else ON_NONFINITE
     checked_choice("on_nonfinite", value, allowed)
-
-
-def checked_granularity(value: Any) -> Any:
-    """Returns `granularity`, or raises `ValueError` for anything else."""
-    if isinstance(value, dict):
-        value = keras.saving.deserialize_keras_object(value)
-    if value in ("model", "layer") or callable(value):
-        return value
-    raise ValueError(
-        'Argument `granularity` must be "model", "layer" or a function from a '
-        f"variable to the key of its group. Received: granularity={value}"
-    )

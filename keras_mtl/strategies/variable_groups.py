@@ -1,0 +1,44 @@
+"""Which shared variables are merged together: the granularity."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+
+def checked_granularity(value: Any) -> Any:
+    """Returns `granularity`, or raises `ValueError` for anything else."""
+    if isinstance(value, dict):
+        value = keras.saving.deserialize_keras_object(value)
+    if value in ("model", "layer") or callable(value):
+        return value
+    raise ValueError(
+        'Argument `granularity` must be "model", "layer" or a function from a '
+        f"variable to the key of its group. Received: granularity={value}"
+    )
+
+
+def group_variables(
+    granularity: str | Callable[[keras.Variable], Any],
+    variables: Sequence[keras.Variable],
+) -> list[list[int]] | None:
+    """Returns indices of the shared variables that are merged together.
+
+    Args:
+        granularity: As for `keras_mtl.Strategy`.
+        variables: The shared variables.
+
+    Returns:
+        Lists of indices in the order of their first variables, or `None` for
+        all together.
+    """
+    if granularity == "model":
+        return None
+    groups: dict[Any, list[int]] = {}
+    for index, variable in enumerate(variables):
+        key = variable.path.rpartition("/")[0]
+        if not isinstance(granularity, str):
+            key = granularity(variable)
+        groups.setdefault(key, []).append(index)
+    return list(groups.values())
