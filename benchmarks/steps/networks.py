@@ -41,6 +41,22 @@ class Problem:
         self.functional()
         return self
 
+    def with_tasks(self, count: int) -> "Problem":
+        """Returns the problem with a number of tasks like the first one."""
+        first = next(iter(self.heads))
+        head, tasks = self.heads[first], [f"task_{k}" for k in range(count)]
+        return dataclasses.replace(
+            self,
+            heads={
+                task: type(head).from_config(
+                    {**head.get_config(), "name": task}
+                )
+                for task in tasks
+            },
+            losses=dict.fromkeys(tasks, self.losses[first]),
+            y=dict.fromkeys(tasks, self.y[first]),
+        )
+
     @staticmethod
     def optimizer() -> keras.optimizers.Optimizer:
         """The optimizer of every variant."""

@@ -29,6 +29,20 @@ def floor_module():
     return importlib.import_module(f"steps.floor_{keras.backend.backend()}")
 
 
+def plain_step(problem):
+    """Prepares a step of plain Keras."""
+    model = keras.Model(*problem.functional())
+    model.compile(problem.optimizer(), loss=problem.losses)
+    return floor_module().trainer_step(model, problem)
+
+
+def strategy_step(problem, strategy):
+    """Prepares a step of a strategy."""
+    model = keras_mtl.MultiTaskModel(*problem.functional())
+    model.compile(problem.optimizer(), loss=problem.losses, strategy=strategy)
+    return floor_module().trainer_step(model, problem)
+
+
 def makers(network):
     """Returns, by name, functions that prepare a step of each variant."""
     floor = floor_module()
@@ -38,25 +52,11 @@ def makers(network):
         keras.utils.set_random_seed(0)
         return NETWORKS[network]().build()
 
-    def plain():
-        ours = problem()
-        model = keras.Model(*ours.functional())
-        model.compile(ours.optimizer(), loss=ours.losses)
-        return floor.trainer_step(model, ours)
-
     def strategy(identifier):
-        def make():
-            ours = problem()
-            model = keras_mtl.MultiTaskModel(*ours.functional())
-            model.compile(
-                ours.optimizer(), loss=ours.losses, strategy=identifier
-            )
-            return floor.trainer_step(model, ours)
-
-        return make
+        return lambda: strategy_step(problem(), identifier)
 
     return {
-        PLAIN: plain,
+        PLAIN: lambda: plain_step(problem()),
         GRADIENT_FLOOR: lambda: floor.gradient_step(problem()),
         FLAT_FLOOR: lambda: floor.flat_step(problem(), RHO),
         **{name: strategy(given) for name, given, _ in STRATEGIES},

@@ -23,6 +23,17 @@ def output_of(script, *arguments):
     return done.stdout
 
 
+def test_representation_time():
+    output = output_of("representation_time.py", "--network", "mlp")
+    rows = re.findall(r"^\| (\S.*?) +\| +(\d+\.\d+) \|", output, re.MULTILINE)
+    assert [name for name, _ in rows] == [
+        "plain Keras",
+        "MGDA, parameters",
+        "MGDA, representation",
+    ]
+    assert all(float(time) > 0 for _, time in rows)
+
+
 def test_solvers():
     for package in ("quadprog", "scipy"):
         pytest.importorskip(package)
