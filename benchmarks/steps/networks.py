@@ -115,4 +115,23 @@ def mlp() -> Problem:
     )
 
 
+def wide_mlp(width: int) -> Problem:
+    """A classification task with much larger weights than activations."""
+    generator = np.random.default_rng(0)
+    dense = keras.layers.Dense
+    return Problem(
+        trunk=keras.Sequential(
+            [dense(width, activation="relu") for _ in range(3)]
+        ),
+        heads={"class": dense(10, name="class")},
+        losses={
+            "class": keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True
+            )
+        },
+        x=generator.normal(size=(16, width)).astype("float32"),
+        y={"class": generator.integers(0, 10, 16).astype("int32")},
+    )
+
+
 NETWORKS = {"lenet": lenet, "mlp": mlp}

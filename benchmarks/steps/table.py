@@ -13,15 +13,21 @@ COLUMNS = (
 )
 
 
-def markdown(rows, first_calls):
-    """Returns a table of the rows that `timing.summary` gives."""
+def markdown(rows, first_calls, digits=2):
+    """Returns a table of the rows that `timing.summary` gives.
+
+    Args:
+        rows: The rows by name.
+        first_calls: Seconds until the first step is done, by name.
+        digits: Decimals of the ratios. Defaults to 2.
+    """
     lines = [list(COLUMNS)]
     for name, row in rows.items():
         cells = [name]
         for key in ("wall", "wall_p10", "cpu", "cpu_p10"):
             cells.append(f"{1000 * row[key]:.2f}")
         for key in ("wall_ratio", "low_ratio", "cpu_ratio"):
-            cells.append(f"{row[key]:.2f}" if key in row else "")
+            cells.append(f"{row[key]:.{digits}f}" if key in row else "")
         cells.append(f"{first_calls[name]:.1f}")
         lines.append(cells)
     return aligned(lines)

@@ -36,10 +36,11 @@ def plain_step(problem):
     return floor_module().trainer_step(model, problem)
 
 
-def strategy_step(problem, strategy):
-    """Prepares a step of a strategy."""
+def strategy_step(problem, strategy, watched=False):
+    """Prepares a step of a strategy, which `TaskMonitor` may watch."""
     model = keras_mtl.MultiTaskModel(*problem.functional())
     model.compile(problem.optimizer(), loss=problem.losses, strategy=strategy)
+    model.watch_tasks(watched)
     return floor_module().trainer_step(model, problem)
 
 

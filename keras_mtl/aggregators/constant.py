@@ -42,6 +42,9 @@ class Constant(LinearAggregator):
         # `weights` is what a layer calls its variables.
         self._row_weights = checked_vector("weights", weights, optional=False)
 
+    def build_state(self, shapes, dtype):
+        check_size("weights", self._row_weights, shapes[0][0])
+
     def compute_row_weights(
         self, num_tasks: int, mask: Any = None, dtype: str = "float32"
     ) -> Any:

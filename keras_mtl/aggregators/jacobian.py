@@ -259,6 +259,20 @@ class Jacobian:
             combined.append(total)
         return combined
 
+    def scaled(self, factors: Any) -> "Jacobian":
+        """Returns the Jacobian with its rows times one factor `[K]` each."""
+        stacks = [
+            stack
+            * ops.reshape(
+                ops.cast(factors, stack.dtype),
+                (self.num_tasks, *[1] * (len(stack.shape) - 1)),
+            )
+            for stack in self.stacks
+        ]
+        return Jacobian(
+            stacks=stacks, num_tasks=self.num_tasks, dtype=self.dtype
+        )
+
     def of_variables(self, indices: Sequence[int]) -> "Jacobian":
         """Returns the Jacobian of some of the variables."""
         if self._stacks is not None:

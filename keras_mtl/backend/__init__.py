@@ -4,6 +4,9 @@ The three modules offer the same names:
 
 - `linearize(function, values)`: one forward pass and a pullback that gives
   gradients of any of its losses;
+- `linearize_both_ways(function, values)`: with a pushforward, too, that gives
+  the slopes of all losses along a direction;
+- `after(value, other)`: the value, not before the other one is known;
 - `TrainStepFrame`: how the Keras trainer of the backend calls the step;
 - `commit(...)`: the optimizer's step and all new state, at once or not at all;
 - `RandomReplay()`: the same random numbers in several forward passes;
@@ -30,15 +33,19 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import STACKS_ROWS
     from keras_mtl.backend.jax import RandomReplay
     from keras_mtl.backend.jax import TrainStepFrame
+    from keras_mtl.backend.jax import after
     from keras_mtl.backend.jax import all_finite
     from keras_mtl.backend.jax import build_scope
     from keras_mtl.backend.jax import check_devices
     from keras_mtl.backend.jax import commit
+    from keras_mtl.backend.jax import compile_function
     from keras_mtl.backend.jax import gather_rows
     from keras_mtl.backend.jax import global_random_state
+    from keras_mtl.backend.jax import hessian_product
     from keras_mtl.backend.jax import inner_products
     from keras_mtl.backend.jax import lerp
     from keras_mtl.backend.jax import linearize
+    from keras_mtl.backend.jax import linearize_both_ways
     from keras_mtl.backend.jax import reached_variables
     from keras_mtl.backend.jax import set_global_random_state
     from keras_mtl.backend.jax import squared_norm
@@ -51,15 +58,19 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import STACKS_ROWS
     from keras_mtl.backend.tensorflow import RandomReplay
     from keras_mtl.backend.tensorflow import TrainStepFrame
+    from keras_mtl.backend.tensorflow import after
     from keras_mtl.backend.tensorflow import all_finite
     from keras_mtl.backend.tensorflow import build_scope
     from keras_mtl.backend.tensorflow import check_devices
     from keras_mtl.backend.tensorflow import commit
+    from keras_mtl.backend.tensorflow import compile_function
     from keras_mtl.backend.tensorflow import gather_rows
     from keras_mtl.backend.tensorflow import global_random_state
+    from keras_mtl.backend.tensorflow import hessian_product
     from keras_mtl.backend.tensorflow import inner_products
     from keras_mtl.backend.tensorflow import lerp
     from keras_mtl.backend.tensorflow import linearize
+    from keras_mtl.backend.tensorflow import linearize_both_ways
     from keras_mtl.backend.tensorflow import reached_variables
     from keras_mtl.backend.tensorflow import set_global_random_state
     from keras_mtl.backend.tensorflow import squared_norm
@@ -72,15 +83,19 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import STACKS_ROWS
     from keras_mtl.backend.torch import RandomReplay
     from keras_mtl.backend.torch import TrainStepFrame
+    from keras_mtl.backend.torch import after
     from keras_mtl.backend.torch import all_finite
     from keras_mtl.backend.torch import build_scope
     from keras_mtl.backend.torch import check_devices
     from keras_mtl.backend.torch import commit
+    from keras_mtl.backend.torch import compile_function
     from keras_mtl.backend.torch import gather_rows
     from keras_mtl.backend.torch import global_random_state
+    from keras_mtl.backend.torch import hessian_product
     from keras_mtl.backend.torch import inner_products
     from keras_mtl.backend.torch import lerp
     from keras_mtl.backend.torch import linearize
+    from keras_mtl.backend.torch import linearize_both_ways
     from keras_mtl.backend.torch import reached_variables
     from keras_mtl.backend.torch import set_global_random_state
     from keras_mtl.backend.torch import squared_norm
@@ -100,15 +115,19 @@ __all__ = [
     "STACK_FROM",
     "RandomReplay",
     "TrainStepFrame",
+    "after",
     "all_finite",
     "build_scope",
     "check_devices",
     "commit",
+    "compile_function",
     "gather_rows",
     "global_random_state",
+    "hessian_product",
     "inner_products",
     "lerp",
     "linearize",
+    "linearize_both_ways",
     "reached_variables",
     "set_global_random_state",
     "squared_norm",

@@ -37,7 +37,29 @@ def linearize(function, values):
         and returns the gradients of the so weighted sum of losses. With
         `last`, it is not called again.
     """
+    losses, aux, pullback, _ = linearize_both_ways(function, values)
+    return losses, aux, pullback
+
+
+def linearize_both_ways(function, values):
+    """Like `linearize`, with slopes along directions too.
+
+    Returns:
+        `(losses, aux, pullback, pushforward)`. `pushforward(tangents)` takes
+        a dict `{index of a value: tensor}` and returns a tensor of the slopes
+        of all losses along that direction.
+    """
     losses, linear, aux = jax.linearize(function, values, has_aux=True)
+
+    def pushforward(tangents):
+        return jnp.stack(
+            linear(
+                [
+                    tangents[i] if i in tangents else jnp.zeros_like(value)
+                    for i, value in enumerate(values)
+                ]
+            )
+        )
 
     def pullback(cotangents, wanted, last=False):
         # Transposing only the chosen losses lets XLA drop the other heads,
@@ -53,7 +75,12 @@ def linearize(function, values):
         (gradients,) = jax.linear_transpose(chosen, values)(seeds)
         return [gradients[i] for i in wanted]
 
-    return losses, aux, pullback
+    return losses, aux, pullback, pushforward
+
+
+def after(value, other):
+    """Returns `value`, which is not there before `other` is."""
+    return jax.lax.optimization_barrier((value, other))[0]
 
 
 def reached_variables(function, values):
@@ -266,8 +293,20 @@ class TrainStepFrame:
         if self.train_function is not before:
             self.train_function = self._restoring(self.train_function)
 
+    def make_test_function(self, force=False):
+        before = self.test_function
+        super().make_test_function(force)
+        if self.test_function is not before:
+            self.test_function = self._restoring(self.test_function)
+
+    def make_predict_function(self, force=False):
+        before = self.predict_function
+        super().make_predict_function(force)
+        if self.predict_function is not before:
+            self.predict_function = self._restoring(self.predict_function)
+
     def _restoring(self, function):
-        """A train function that gives the state back where it fails.
+        """A step function that gives the state back where it fails.
 
         The trainer empties the model's variables while it holds their values;
         after an error in the first step the model would be lost with them.
@@ -286,7 +325,17 @@ class TrainStepFrame:
         return run
 
     def _put_back(self, state):
-        for variables, values in zip(self._state_groups(), state, strict=True):
+        # Evaluation has no optimizer, prediction no metrics either.
+        groups = (
+            self._state_groups()
+            if len(state) == 4
+            else (
+                self.trainable_variables,
+                self.non_trainable_variables,
+                self.metrics_variables,
+            )[: len(state)]
+        )
+        for variables, values in zip(groups, state, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 # A step that failed while it ran has used its inputs up.
                 if not value.is_deleted():
@@ -317,3 +366,27 @@ class TrainStepFrame:
             for variables in groups
         )
         return logs, state
+
+
+def hessian_product(function, values, direction):
+    """Returns the Hessian of a scalar function times a vector.
+
+    Args:
+        function: Maps a list of tensors to a scalar.
+        values: List of tensors: where the Hessian is taken.
+        direction: List of tensors of their shapes and dtypes: the vector.
+    """
+    _, product = jax.jvp(jax.grad(function), (values,), (direction,))
+    return product
+
+
+def compile_function(function, run_eagerly, jit_compile):
+    """Returns a function of tensors as the trainer would compile it.
+
+    Args:
+        function: Pure function of nested lists of tensors.
+        run_eagerly: The model's setting.
+        jit_compile: The model's setting.
+    """
+    del jit_compile
+    return function if run_eagerly else jax.jit(function)

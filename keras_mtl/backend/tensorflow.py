@@ -53,6 +53,44 @@ def linearize(function, values):
     return losses, aux, pullback
 
 
+def linearize_both_ways(function, values):
+    """Like `linearize`, with slopes along directions too.
+
+    Returns:
+        `(losses, aux, pullback, pushforward)`. `pushforward(tangents)` takes
+        a dict `{index of a value: tensor}` and returns a tensor of the slopes
+        of all losses along that direction.
+    """
+    # Gradients are linear in their seeds, by which they are differentiated.
+    with tf.GradientTape(
+        persistent=True, watch_accessed_variables=False
+    ) as tape:
+        losses, aux, pullback = linearize(function, values)
+        seeds = tf.ones((len(losses),), losses[0].dtype)
+        tape.watch(seeds)
+        pulled = pullback(
+            dict(enumerate(tf.unstack(seeds))), range(len(values))
+        )
+
+    def pushforward(tangents):
+        return tf.convert_to_tensor(
+            tape.gradient(
+                [pulled[i] for i in tangents],
+                seeds,
+                output_gradients=list(tangents.values()),
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+        )
+
+    return losses, aux, pullback, pushforward
+
+
+def after(value, other):
+    """Returns `value`, which is not there before `other` is."""
+    with tf.control_dependencies([other]):
+        return tf.identity(value)
+
+
 def reached_variables(function, values):
     """Tells on which values each output of `function` depends.
 
@@ -231,3 +269,39 @@ class TrainStepFrame:
         if self.strategy is None:
             return super().train_step(data)
         return self._run_step(data)
+
+
+def hessian_product(function, values, direction):
+    """Returns the Hessian of a scalar function times a vector.
+
+    Args:
+        function: Maps a list of tensors to a scalar.
+        values: List of tensors: where the Hessian is taken.
+        direction: List of tensors of their shapes and dtypes: the vector.
+    """
+    settings = {"unconnected_gradients": tf.UnconnectedGradients.ZERO}
+    with tf.GradientTape(watch_accessed_variables=False) as outer:
+        outer.watch(values)
+        with tf.GradientTape(watch_accessed_variables=False) as inner:
+            inner.watch(values)
+            output = function(values)
+        gradients = inner.gradient(output, values, **settings)
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    product = outer.gradient(
+        gradients, values, output_gradients=direction, **settings
+    )
+    # Embeddings give IndexedSlices.
+    return [tf.convert_to_tensor(part) for part in product]
+
+
+def compile_function(function, run_eagerly, jit_compile):
+    """Returns a function of tensors as the trainer would compile it.
+
+    Args:
+        function: Pure function of nested lists of tensors.
+        run_eagerly: The model's setting.
+        jit_compile: The model's setting.
+    """
+    if run_eagerly:
+        return function
+    return tf.function(function, jit_compile=bool(jit_compile), autograph=False)

@@ -30,6 +30,52 @@ def linearize(function, values):
         and returns the gradients of the so weighted sum of losses. With
         `last`, it is not called again.
     """
+    losses, aux, pullback, _ = _recorded(function, values)
+    return [loss.detach() for loss in losses], aux, pullback
+
+
+def linearize_both_ways(function, values):
+    """Like `linearize`, with slopes along directions too.
+
+    Returns:
+        `(losses, aux, pullback, pushforward)`. `pushforward(tangents)` takes
+        a dict `{index of a value: tensor}` and returns a tensor of the slopes
+        of all losses along that direction.
+    """
+    losses, aux, pullback, leaves = _recorded(function, values)
+    connected = [k for k, loss in enumerate(losses) if loss.requires_grad]
+    # Gradients are linear in their seeds, by which they are differentiated.
+    seeds = torch.ones(
+        len(losses), dtype=losses[0].dtype, device=losses[0].device
+    ).requires_grad_(True)
+    pulled = [None] * len(leaves)
+    if connected and leaves:
+        with torch.enable_grad():
+            pulled = torch.autograd.grad(
+                [losses[k] for k in connected],
+                leaves,
+                grad_outputs=[seeds[k] for k in connected],
+                create_graph=True,
+                allow_unused=True,
+            )
+
+    def pushforward(tangents):
+        chosen = [i for i in tangents if pulled[i] is not None]
+        if not chosen:
+            return torch.zeros_like(seeds)
+        (slopes,) = torch.autograd.grad(
+            [pulled[i] for i in chosen],
+            seeds,
+            grad_outputs=[tangents[i] for i in chosen],
+            retain_graph=True,
+        )
+        return slopes
+
+    return [loss.detach() for loss in losses], aux, pullback, pushforward
+
+
+def _recorded(function, values):
+    """Runs `function`; returns losses, aux, pullback and the leaves."""
     leaves = [value.detach().requires_grad_(True) for value in values]
     with torch.enable_grad():
         losses, aux = function(leaves)
@@ -58,7 +104,12 @@ def linearize(function, values):
             for i, gradient in zip(wanted, gradients, strict=True)
         ]
 
-    return [loss.detach() for loss in losses], aux, pullback
+    return losses, aux, pullback, leaves
+
+
+def after(value, other):
+    """Returns `value`, which is not there before `other` is."""
+    return value
 
 
 def reached_variables(function, values):
@@ -303,3 +354,49 @@ class TrainStepFrame:
             return super().train_step(data)
         with torch.no_grad():
             return self._run_step(data)
+
+
+def hessian_product(function, values, direction):
+    """Returns the Hessian of a scalar function times a vector.
+
+    Args:
+        function: Maps a list of tensors to a scalar.
+        values: List of tensors: where the Hessian is taken.
+        direction: List of tensors of their shapes and dtypes: the vector.
+    """
+    leaves = [value.detach().requires_grad_(True) for value in values]
+    product = [None] * len(leaves)
+    with torch.enable_grad():
+        output = function(leaves)
+        gradients = product
+        if output.requires_grad:
+            gradients = torch.autograd.grad(
+                output, leaves, create_graph=True, allow_unused=True
+            )
+        # A gradient that is constant has no graph.
+        pairs = [
+            (gradient, part)
+            for gradient, part in zip(gradients, direction, strict=True)
+            if gradient is not None and gradient.requires_grad
+        ]
+    if pairs:
+        outputs, cotangents = zip(*pairs, strict=True)
+        product = torch.autograd.grad(
+            outputs, leaves, grad_outputs=cotangents, allow_unused=True
+        )
+    return [
+        torch.zeros_like(leaf) if part is None else part
+        for leaf, part in zip(leaves, product, strict=True)
+    ]
+
+
+def compile_function(function, run_eagerly, jit_compile):
+    """Returns a function of tensors as the trainer would run it: eagerly.
+
+    Args:
+        function: Pure function of nested lists of tensors.
+        run_eagerly: The model's setting.
+        jit_compile: The model's setting.
+    """
+    del run_eagerly, jit_compile
+    return function

@@ -19,9 +19,9 @@ from keras_mtl.models.trunk_split import NoTrunkError
 from keras_mtl.models.trunk_split import TrunkSplit
 from keras_mtl.models.trunk_split import split_trunk
 from keras_mtl.registry import unknown_name
-from keras_mtl.training.forward import Batch
+from keras_mtl.training.batch import Batch
 from keras_mtl.training.forward import Pass
-from keras_mtl.training.forward import Values
+from keras_mtl.training.values import Values
 
 
 class TaskGradientsResult(NamedTuple):

@@ -174,7 +174,7 @@ class NetworkTasks:
         if name not in self._parts:
             self._parts[name] = keras.Sequential(
                 [self.network.trunk, self.network.heads[name]],
-                name=f"only_{name}",
+                name=_model_name(name),
             )
         return self._parts[name]
 
@@ -182,7 +182,7 @@ class NetworkTasks:
         """Returns the model that computes one output of a graph."""
         if name not in self._parts:
             self._parts[name] = keras.Model(
-                self.network.input, self.symbolic[name], name=f"only_{name}"
+                self.network.input, self.symbolic[name], name=_model_name(name)
             )
         return self._parts[name]
 
@@ -200,3 +200,8 @@ class NetworkTasks:
             *self.network.trunk.variables,
             *self.network.heads[name].variables,
         ]
+
+
+def _model_name(task: str) -> str:
+    """A name that Keras allows, where it allows fewer than for outputs."""
+    return f"only_{task}".replace("/", "_")

@@ -9,6 +9,7 @@ from keras_mtl import balancers
 from keras_mtl import flatness
 from keras_mtl.registry import Registry
 from keras_mtl.registry import unknown_name
+from keras_mtl.registry import wrong_type
 from keras_mtl.strategies.db_mtl import DBMTL as DBMTL
 from keras_mtl.strategies.fs_mtl import FSMTL as FSMTL
 from keras_mtl.strategies.samo import SAMO as SAMO
@@ -85,10 +86,10 @@ def get(identifier: Any) -> Strategy | None:
         if identifier in flatness.REGISTRY:
             return Strategy(flatness=identifier)
         raise unknown_name("strategy", identifier, names())
-    raise ValueError(
-        "Expected a strategy: a name, a config, a `keras_mtl.Strategy`, or an "
-        "aggregator, balancer or flatness regularizer. Received: "
-        f"{identifier!r} of type {type(identifier).__name__}."
+    raise wrong_type(
+        "a strategy: a name, a config, a `keras_mtl.Strategy`, or an "
+        "aggregator, balancer or flatness regularizer",
+        identifier,
     )
 
 

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.strategies.nearby import Nearby
+from keras_mtl.strategies.one_pass_update import OnePassUpdate
 from keras_mtl.strategies.passes import ForwardPass
 from keras_mtl.strategies.passes import TaskGradients
 from keras_mtl.strategies.passes import Update
@@ -57,9 +58,12 @@ class FlatUpdate:
         total = self._clean_total()
         point = self.near.of_all_tasks(total.shared, total.own)
         # Regularizers are not perturbed: the step adds their clean gradient.
-        update = self.strategy.plain_update(
-            point, self.near.weights_at(point.losses), penalties=False
-        )
+        update = OnePassUpdate(
+            self.strategy,
+            point,
+            self.near.weights_at(point.losses),
+            penalties=False,
+        ).compute()
         return Update(
             update.shared,
             update.own,
@@ -158,14 +162,14 @@ class FlatUpdate:
             if self.watcher.enabled:
                 self.watcher.note_flat_rows(clean, sharp - clean, flat_mask)
             shared = self.merger.aggregate(sharp, losses, mask)
-            self.watcher.note_row_weights(sharp)
+            self.watcher.note_row_weights(sharp.row_weights)
             return shared
         flat = sharp.minus(clean)
         self.watcher.note_flat_rows(clean, flat, flat_mask)
         if combine == "each":
             return self._merge_each(clean, flat, flat_mask)
         loss_part = self.merger.aggregate(clean, losses, mask)
-        self.watcher.note_row_weights(clean)
+        self.watcher.note_row_weights(clean.row_weights)
         merger = self.strategy.flat_aggregator or self.merger
         flat_part = merger.aggregate(flat, losses, flat_mask)
         if reuse:

@@ -35,6 +35,8 @@ class Update:
             finite, as far as they were looked at.
         with_penalties: Whether the gradient of regularizers and `add_loss`
             terms is part of it already.
+        accumulated: The means over several batches that it was made of, or
+            `None`. It is applied on steps where they are `due`.
         seen: What was seen on the way, if the strategy is `watched`.
     """
 
@@ -42,6 +44,7 @@ class Update:
     own: list[list[Any]]
     finite: Any
     with_penalties: bool = False
+    accumulated: Any = None
     seen: Sights | None = None
 
     def in_order(self) -> list[Any]:
@@ -75,6 +78,13 @@ class ForwardPass(Protocol):
 
         With `last`, no more gradients of this pass may be asked for: what
         they would need is freed where that is possible.
+        """
+
+    def task_gramian(self, weights: Any) -> Any:
+        """Returns the Gramian `[K, K]` of the rows of `task_gradients`.
+
+        Holds one of them at a time. Only in passes of a strategy with
+        memory="low".
         """
 
     def task_gradient(self, weight: Any) -> tuple[list[Any], list[Any]]:

@@ -60,9 +60,13 @@ class Watcher:
             jacobian: The rows.
             mask: Optional tensor `[K]`, 0 for rows that do not count.
         """
+        if self._sights is not None:
+            self.note_gramian(part, jacobian.gramian(), mask)
+
+    def note_gramian(self, part: str, gramian: Any, mask: Any = None):
+        """Keeps the Gramian of rows, as `note_rows` does."""
         if self._sights is None:
             return
-        gramian = jacobian.gramian()
         if mask is not None:
             mask = ops.cast(mask > 0, gramian.dtype)
             gramian = gramian * mask[:, None] * mask[None, :]
@@ -81,7 +85,7 @@ class Watcher:
         self.note_rows("flat", flat, mask)
         self._sights.inner_products = clean.row_products(flat)
 
-    def note_row_weights(self, jacobian: Jacobian) -> None:
-        """Keeps the weights of rows that were merged."""
+    def note_row_weights(self, weights: Any) -> None:
+        """Keeps the weights `[K]` of rows that were merged, if it has any."""
         if self._sights is not None:
-            self._sights.row_weights = jacobian.row_weights
+            self._sights.row_weights = weights

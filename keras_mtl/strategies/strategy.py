@@ -1,6 +1,5 @@
 """A strategy: balancer, flatness regularizer and aggregator in a row."""
 
-import math
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -14,18 +13,22 @@ from keras_mtl import flatness as flatness_family
 from keras_mtl.aggregators import Aggregator
 from keras_mtl.aggregators.grouped import Grouped
 from keras_mtl.arguments import checked_choice
+from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_preference
 from keras_mtl.balancers import Balancer
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness import Flatness
+from keras_mtl.strategies.accumulation import Accumulation
+from keras_mtl.strategies.compatibility import check_accumulates
+from keras_mtl.strategies.compatibility import check_low_memory
 from keras_mtl.strategies.compatibility import check_merges_pairs
 from keras_mtl.strategies.compatibility import check_representation
 from keras_mtl.strategies.compatibility import check_takes_preference
 from keras_mtl.strategies.flat_update import FlatUpdate
+from keras_mtl.strategies.one_pass_update import OnePassUpdate
 from keras_mtl.strategies.passes import ForwardPass
 from keras_mtl.strategies.passes import Update
-from keras_mtl.strategies.passes import finite_tasks
 from keras_mtl.strategies.sights import Watcher
 from keras_mtl.strategies.variable_groups import checked_granularity
 from keras_mtl.strategies.variable_groups import group_variables
@@ -33,6 +36,7 @@ from keras_mtl.strategies.variable_groups import group_variables
 ON_NONFINITE = ("raise", "skip", "ignore")
 GRADIENTS = ("parameters", "representation")
 LOSS_WEIGHTS = ("factors", "preference")
+MEMORY = ("normal", "low")
 
 
 @keras_mtl_export("keras_mtl.strategies.Strategy")
@@ -74,6 +78,17 @@ class Strategy(Component):
             looks at the sizes of gradients takes a task with a large factor
             for one with large gradients, while a preference says how much it
             counts. Defaults to `"factors"`.
+        memory: `"normal"` keeps one gradient of the shared weights per task,
+            `"low"` two in all, however many tasks there are: the Gramian is
+            taken row by row, each at the cost of a backward pass and about as
+            much again, and one more backward pass takes the weighted sum.
+            For aggregators that look at the Gramian only. Defaults to
+            `"normal"`.
+        accumulate: Number of batches whose task gradients are averaged before
+            they are merged, for an update on every so manieth batch that is
+            the one of a batch as many times as large. In contrast, the
+            `gradient_accumulation_steps` of an optimizer average what was
+            merged batch by batch. Defaults to 1.
         name: Optional name.
         **kwargs: Passed on to `keras.layers.Layer`.
 
@@ -101,6 +116,8 @@ class Strategy(Component):
         gradients: str = "parameters",
         granularity: str | Callable[[keras.Variable], Any] = "model",
         loss_weights: str = "factors",
+        memory: str = "normal",
+        accumulate: int = 1,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -110,6 +127,8 @@ class Strategy(Component):
         self.loss_weights = checked_choice(
             "loss_weights", loss_weights, LOSS_WEIGHTS
         )
+        self.memory = checked_choice("memory", memory, MEMORY)
+        self.accumulate = checked_integer("accumulate", accumulate)
         self.on_nonfinite = on_nonfinite
         self.balancer = balancers.get(balancer) or balancers.Equal()
         self.flatness = flatness_family.get(flatness)
@@ -126,6 +145,13 @@ class Strategy(Component):
             check_representation(self)
         if self.loss_weights == "preference":
             check_takes_preference(self.aggregator)
+        if self.memory == "low":
+            check_low_memory(self)
+        #: Sums over batches, or `None` for an update on every batch.
+        self.accumulation: Accumulation | None = None
+        if self.accumulate > 1:
+            check_accumulates(self)
+            self.accumulation = Accumulation(self.accumulate)
         #: What merges rows: the aggregator, or what applies it to groups.
         self.merger = self.aggregator
         if self.granularity != "model" and not self.aggregator.linear:
@@ -191,6 +217,15 @@ class Strategy(Component):
         )
 
     @property
+    def merges_each(self) -> bool:
+        """Whether both parts of each task are merged before the tasks."""
+        return (
+            self.flatness is not None
+            and self.flatness.combine == "each"
+            and not self.aggregator.linear
+        )
+
+    @property
     def depends_on_own_variables(self) -> bool:
         """Whether there is state for the tasks' own variables."""
         return self.flatness is not None and (
@@ -225,7 +260,7 @@ class Strategy(Component):
         every_own = [shape for task in own_shapes for shape in task]
         rows = [(num_tasks, *shape) for shape in shapes]
         pairs = [(2, *shape) for shape in shapes]
-        if self.flatness is not None and self.flatness.combine == "each":
+        if self.merges_each:
             self.pair_aggregators = [
                 self.merger.sibling(3 + k) for k in range(num_tasks)
             ]
@@ -246,6 +281,8 @@ class Strategy(Component):
             self.outer_aggregator.build(pairs, dtype)
         for aggregator in self.pair_aggregators:
             aggregator.build(pairs, dtype)
+        if self.accumulation is not None:
+            self.accumulation.build(num_tasks, shapes, own_shapes, dtype)
         self.iterations = self.add_state("iterations", dtype="int32")
         self.built = True
 
@@ -272,10 +309,15 @@ class Strategy(Component):
         """
         if self.balancer.uses_passes:
             self.balancer.learn(clean)
-        weights = self.balancer(clean.losses, clean.mask)
+        accumulated = None
+        losses, mask = clean.losses, clean.mask
+        if self.accumulation is not None:
+            accumulated = self.accumulation.add(clean)
+            losses, mask = accumulated.losses, accumulated.mask
+        weights = self.balancer(losses, mask)
         self.watcher.begin(weights)
         if self.makes_one_pass:
-            update = self.plain_update(clean, weights)
+            update = OnePassUpdate(self, clean, weights, accumulated).compute()
         else:
             update = FlatUpdate(self, clean, weights).compute()
         if self.flatness is not None and self.flatness.scope == "momentum":
@@ -294,6 +336,7 @@ class Strategy(Component):
             self.flat_aggregator,
             self.outer_aggregator,
             *self.pair_aggregators,
+            self.accumulation,
         ]
         return [part for part in parts if part is not None]
 
@@ -325,70 +368,10 @@ class Strategy(Component):
     def notices(self) -> list[str]:
         return [notice for part in self.components for notice in part.notices()]
 
-    def _sampled_update(self, clean, weights):
-        """Of a method that wants gradients of independent samples."""
-        count = self.aggregator.samples
-        own = clean.own_gradients(weights)
-        masks, jacobians = [clean.mask], []
-        for index in range(count):
-            part = clean.part(index, count)
-            gradients = part.task_gradients(weights, last=True)
-            jacobians.append(gradients.shared)
-            masks.append(part.mask)
-        known = [mask for mask in masks if mask is not None]
-        mask = math.prod(known[1:], start=known[0]) if known else None
-        shared = self.merger.aggregate_samples(jacobians, clean.losses, mask)
-        return Update(shared, own, finite_tasks(clean.losses, jacobians[0]))
-
     @property
     def makes_one_pass(self) -> bool:
         """Whether each step makes one pass only."""
         return self.flatness is None or self.flatness.scope == "momentum"
-
-    def plain_update(
-        self, clean: ForwardPass, weights: Any, penalties: bool = True
-    ) -> Update:
-        """Merges the gradients of one pass.
-
-        Args:
-            clean: The pass.
-            weights: Tensor `[K]` of task weights.
-            penalties: Whether the gradient of regularizers and `add_loss`
-                terms may be included. Defaults to `True`.
-        """
-        if self.aggregator.samples > 1 and self.makes_one_pass:
-            return self._sampled_update(clean, weights)
-        if self.aggregator.linear:
-            return clean.total(
-                self._shared_weights(clean, weights),
-                weights,
-                penalties,
-                last=True,
-            )
-        if self.uses_representation:
-            gradients = clean.representation_gradients(weights)
-        else:
-            gradients = clean.task_gradients(weights, last=True)
-        self.watcher.note_rows("loss", gradients.shared)
-        shared = self.merger.aggregate(
-            gradients.shared, clean.losses, clean.mask
-        )
-        self.watcher.note_row_weights(gradients.shared)
-        if self.uses_representation:
-            shared = clean.through_trunk(shared)
-        return Update(
-            shared, gradients.own, finite_tasks(clean.losses, gradients.shared)
-        )
-
-    def _shared_weights(self, clean, weights):
-        """Task weights times row weights of a linear aggregator."""
-        if isinstance(self.aggregator, aggregators.Sum):
-            # The same object: one backward pass serves own variables too.
-            return weights
-        rows = self.aggregator.compute_row_weights(
-            int(weights.shape[0]), clean.mask, weights.dtype
-        )
-        return rows * weights
 
     def offsets(self, model_values: Any) -> list[Any] | None:
         """Where the first pass of a step is made, relative to the weights.
@@ -422,6 +405,8 @@ class Strategy(Component):
             "gradients": self.gradients,
             "granularity": self.granularity,
             "loss_weights": self.loss_weights,
+            "memory": self.memory,
+            "accumulate": self.accumulate,
         }
 
 

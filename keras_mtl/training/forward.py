@@ -3,47 +3,14 @@
 import dataclasses
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.strategies.passes import TaskGradients
 from keras_mtl.strategies.passes import Update
-
-
-@dataclasses.dataclass
-class Batch:
-    """One batch, as the trainer hands it over."""
-
-    x: Any
-    y: Any
-    sample_weight: Any
-
-    def part(self, index: int, count: int) -> "Batch":
-        """Every `count`-th sample, from `index` on."""
-        # TensorFlow may learn some later only.
-        sizes = [
-            array.shape[0]
-            for array in keras.tree.flatten(self.x)
-            if array is not None and isinstance(array.shape[0], int)
-        ]
-        size = min(sizes, default=count)
-        if size < count:
-            raise ValueError(
-                f"The strategy splits each batch into {count} parts "
-                "(`samples` of its aggregator), which takes at least as many "
-                f"samples. Received: a batch of {size}. Take another "
-                "`batch_size`, or leave out a short last batch."
-            )
-
-        def cut(data):
-            return keras.tree.map_structure(
-                lambda array: None if array is None else array[index::count],
-                data,
-            )
-
-        return Batch(cut(self.x), cut(self.y), cut(self.sample_weight))
+from keras_mtl.training.batch import Batch
+from keras_mtl.training.values import losses_at
 
 
 @dataclasses.dataclass
@@ -66,115 +33,6 @@ class Outcome:
     total: Any
 
 
-class Values:
-    """The values of a model's variables at the start of a step.
-
-    Args:
-        model: A `MultiTaskModel`.
-        partition: Its `Partition`.
-        state_variables: Its non-trainable variables, without those of the
-            strategy.
-    """
-
-    def __init__(self, model, partition, state_variables):
-        self.partition = partition
-        self.state_variables = state_variables
-        self.trainable = [
-            ops.convert_to_tensor(variable.value)
-            for variable in partition.variables
-        ]
-        self.state = [
-            ops.convert_to_tensor(variable.value)
-            for variable in state_variables
-        ]
-
-    @property
-    def num_shared(self) -> int:
-        """How many shared variables there are."""
-        return len(self.partition.shared)
-
-    def in_order(self, task=None) -> list[int]:
-        """Indices of the shared variables, then of own ones.
-
-        Args:
-            task: Index of the only task to look at, or `None` for all.
-        """
-        own = self.partition.own
-        if task is not None:
-            own = [own[task]]
-        return [*self.partition.shared, *(i for part in own for i in part)]
-
-    def values_of(self, task=None) -> list[Any]:
-        """The values, in that order."""
-        return [self.trainable[i] for i in self.in_order(task)]
-
-    def perturbs(self, flatness, task=None) -> list[bool]:
-        """Which of them a flatness regularizer moves."""
-        return [
-            flatness.perturbs(self.partition.variables[i])
-            for i in self.in_order(task)
-        ]
-
-    def keep_state(self) -> None:
-        """Copies the state, so that it outlives assignments to it."""
-        # TensorFlow and torch hand out the variable's own memory.
-        self.state = [ops.copy(value) for value in self.state]
-
-    def scope(self, trainable, state=None) -> "PassScope":
-        """A scope in which the model computes with the given values.
-
-        Every variable is mapped: one left out would be read from where the
-        trainer keeps nothing during an epoch, or be assigned for good.
-
-        Args:
-            trainable: Values of the trainable variables.
-            state: Those of the others. Defaults to `None`: what they were at
-                the start of the step.
-        """
-        state = self.state if state is None else state
-        mapping = [
-            *zip(self.partition.variables, trainable, strict=True),
-            *zip(self.state_variables, state, strict=True),
-        ]
-        return PassScope(mapping, collect_losses=True)
-
-    def state_after(self, scope) -> list[Any]:
-        """The state that the computation in a scope left."""
-        return [
-            scope.get_current_value(variable)
-            for variable in self.state_variables
-        ]
-
-
-def losses_at(model, batch, values, trainable):
-    """The task losses `[K]` of a batch at other trainable values.
-
-    With the random numbers and the state of the start of the step; nothing is
-    differentiated and nothing is changed.
-    """
-    with values.scope([ops.stop_gradient(value) for value in trainable]):
-        outputs = model(batch.x, training=True)
-        task_losses = model.compute_task_losses(
-            batch.x, batch.y, outputs, batch.sample_weight, training=True
-        )
-    return ops.stack(model.task_losses.weigh(task_losses))
-
-
-class PassScope(keras.StatelessScope):
-    """A stateless scope that counts the draws from each seed generator."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.draws: dict[int, int] = {}
-
-    def add_update(self, update):
-        variable, _ = update
-        if variable.name == "seed_generator_state":
-            draws = self.draws.get(id(variable), 0)
-            self.draws[id(variable)] = draws + 1
-        super().add_update(update)
-
-
 class Pass:
     """A forward pass that can be differentiated (a `ForwardPass`).
 
@@ -190,6 +48,7 @@ class Pass:
         task: Index of the only task to look at, or `None`.
         mask: Tensor `[K]`, 1 for present tasks, or `None` to find out.
         draws: How often the clean pass drew from each seed generator.
+        pushes: Whether `task_gramian` is to be asked for.
     """
 
     def __init__(
@@ -203,7 +62,10 @@ class Pass:
         task=None,
         mask=None,
         draws=None,
+        pushes=False,
     ):
+        self._pushes = pushes
+        self._pushforward: Any = None
         self._model = model
         self._batch = batch
         self._values = values
@@ -251,9 +113,18 @@ class Pass:
                 return self._run_all(point)
             return self._run_one(point)
 
-        losses, aux, pull = backend.linearize(
-            function, [trainable[i] for i in wanted]
-        )
+        chosen = [trainable[i] for i in wanted]
+        if self._pushes:
+            losses, aux, pull, push = backend.linearize_both_ways(
+                function, chosen
+            )
+
+            def pushforward(tangents):
+                return push({position[i]: t for i, t in tangents.items()})
+
+            self._pushforward = pushforward
+        else:
+            losses, aux, pull = backend.linearize(function, chosen)
 
         def pullback(cotangents, indices, last=False):
             return pull(cotangents, [position[i] for i in indices], last)
@@ -355,6 +226,38 @@ class Pass:
 
         jacobian = Jacobian.gather(rows(), num_tasks, self._dtype)
         return TaskGradients(jacobian, own)
+
+    def task_gramian(self, weights):
+        # Row `k` is how fast the losses rise along the gradient of loss `k`.
+        partition = self._partition
+        num_tasks = len(partition.tasks)
+        rows, seed = [], weights[0]
+        for k in range(num_tasks):
+            reached = [
+                i for i in partition.shared if k in partition.tasks_of[i]
+            ]
+            gradients = self._pull({k: seed}, reached)
+            slopes = self._slopes_along(gradients, reached)
+            rows.append(slopes[:num_tasks] * weights)
+            if k + 1 < num_tasks:
+                # Not before this gradient has served: one lives at a time.
+                seed = backend.after(weights[k + 1], slopes)
+        gramian = ops.stack(rows)
+        return (gramian + ops.transpose(gramian)) / 2
+
+    def _slopes_along(self, direction, indices):
+        """How fast each loss rises along a direction."""
+        if not indices:
+            return ops.zeros_like(self.losses)
+        norm = None
+        if self._scale is not None:
+            # A gradient may be too small for the numbers that are computed
+            # with; slopes along its unit vector are not.
+            norm = ops.sqrt(backend.squared_norm(direction))
+            divisor = ops.where(norm > 0, norm, 1)
+            direction = [part / divisor for part in direction]
+        slopes = self._pushforward(dict(zip(indices, direction, strict=True)))
+        return slopes if norm is None else slopes * norm
 
     def task_gradient(self, weight):
         return self._rows_of(0, weight, self._task, last=True)
@@ -487,4 +390,4 @@ class Pass:
             return losses_at(self._model, self._batch, self._values, trainable)
 
     def release(self):
-        self._pullback = None
+        self._pullback = self._pushforward = None

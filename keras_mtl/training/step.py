@@ -10,11 +10,11 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
-from keras_mtl.training.forward import Batch
+from keras_mtl.training.batch import Batch
 from keras_mtl.training.forward import Pass
-from keras_mtl.training.forward import Values
-from keras_mtl.training.forward import losses_at
 from keras_mtl.training.representation import RepresentationPass
+from keras_mtl.training.values import Values
+from keras_mtl.training.values import losses_at
 
 
 def run_step(model, data):
@@ -42,6 +42,7 @@ def _run_step_on(model, batch):
         "scale": loss_scale(model.optimizer),
         "replay": replay,
         "offsets": start_offsets(strategy, values),
+        "pushes": strategy.memory == "low" and not strategy.aggregator.linear,
     }
     clean: Pass
     if plan.split is None:
@@ -53,15 +54,18 @@ def _run_step_on(model, batch):
     readable = [*strategy.variables, *strategy.balancer.data_variables]
     with changes_to(readable) as changes:
         update = strategy.compute_update(clean)
+    means = update.accumulated
     gradients = full_gradients(plan.partition, values, clean, update)
     clean.release()
     outcome = clean.outcome
+    if update.seen is not None:
+        changes += model.task_statistics.note(means or clean, update)
+    if means is not None:
+        changes = only_if(means.due, changes, strategy.accumulation.variables)
     assignments = [
         *zip(plan.state_variables, outcome.state, strict=True),
         *changes,
     ]
-    if update.seen is not None:
-        assignments += model.task_statistics.note(clean, update)
     succeeded = commit(model, gradients, assignments, clean, update)
     if strategy.observes:
         observe(model, batch, values, clean, replay, succeeded)
@@ -88,6 +92,20 @@ def changes_to(variables):
         value = scope.get_current_value(variable)
         if value is not old:
             changes.append((variable, value))
+
+
+def only_if(condition, changes, exceptions):
+    """Makes changes of variables depend on a condition, but for some."""
+    excepted = {id(variable) for variable in exceptions}
+    return [
+        (variable, value)
+        if id(variable) in excepted
+        else (
+            variable,
+            ops.where(condition, value, ops.convert_to_tensor(variable.value)),
+        )
+        for variable, value in changes
+    ]
 
 
 def start_offsets(strategy, values):
@@ -150,6 +168,7 @@ def commit(model, gradients, assignments, clean, update):
     )
     finite = ops.logical_and(losses_finite, backend.all_finite(gradients))
     proceed, keep = finite, finite
+    due = None if update.accumulated is None else update.accumulated.due
     if scale is not None:
         # The optimizer expects scaled gradients. Where it adapts the scale, a
         # gradient that overflowed is no failure: it skips the step itself,
@@ -165,6 +184,12 @@ def commit(model, gradients, assignments, clean, update):
         ]
     if plan.on_nonfinite == "ignore":
         proceed = keep = None
+    succeeded = finite if proceed is None else proceed
+    if due is not None:
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            # It adapts the scale to an overflow at once.
+            due = ops.logical_or(due, ops.logical_not(finite))
+        proceed = due if proceed is None else ops.logical_and(proceed, due)
     succeeds = backend.commit(
         optimizer,
         gradients,
@@ -173,7 +198,6 @@ def commit(model, gradients, assignments, clean, update):
         proceed=proceed,
         keep=keep,
     )
-    succeeded = finite if proceed is None else proceed
     if succeeds:
         notes = plan.monitor.note_success()
     else:

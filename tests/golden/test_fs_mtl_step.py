@@ -14,9 +14,9 @@ from keras_mtl import backend
 from keras_mtl.aggregators.pcgrad import projection_weights
 from keras_mtl.flatness import TaskSAM
 from keras_mtl.strategies import FSMTL
-from keras_mtl.training.forward import Batch
+from keras_mtl.training.batch import Batch
 from keras_mtl.training.forward import Pass
-from keras_mtl.training.forward import Values
+from keras_mtl.training.values import Values
 from tests.golden import fs_mtl_networks as published
 
 # Keras computes in float64 throughout on TensorFlow only: JAX has none unless

@@ -1,0 +1,115 @@
+"""The values of a model's variables, and computing with others."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class Values:
+    """The values of a model's variables at the start of a step.
+
+    Args:
+        model: A `MultiTaskModel`.
+        partition: Its `Partition`.
+        state_variables: Its non-trainable variables, without those of the
+            strategy.
+    """
+
+    def __init__(self, model, partition, state_variables):
+        self.partition = partition
+        self.state_variables = state_variables
+        self.trainable = [
+            ops.convert_to_tensor(variable.value)
+            for variable in partition.variables
+        ]
+        self.state = [
+            ops.convert_to_tensor(variable.value)
+            for variable in state_variables
+        ]
+
+    @property
+    def num_shared(self) -> int:
+        """How many shared variables there are."""
+        return len(self.partition.shared)
+
+    def in_order(self, task=None) -> list[int]:
+        """Indices of the shared variables, then of own ones.
+
+        Args:
+            task: Index of the only task to look at, or `None` for all.
+        """
+        own = self.partition.own
+        if task is not None:
+            own = [own[task]]
+        return [*self.partition.shared, *(i for part in own for i in part)]
+
+    def values_of(self, task=None) -> list[Any]:
+        """The values, in that order."""
+        return [self.trainable[i] for i in self.in_order(task)]
+
+    def perturbs(self, flatness, task=None) -> list[bool]:
+        """Which of them a flatness regularizer moves."""
+        return [
+            flatness.perturbs(self.partition.variables[i])
+            for i in self.in_order(task)
+        ]
+
+    def keep_state(self) -> None:
+        """Copies the state, so that it outlives assignments to it."""
+        # TensorFlow and torch hand out the variable's own memory.
+        self.state = [ops.copy(value) for value in self.state]
+
+    def scope(self, trainable, state=None) -> "PassScope":
+        """A scope in which the model computes with the given values.
+
+        Every variable is mapped: one left out would be read from where the
+        trainer keeps nothing during an epoch, or be assigned for good.
+
+        Args:
+            trainable: Values of the trainable variables.
+            state: Those of the others. Defaults to `None`: what they were at
+                the start of the step.
+        """
+        state = self.state if state is None else state
+        mapping = [
+            *zip(self.partition.variables, trainable, strict=True),
+            *zip(self.state_variables, state, strict=True),
+        ]
+        return PassScope(mapping, collect_losses=True)
+
+    def state_after(self, scope) -> list[Any]:
+        """The state that the computation in a scope left."""
+        return [
+            scope.get_current_value(variable)
+            for variable in self.state_variables
+        ]
+
+
+def losses_at(model, batch, values, trainable):
+    """The task losses `[K]` of a batch at other trainable values.
+
+    With the random numbers and the state of the start of the step; nothing is
+    differentiated and nothing is changed.
+    """
+    with values.scope([ops.stop_gradient(value) for value in trainable]):
+        outputs = model(batch.x, training=True)
+        task_losses = model.compute_task_losses(
+            batch.x, batch.y, outputs, batch.sample_weight, training=True
+        )
+    return ops.stack(model.task_losses.weigh(task_losses))
+
+
+class PassScope(keras.StatelessScope):
+    """A stateless scope that counts the draws from each seed generator."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.draws: dict[int, int] = {}
+
+    def add_update(self, update):
+        variable, _ = update
+        if variable.name == "seed_generator_state":
+            draws = self.draws.get(id(variable), 0)
+            self.draws[id(variable)] = draws + 1
+        super().add_update(update)
