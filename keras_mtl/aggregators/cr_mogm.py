@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.aggregators.wrapping import WrappingAggregator
 from keras_mtl.arguments import as_list
 from keras_mtl.arguments import check_size
 from keras_mtl.arguments import checked_number
@@ -15,7 +15,7 @@ from keras_mtl.export import keras_mtl_export
 
 
 @keras_mtl_export("keras_mtl.aggregators.CRMOGM")
-class CRMOGM(GramianAggregator):
+class CRMOGM(WrappingAggregator, GramianAggregator):
     """Moving average of the weights that another method finds.
 
     Weights of a single batch are noisy, and correlated with the gradients
@@ -71,7 +71,15 @@ class CRMOGM(GramianAggregator):
         initial_weights: Sequence[float] | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(aggregator, **kwargs)
+        self.alpha = checked_number("alpha", alpha, "[0, 1]")
+        self.initial_weights = checked_vector(
+            "initial_weights", initial_weights
+        )
+        self.averages: Any = None
+        self.steps: Any = None
+
+    def _check_inner(self, aggregator):
         if (
             not isinstance(aggregator, GramianAggregator)
             or aggregator.samples > 1
@@ -81,14 +89,6 @@ class CRMOGM(GramianAggregator):
                 "works on one sample per step. Received: aggregator="
                 f"{aggregator}"
             )
-        self.aggregator = aggregator
-        self.alpha = checked_number("alpha", alpha, "[0, 1]")
-        self.initial_weights = checked_vector(
-            "initial_weights", initial_weights
-        )
-        self.observes = aggregator.observes
-        self.averages: Any = None
-        self.steps: Any = None
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
         if not self.aggregator.built:
@@ -128,24 +128,9 @@ class CRMOGM(GramianAggregator):
         super().state_reset()
         self.aggregator.state_reset()
 
-    def sibling(self, index: int) -> "CRMOGM":
-        config = self.get_config()
-        config["name"] = f"{config['name']}_{index}"
-        config["aggregator"] = self.aggregator.sibling(index)
-        return type(self)(**config)
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        config["aggregator"] = keras.saving.deserialize_keras_object(
-            config["aggregator"]
-        )
-        return cls(**config)
-
     def get_config(self):
         return {
             **super().get_config(),
-            "aggregator": keras.saving.serialize_keras_object(self.aggregator),
             "alpha": self.alpha,
             "initial_weights": as_list(self.initial_weights),
         }

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-
 from keras_mtl.aggregators.aggregator import Aggregator
 from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.aggregators.wrapping import WrappingAggregator
 from keras_mtl.export import keras_mtl_export
 
 
 @keras_mtl_export("keras_mtl.aggregators.Grouped")
-class Grouped(Aggregator):
+class Grouped(WrappingAggregator):
     """Merges the gradients of groups of variables apart from each other.
 
     Tasks may agree in the first layers of a network and be in conflict in the
@@ -35,23 +34,16 @@ class Grouped(Aggregator):
     ```python
     grouped = keras_mtl.aggregators.Grouped(keras_mtl.aggregators.MGDA())
     # Each tensor of the list is a group where nobody says otherwise.
-    grouped([[[1.0], [-1.0]], [[2.0], [2.0]]])  # [[0.0], [2.0]]
+    left, right = np.array([[1.0], [-1.0]]), np.array([[2.0], [2.0]])
+    grouped([left, right])  # [[0.0], [2.0]]
     ```
     """
 
     def __init__(self, aggregator: Aggregator, **kwargs):
-        super().__init__(**kwargs)
-        if not isinstance(aggregator, Aggregator):
-            raise ValueError(
-                "Argument `aggregator` must be a "
-                "`keras_mtl.aggregators.Aggregator`. Received: aggregator="
-                f"{aggregator}"
-            )
-        self.aggregator = aggregator
+        super().__init__(aggregator, **kwargs)
         self.samples = aggregator.samples
         self.needs_losses = aggregator.needs_losses
         self.min_tasks = aggregator.min_tasks
-        self.observes = aggregator.observes
         self.keeps_rows = aggregator.keeps_rows
         self.members: list[Aggregator] = []
         self._groups: tuple[tuple[int, ...], ...] = ()
@@ -137,22 +129,3 @@ class Grouped(Aggregator):
     def state_reset(self) -> None:
         for member in self.members:
             member.state_reset()
-
-    def sibling(self, index: int) -> "Grouped":
-        return type(self)(
-            self.aggregator.sibling(index), name=f"{self.name}_{index}"
-        )
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        config["aggregator"] = keras.saving.deserialize_keras_object(
-            config["aggregator"]
-        )
-        return cls(**config)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "aggregator": keras.saving.serialize_keras_object(self.aggregator),
-        }

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.datasets.recipes import read_arrays
 from keras_mtl.export import keras_mtl_export
 
 
@@ -51,5 +51,9 @@ def celeba_attributes(
         - [Sener and Koltun, 2018](https://arxiv.org/abs/1810.04650), who
             made it a multi-task problem at 64 x 64.
     """
-    recipe = RECIPES["celeba_attributes"](image_size=image_size)
-    return recipe.arrays(split, data_dir)
+    return read_arrays(
+        "celeba_attributes",
+        split,
+        data_dir,
+        image_size=image_size,
+    )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_mtl.datasets.image_size import checked_image_size
 from keras_mtl.datasets.manual_files import existing_file
 from keras_mtl.datasets.manual_files import manual_folder
 from keras_mtl.datasets.picture_files import PictureSamples
@@ -37,7 +36,7 @@ class CelebAAttributes(Recipe):
     splits = ("train", "validation", "test")
 
     def __init__(self, image_size: Sequence[int] = (64, 64)):
-        super().__init__(image_size=checked_image_size(image_size))
+        super().__init__(image_size=image_size)
 
     def specs(self):
         size = self.options["image_size"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.datasets.recipes import read_arrays
 from keras_mtl.export import keras_mtl_export
 
 
@@ -46,9 +46,8 @@ def cityscapes(
           which is the inverse of depth; 0 where unknown.
 
     Raises:
-        FileNotFoundError: If files are missing.
-        ValueError: If there are too many or too few, or if a file has
-            another shape or labels out of range. The message names it.
+        ValueError: If `num_classes` is another number.
+        FileNotFoundError, ValueError: As `keras_mtl.datasets.nyuv2`.
 
     Example:
 
@@ -61,10 +60,12 @@ def cityscapes(
         - [Liu et al., 2019](https://arxiv.org/abs/1803.10704), MTAN, who
             preprocessed it.
     """
-    recipe = RECIPES["cityscapes"](
+    return read_arrays(
+        "cityscapes",
+        split,
+        data_dir,
         num_classes=num_classes,
         image_size=image_size,
         num_train=num_train,
         num_test=num_test,
     )
-    return recipe.arrays(split, data_dir)

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from keras_mtl.arguments import checked_choice
-from keras_mtl.arguments import checked_integer
-from keras_mtl.datasets.image_size import checked_image_size
 from keras_mtl.datasets.manual_files import INSTRUCTIONS
 from keras_mtl.datasets.manual_files import manual_folder
 from keras_mtl.datasets.picture_files import PictureSamples
@@ -56,8 +54,8 @@ class DomainFolders(Recipe):
     ):
         super().__init__(
             domain=checked_choice("domain", domain, tuple(DOMAINS[name])),
-            image_size=checked_image_size(image_size),
-            seed=checked_integer("seed", seed, low=0),
+            image_size=image_size,
+            seed=seed,
         )
         self.name = name
         self.num_classes = num_classes

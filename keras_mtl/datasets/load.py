@@ -6,12 +6,13 @@ from typing import Any
 
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_integer
-from keras_mtl.datasets.domain_folders import DOMAINS
 from keras_mtl.datasets.names import names
 from keras_mtl.datasets.recipe import Recipe
 from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.datasets.recipes import by_domain
 from keras_mtl.datasets.sample_batches import SampleBatches
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.registry import unknown_name
 
 FORMS = (None, "numpy", "pydataset", "tf")
 
@@ -88,22 +89,17 @@ def load(
     len(batches)  # 63
     ```
     """
-    checked_choice("name", name, names())
+    if name not in names():
+        raise unknown_name("data set", str(name), names())
     checked_choice("backend_native", backend_native, FORMS)
     of_recipe, of_form = _divided(name, backend_native, options)
-    if name not in DOMAINS:
-        recipe = RECIPES[name](**of_recipe)
-        return _loaded(recipe, split, data_dir, backend_native, of_form)
-    return {
-        domain: _loaded(
-            RECIPES[name](domain=domain, **of_recipe),
-            split,
-            data_dir,
-            backend_native,
-            of_form,
-        )
-        for domain in DOMAINS[name]
-    }
+    return by_domain(
+        name,
+        lambda recipe: _loaded(
+            recipe, split, data_dir, backend_native, of_form
+        ),
+        **of_recipe,
+    )
 
 
 def _loaded(recipe, split, data_dir, form, options):

@@ -44,10 +44,13 @@ def manual_folder(name: str, data_dir: str | os.PathLike | None) -> Path:
     """Returns the folder of a data set, or raises `FileNotFoundError`."""
     folder = None if data_dir is None else Path(data_dir) / name
     if folder is None or not folder.is_dir():
-        missing = "It is not downloaded" if folder is None else "There is no"
+        missing = (
+            f"Data set {name!r} is not downloaded by itself"
+            if folder is None
+            else f"There is no {folder}"
+        )
         raise FileNotFoundError(
-            f"{missing} {folder or 'by itself'}. {INSTRUCTIONS[name]} Then "
-            "pass `data_dir=FOLDER`."
+            f"{missing}. {INSTRUCTIONS[name]} Then pass `data_dir=FOLDER`."
         )
     return folder
 

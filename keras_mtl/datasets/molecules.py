@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_mtl.arguments import checked_integer
 from keras_mtl.datasets.manual_files import existing_file
 from keras_mtl.datasets.manual_files import manual_folder
 from keras_mtl.datasets.molecule_files import ATOMISATION
@@ -44,10 +43,10 @@ class QM9(Recipe):
         seed: int = 0,
     ):
         super().__init__(
-            num_validation=checked_integer("num_validation", num_validation),
-            num_test=checked_integer("num_test", num_test),
+            num_validation=num_validation,
+            num_test=num_test,
             standardize=bool(standardize),
-            seed=checked_integer("seed", seed, low=0),
+            seed=seed,
         )
 
     def specs(self):

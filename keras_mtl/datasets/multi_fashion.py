@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.datasets.recipes import read_arrays
 from keras_mtl.export import keras_mtl_export
 
 
@@ -46,7 +46,11 @@ def multi_fashion(
         - [Xiao et al., 2017](https://arxiv.org/abs/1708.07747), for
             Fashion-MNIST.
     """
-    recipe = RECIPES["multi_fashion"](
-        num_train=num_train, num_test=num_test, seed=seed
+    return read_arrays(
+        "multi_fashion",
+        split,
+        data_dir,
+        num_train=num_train,
+        num_test=num_test,
+        seed=seed,
     )
-    return recipe.arrays(split, data_dir)

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.datasets.recipes import read_arrays
 from keras_mtl.export import keras_mtl_export
 
 
@@ -68,7 +68,11 @@ def multi_mnist(
             included. The code that made them is not published; corners and
             maximum are chosen here.
     """
-    recipe = RECIPES["multi_mnist"](
-        num_train=num_train, num_test=num_test, seed=seed
+    return read_arrays(
+        "multi_mnist",
+        split,
+        data_dir,
+        num_train=num_train,
+        num_test=num_test,
+        seed=seed,
     )
-    return recipe.arrays(split, data_dir)

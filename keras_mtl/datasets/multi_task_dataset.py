@@ -137,7 +137,7 @@ class MultiTaskDataset(keras.utils.PyDataset):
         if not isinstance(sources, Mapping) or not sources:
             raise ValueError(
                 "Argument `sources` must be a dict from tasks to sources, "
-                f"not empty. Received: sources={sources!r}"
+                f"not empty. Received: sources of type {type(sources).__name__}"
             )
         self.mode = checked_choice("mode", mode, MODES)
         self.shuffle = bool(shuffle)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_mtl.arguments import checked_choice
-from keras_mtl.arguments import checked_integer
 from keras_mtl.datasets.image_size import checked_image_size
 from keras_mtl.datasets.manual_files import existing_file
 from keras_mtl.datasets.manual_files import manual_folder
@@ -50,8 +49,8 @@ class NpyFolders(Recipe):
         options: Mapping[str, Any],
     ):
         super().__init__(
-            num_train=checked_integer("num_train", num_train),
-            num_test=checked_integer("num_test", num_test),
+            num_train=num_train,
+            num_test=num_test,
             **options,
         )
         self.name = name

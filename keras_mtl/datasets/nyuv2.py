@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.datasets.recipes import read_arrays
 from keras_mtl.export import keras_mtl_export
 
 
@@ -62,7 +62,11 @@ def nyuv2(
         - [Liu et al., 2019](https://arxiv.org/abs/1803.10704), MTAN, who
             preprocessed it.
     """
-    recipe = RECIPES["nyuv2"](
-        image_size=image_size, num_train=num_train, num_test=num_test
+    return read_arrays(
+        "nyuv2",
+        split,
+        data_dir,
+        image_size=image_size,
+        num_train=num_train,
+        num_test=num_test,
     )
-    return recipe.arrays(split, data_dir)

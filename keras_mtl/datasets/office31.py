@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_mtl.datasets.domain_folders import DOMAINS
-from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.datasets.recipes import read_arrays
 from keras_mtl.export import keras_mtl_export
 
 
@@ -60,9 +59,10 @@ def office31(
         K. Saenko, B. Kulis, M. Fritz and T. Darrell, Adapting Visual Category
         Models to New Domains, ECCV 2010.
     """
-    return {
-        domain: RECIPES["office31"](
-            domain=domain, image_size=image_size, seed=seed
-        ).arrays(split, data_dir)
-        for domain in DOMAINS["office31"]
-    }
+    return read_arrays(
+        "office31",
+        split,
+        data_dir,
+        image_size=image_size,
+        seed=seed,
+    )

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_mtl.datasets.domain_folders import DOMAINS
-from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.datasets.recipes import read_arrays
 from keras_mtl.export import keras_mtl_export
 
 
@@ -24,10 +23,7 @@ def office_home(
     `Clipart`, `Product` and `Real_World`. They share classes, not inputs:
     hand the result to `keras_mtl.datasets.MultiTaskDataset`.
 
-    The pictures must be got by hand; the message that says so without them
-    has the address. Of each class of each domain, 60 % are for training, 20 %
-    for validation and the rest for testing, divided by `seed`: shares as in
-    LibMTL and the papers that use it, which have lists of their own.
+    Got by hand and divided as `keras_mtl.datasets.office31` is.
 
     Args:
         split: `"train"`, `"validation"` or `"test"`. Defaults to `"train"`.
@@ -35,19 +31,14 @@ def office_home(
             folders like `Art/Alarm_Clock`.
         image_size: Height and width to which pictures are resized. Defaults
             to `(224, 224)`.
-        seed: Seed of the division, an integer of at least 0. Defaults to
-            `0`.
+        seed: Seed of the division. Defaults to `0`.
 
     Returns:
-        Dict from domains to `(x, y)`: float32 images in [0, 1] of shape
-        `(n, height, width, 3)`, with n of each domain, and int32 labels
-        `(n,)`, the number of the class in alphabetical order.
+        Dict from domains to `(x, y)`, as `office31` returns them.
 
     Raises:
-        FileNotFoundError: If folders are missing.
-        ImportError: If Pillow is not installed.
-        ValueError: If a domain does not have 65 classes, or a file is no
-            picture.
+        ValueError: If a domain does not have 65 classes.
+        FileNotFoundError, ImportError: As `office31`.
 
     Example:
 
@@ -59,9 +50,10 @@ def office_home(
     References:
         [Venkateswara et al., 2017](https://arxiv.org/abs/1706.07522).
     """
-    return {
-        domain: RECIPES["office_home"](
-            domain=domain, image_size=image_size, seed=seed
-        ).arrays(split, data_dir)
-        for domain in DOMAINS["office_home"]
-    }
+    return read_arrays(
+        "office_home",
+        split,
+        data_dir,
+        image_size=image_size,
+        seed=seed,
+    )

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_mtl.arguments import checked_integer
 from keras_mtl.datasets.idx_files import SIDE
 from keras_mtl.datasets.idx_files import read_idx_images
 from keras_mtl.datasets.overlaid_images import overlaid_images
@@ -40,9 +39,9 @@ class OverlaidPairs(Recipe):
         seed: int = 0,
     ):
         super().__init__(
-            num_train=checked_integer("num_train", num_train),
-            num_test=checked_integer("num_test", num_test),
-            seed=checked_integer("seed", seed, low=0),
+            num_train=num_train,
+            num_test=num_test,
+            seed=seed,
         )
         self.name = name
         self.left = left

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.datasets.recipes import read_arrays
 from keras_mtl.export import keras_mtl_export
 
 
@@ -63,10 +63,12 @@ def qm9(
         - LibMTL, whose targets these are. It standardises by all molecules;
             here, by those of the training set.
     """
-    recipe = RECIPES["qm9"](
+    return read_arrays(
+        "qm9",
+        split,
+        data_dir,
         num_validation=num_validation,
         num_test=num_test,
         standardize=standardize,
         seed=seed,
     )
-    return recipe.arrays(split, data_dir)

@@ -7,6 +7,11 @@ from typing import Protocol
 import numpy as np
 
 from keras_mtl.arguments import checked_choice
+from keras_mtl.arguments import checked_integer
+from keras_mtl.datasets.image_size import checked_image_size
+
+#: Lowest value of the options that are integers.
+LOWEST = {"num_train": 1, "num_validation": 1, "num_test": 1, "seed": 0}
 
 
 class ArraySpec(NamedTuple):
@@ -34,7 +39,8 @@ class Recipe:
 
     NumPy arrays, a `keras.utils.PyDataset` and the files of TensorFlow
     Datasets are all filled from here. The constructor of a subclass takes
-    the options of the data set and touches no file.
+    the options of the data set and touches no file. Sizes, seeds and
+    `image_size` mean the same everywhere, and are checked here.
 
     Attributes:
         name: Name of the data set.
@@ -46,6 +52,11 @@ class Recipe:
     splits: tuple[str, ...] = ("train", "test")
 
     def __init__(self, **options: Any):
+        for option, low in LOWEST.items():
+            if option in options:
+                checked_integer(option, options[option], low)
+        if "image_size" in options:
+            options["image_size"] = checked_image_size(options["image_size"])
         self.options = options
 
     def specs(self) -> tuple[Any, Any]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from keras_mtl.datasets.celeba_files import CelebAAttributes
 from keras_mtl.datasets.digit_pairs import DigitPairs
+from keras_mtl.datasets.domain_folders import DOMAINS
 from keras_mtl.datasets.domain_folders import DomainFolders
 from keras_mtl.datasets.molecules import QM9
 from keras_mtl.datasets.npy_folders import Cityscapes
@@ -31,3 +33,35 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "qm9": QM9,
     "rendered_rooms": RenderedRooms,
 }
+
+
+def read_arrays(
+    name: str, split: str, data_dir: Any = None, **options: Any
+) -> Any:
+    """Returns inputs and labels of all samples, by domain if there are such.
+
+    Args:
+        name: Name of the data set.
+        split: Name of the split.
+        data_dir: Folder of the original files, if there are such.
+        **options: Options of the data set.
+    """
+    return by_domain(
+        name, lambda recipe: recipe.arrays(split, data_dir), **options
+    )
+
+
+def by_domain(name: str, read: Callable[[Recipe], Any], **options: Any) -> Any:
+    """Returns what is read from a data set, by domain if there are such.
+
+    Args:
+        name: Name of the data set.
+        read: Called with the recipe of the data set, or of each domain.
+        **options: Options of the data set.
+    """
+    if name not in DOMAINS:
+        return read(RECIPES[name](**options))
+    return {
+        domain: read(RECIPES[name](domain=domain, **options))
+        for domain in DOMAINS[name]
+    }

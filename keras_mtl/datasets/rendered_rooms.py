@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.datasets.recipes import read_arrays
 from keras_mtl.export import keras_mtl_export
 
 
@@ -68,10 +68,11 @@ def rendered_rooms(
         and Support Inference from RGBD Images, ECCV 2012, for NYUv2. Normals
         of other code may point elsewhere: check before comparing.
     """
-    recipe = RECIPES["rendered_rooms"](
+    return read_arrays(
+        "rendered_rooms",
+        split,
         num_train=num_train,
         num_test=num_test,
         image_size=image_size,
         seed=seed,
     )
-    return recipe.arrays(split)

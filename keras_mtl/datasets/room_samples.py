@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_mtl.arguments import checked_integer
-from keras_mtl.datasets.image_size import checked_image_size
 from keras_mtl.datasets.recipe import ArraySpec
 from keras_mtl.datasets.recipe import Recipe
 from keras_mtl.datasets.room_images import render_rooms
@@ -40,10 +38,10 @@ class RenderedRooms(Recipe):
         seed: int = 0,
     ):
         super().__init__(
-            num_train=checked_integer("num_train", num_train),
-            num_test=checked_integer("num_test", num_test),
-            image_size=checked_image_size(image_size),
-            seed=checked_integer("seed", seed, low=0),
+            num_train=num_train,
+            num_test=num_test,
+            image_size=image_size,
+            seed=seed,
         )
 
     def specs(self):

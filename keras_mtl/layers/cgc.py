@@ -6,20 +6,16 @@ from typing import Any
 
 import keras
 
-from keras_mtl.arguments import checked_integer
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.layers.copies import Template
 from keras_mtl.layers.gated_experts import GatedExperts
+from keras_mtl.layers.own_and_shared_experts import SHARED
+from keras_mtl.layers.own_and_shared_experts import OwnAndSharedExperts
 from keras_mtl.layers.task_names import check_keys
-from keras_mtl.layers.task_names import checked_tasks
-from keras_mtl.layers.tasks_in_order import TasksInOrder
-
-#: Name of what belongs to no task.
-SHARED = "shared"
 
 
 @keras_mtl_export("keras_mtl.layers.CGC")
-class CGC(TasksInOrder, GatedExperts):
+class CGC(OwnAndSharedExperts, GatedExperts):
     """Experts of each task beside shared ones, and a gate for each task.
 
     A task mixes its own experts and the shared ones; those of other tasks are
@@ -99,11 +95,7 @@ class CGC(TasksInOrder, GatedExperts):
         **kwargs,
     ):
         super().__init__(gate=gate, **kwargs)
-        self.tasks = checked_tasks(tasks, reserved=(SHARED,))
-        self.num_task_experts = checked_numbers(num_task_experts, self.tasks)
-        self.num_shared_experts = checked_integer(
-            "num_shared_experts", num_shared_experts
-        )
+        self.set_numbers(tasks, num_task_experts, num_shared_experts)
         self.shared_gate = bool(shared_gate)
         self._template = Template("expert", expert)
         # For each expert in order, the task it belongs to.
@@ -164,19 +156,6 @@ class CGC(TasksInOrder, GatedExperts):
     def get_config(self):
         return {
             **super().get_config(),
-            "tasks": list(self.tasks),
             "expert": self._template.serialize(),
-            "num_task_experts": dict(self.num_task_experts),
-            "num_shared_experts": self.num_shared_experts,
             "shared_gate": self.shared_gate,
         }
-
-
-def checked_numbers(value: Any, tasks: Sequence[str]) -> dict[str, int]:
-    """Returns the number of experts of each task, or raises `ValueError`."""
-    if not isinstance(value, Mapping):
-        value = dict.fromkeys(tasks, value)
-    check_keys("Argument `num_task_experts`, if a dict,", value, tasks)
-    return {
-        task: checked_integer("num_task_experts", value[task]) for task in tasks
-    }

@@ -20,16 +20,12 @@ class MixtureOfExperts(ExpertList):
     `f(x) = sum_i g(x)_i f_i(x)`, `g(x) = softmax(W x)`
 
     Args:
-        expert: A layer or model, of which `num_experts` copies are made (new
-            weights, and other seeds where the template fixes seeds), or a
-            list of different layers, which are used themselves. All must give
-            outputs of one shape. Their dtype policy is their own.
+        expert: A layer or model that is copied, or a list of layers: as for
+            `keras_mtl.layers.MMoE`.
         num_experts: How many copies, at least 2. Not needed for a list.
-        gate: A layer from the gate's input to one weight per expert, copied
-            like an expert, e.g. `keras_mtl.layers.DSelectK(k=2)`. A
-            `num_experts=None` in its config is filled in. Defaults to `None`:
-            `keras.layers.Dense(num_experts, activation="softmax",
-            use_bias=False)`.
+        gate: A layer from the gate's input to one weight per expert, which is
+            copied: as for `MMoE`. Defaults to `None`: the softmax of a linear
+            map.
         **kwargs: Passed on to `keras.layers.Layer`.
 
     Call arguments:
@@ -38,9 +34,8 @@ class MixtureOfExperts(ExpertList):
         training: Passed on to experts and gate.
 
     Output shape:
-        That of one expert. The gate's weights `[batch, ..., num_experts]` have
-        its first axes: with experts `[batch, time, features]` and the default
-        gate, each time step is weighed apart.
+        That of one expert, of which the gate's weights must have the first
+        axes, as in `MMoE`.
 
     Masks go to the experts and, where the outputs still have the axes of the
     mask, to the outputs.

@@ -9,16 +9,14 @@ import keras
 from keras_mtl.arguments import checked_integer
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.layers.cgc import CGC
-from keras_mtl.layers.cgc import SHARED
-from keras_mtl.layers.cgc import checked_numbers
 from keras_mtl.layers.copies import Template
 from keras_mtl.layers.copies import with_templates
-from keras_mtl.layers.task_names import checked_tasks
-from keras_mtl.layers.tasks_in_order import TasksInOrder
+from keras_mtl.layers.own_and_shared_experts import SHARED
+from keras_mtl.layers.own_and_shared_experts import OwnAndSharedExperts
 
 
 @keras_mtl_export("keras_mtl.layers.PLE")
-class PLE(TasksInOrder):
+class PLE(OwnAndSharedExperts):
     """Levels of own and shared experts, which part tasks step by step.
 
     Several `keras_mtl.layers.CGC` one after the other. In all levels but the
@@ -80,7 +78,7 @@ class PLE(TasksInOrder):
         num_task_experts=2,
         num_shared_experts=2,
     )
-    layer(keras.ops.ones((2, 8)))["buy"].shape  # (2, 16)
+    sorted(layer(keras.ops.ones((2, 8))))  # ["buy", "click"]
     ```
 
     References:
@@ -102,12 +100,8 @@ class PLE(TasksInOrder):
     ):
         super().__init__(**kwargs)
         self.supports_masking = True
-        self.tasks = checked_tasks(tasks, reserved=(SHARED,))
+        self.set_numbers(tasks, num_task_experts, num_shared_experts)
         self.num_levels = checked_integer("num_levels", num_levels)
-        self.num_task_experts = checked_numbers(num_task_experts, self.tasks)
-        self.num_shared_experts = checked_integer(
-            "num_shared_experts", num_shared_experts
-        )
         self._templates = _templates(expert, num_levels)
         self._gate = None if gate is None else Template("gate", gate)
         self.levels = [self._make_level(j) for j in range(num_levels)]
@@ -150,11 +144,8 @@ class PLE(TasksInOrder):
         templates = [template.serialize() for template in self._templates]
         return {
             **super().get_config(),
-            "tasks": list(self.tasks),
             "expert": templates,
             "num_levels": self.num_levels,
-            "num_task_experts": dict(self.num_task_experts),
-            "num_shared_experts": self.num_shared_experts,
             "gate": None if self._gate is None else self._gate.serialize(),
         }
 

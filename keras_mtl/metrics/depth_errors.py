@@ -52,8 +52,9 @@ class DepthErrors(keras.metrics.Metric):
     Example:
 
     ```python
+    depths = [2.0, 4.0, 0.0]  # The last one is unknown.
     metric = keras_mtl.metrics.DepthErrors()
-    metric.update_state([2.0, 4.0, 0.0], [1.0, 5.0, 9.0])
+    metric.update_state(depths, [1.0, 5.0, 9.0])
     metric.result()
     # {"depth_absolute_error": 1.0, "depth_relative_error": 0.375}
     ```

@@ -2,24 +2,23 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_mtl.arguments import checked_integer
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.metrics.class_labels import checked_ignore_class
 from keras_mtl.metrics.class_labels import class_labels
 from keras_mtl.metrics.class_labels import is_counted
 from keras_mtl.metrics.class_labels import predicted_classes
 from keras_mtl.metrics.class_labels import probabilities
 from keras_mtl.metrics.long_sum import LongSum
+from keras_mtl.metrics.probability_metric import ProbabilityMetric
 from keras_mtl.metrics.sample_weights import as_tensor
 from keras_mtl.metrics.sample_weights import weighted
 from keras_mtl.metrics.sample_weights import weights_like
 
 
 @keras_mtl_export("keras_mtl.metrics.ExpectedCalibrationError")
-class ExpectedCalibrationError(keras.metrics.Metric):
+class ExpectedCalibrationError(ProbabilityMetric):
     """Mean distance between how sure a model is and how often it is right.
 
     Predictions are binned by their confidence, the probability of the most
@@ -70,10 +69,8 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         name: str = "expected_calibration_error",
         dtype: Any = None,
     ):
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(from_logits, ignore_class, name, dtype)
         self.num_bins = checked_integer("num_bins", num_bins)
-        self.from_logits = from_logits
-        self.ignore_class = checked_ignore_class(ignore_class)
         # Weight, accuracy and confidence, by bin.
         self.sums = LongSum(self, (3, self.num_bins))
 
@@ -114,9 +111,4 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         )
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "num_bins": self.num_bins,
-            "from_logits": self.from_logits,
-            "ignore_class": self.ignore_class,
-        }
+        return {**super().get_config(), "num_bins": self.num_bins}

@@ -5,17 +5,17 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.metrics.class_labels import checked_ignore_class
 from keras_mtl.metrics.class_labels import class_labels
 from keras_mtl.metrics.class_labels import is_counted
 from keras_mtl.metrics.class_labels import probabilities
+from keras_mtl.metrics.probability_metric import ProbabilityMetric
 from keras_mtl.metrics.sample_weights import as_tensor
 from keras_mtl.metrics.sample_weights import weights_like
 from keras_mtl.metrics.weighted_mean import WeightedMean
 
 
 @keras_mtl_export("keras_mtl.metrics.PredictiveEntropy")
-class PredictiveEntropy(WeightedMean):
+class PredictiveEntropy(ProbabilityMetric, WeightedMean):
     """Mean entropy of the predicted probabilities, in nats.
 
     How unsure a model is, whether it is right or not. Compare the entropy on
@@ -61,9 +61,7 @@ class PredictiveEntropy(WeightedMean):
         name: str = "predictive_entropy",
         dtype: Any = None,
     ):
-        super().__init__(name=name, dtype=dtype)
-        self.from_logits = from_logits
-        self.ignore_class = checked_ignore_class(ignore_class)
+        super().__init__(from_logits, ignore_class, name, dtype)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         y_pred = as_tensor(y_pred, self.dtype)
@@ -76,10 +74,3 @@ class PredictiveEntropy(WeightedMean):
             labels = class_labels(y_true, y_pred)
             counted = is_counted(labels, self.ignore_class)
         self.add(values, weights_like(values, sample_weight, counted))
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "from_logits": self.from_logits,
-            "ignore_class": self.ignore_class,
-        }

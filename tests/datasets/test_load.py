@@ -110,7 +110,10 @@ def test_batches_are_a_source_of_a_task():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "multi_mnits"}, "`name` must be one of"),
+        (
+            {"name": "multi_mnits"},
+            "Unknown data set: .*Did you mean 'multi_mnist'",
+        ),
         ({"split": "validation"}, "`split` must be one of"),
         ({"backend_native": "torch"}, "`backend_native` must be one of"),
         ({"num_samples": 3}, "no option 'num_samples' with.*num_train, seed"),

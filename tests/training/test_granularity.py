@@ -86,6 +86,22 @@ def members_of(make, groups):
     ]
 
 
+def merged_by_group(members, groups, merge):
+    """What a step adds to the shared variables, in their order."""
+    change = {}
+    for member, group in zip(members, groups, strict=True):
+        for i, part in zip(group, merge(member, group), strict=True):
+            change[i] = -RATE * ops.convert_to_numpy(part)
+    return [change[i] for i in sorted(change)]
+
+
+def change_of_a_step(model, x, y):
+    before = toy.arrays(model.shared_variables)
+    toy.step(model, x, y)
+    after = toy.arrays(model.shared_variables)
+    return [new - old for old, new in zip(before, after, strict=True)]
+
+
 @pytest.mark.parametrize(
     "name, granularity",
     [
@@ -100,21 +116,18 @@ def test_is_an_aggregation_for_each_group(name, granularity):
     model = compiled(strategy)
     groups = GROUPS[granularity]
     members = members_of(make, groups)
-    shared = model.shared_variables
     for seed in range(2):
         x, y = batch(seed=seed)
         losses, gradients = model.task_gradients(x, y)
-        expected = [None] * len(shared)
-        for member, group in zip(members, groups, strict=True):
-            merged = member([gradients.shared[i] for i in group], losses=losses)
-            for i, part in zip(group, merged, strict=True):
-                expected[i] = -RATE * ops.convert_to_numpy(part)
-        before = toy.arrays(shared)
-        toy.step(model, x, y)
-        after = toy.arrays(shared)
-        change = [new - old for old, new in zip(before, after, strict=True)]
+        expected = merged_by_group(
+            members,
+            groups,
+            lambda member, group, stacks=gradients.shared, losses=losses: (
+                member([stacks[i] for i in group], losses=losses)
+            ),
+        )
         # Differences of float32 weights of order 1.
-        toy.assert_near(change, expected, atol=1e-6)
+        toy.assert_near(change_of_a_step(model, x, y), expected, atol=1e-6)
     assert max(np.abs(part).max() for part in expected) > 1e-3
 
 
@@ -136,21 +149,16 @@ def test_samples_of_a_batch():
         part = {task: label[k::count] for task, label in y.items()}
         _, gradients = model.task_gradients(x[k::count], part)
         jacobians.append(Jacobian(stacks=gradients.shared))
-    shared = model.shared_variables
-    groups = GROUPS["layer"]
-    expected = [None] * len(shared)
-    for member, group in zip(members_of(make, groups), groups, strict=True):
+
+    def merge(member, group):
         member.build([jacobians[0].shapes[i] for i in group])
-        merged = member.aggregate_samples(
+        return member.aggregate_samples(
             [jacobian.of_variables(group) for jacobian in jacobians]
         )
-        for i, part in zip(group, merged, strict=True):
-            expected[i] = -RATE * ops.convert_to_numpy(part)
-    before = toy.arrays(shared)
-    toy.step(model, x, y)
-    after = toy.arrays(shared)
-    change = [new - old for old, new in zip(before, after, strict=True)]
-    toy.assert_near(change, expected, atol=1e-6)
+
+    groups = GROUPS["layer"]
+    expected = merged_by_group(members_of(make, groups), groups, merge)
+    toy.assert_near(change_of_a_step(model, x, y), expected, atol=1e-6)
 
 
 # ------------------------------------------------------ with other components

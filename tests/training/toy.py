@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 import keras_mtl
@@ -50,6 +51,25 @@ def make_model(
     right = keras.layers.Dense(3, activation="softmax", name="right")(features)
     outputs = [left, right] if as_list else {"left": left, "right": right}
     return cls(inputs, outputs, **kwargs)
+
+
+class WeightPenalty(keras.layers.Layer):
+    """Adds a loss of its own weight and lets its input through."""
+
+    def __init__(self, factor=1.0, input_factor=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+        self.input_factor = input_factor
+
+    def build(self, input_shape):
+        self.w = self.add_weight(shape=(7,), initializer="ones", name="w")
+
+    def call(self, inputs):
+        self.add_loss(
+            self.factor * ops.sum(ops.square(self.w))
+            + self.input_factor * ops.mean(ops.square(inputs))
+        )
+        return inputs
 
 
 def compiled(model, strategy=None, optimizer=None, **kwargs):
@@ -175,3 +195,12 @@ def copy_weights(source, target):
     values = dict(zip(paths, arrays(source.weights), strict=True))
     for variable in target.weights:
         variable.assign(values[variable.path])
+
+
+def assert_near_run(reference, model, history, atol=1e-6):
+    """Asserts that a run is the one of which these are the results."""
+    values, expected = reference
+    assert_near(weights(model), values, atol=atol)
+    assert list(history) == list(expected)
+    for name, by_epoch in expected.items():
+        assert history[name] == pytest.approx(by_epoch, rel=1e-5), name

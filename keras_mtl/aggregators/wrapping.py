@@ -1,0 +1,51 @@
+"""Aggregators around another aggregator."""
+
+from typing import Any
+
+import keras
+
+from keras_mtl.aggregators.aggregator import Aggregator
+
+
+class WrappingAggregator(Aggregator):
+    """Holds another aggregator, and takes it along to copies and configs.
+
+    Args:
+        aggregator: The aggregator inside.
+        **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
+    """
+
+    def __init__(self, aggregator: Aggregator, **kwargs):
+        super().__init__(**kwargs)
+        self._check_inner(aggregator)
+        self.aggregator = aggregator
+        self.observes = aggregator.observes
+
+    def _check_inner(self, aggregator: Any) -> None:
+        """Raises `ValueError` unless this can be put around it."""
+        if not isinstance(aggregator, Aggregator):
+            raise ValueError(
+                "Argument `aggregator` must be a "
+                "`keras_mtl.aggregators.Aggregator`. Received: aggregator="
+                f"{aggregator}"
+            )
+
+    def sibling(self, index: int) -> "WrappingAggregator":
+        config = self.get_config()
+        config["name"] = f"{config['name']}_{index}"
+        config["aggregator"] = self.aggregator.sibling(index)
+        return type(self)(**config)
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["aggregator"] = keras.saving.deserialize_keras_object(
+            config["aggregator"]
+        )
+        return cls(**config)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "aggregator": keras.saving.serialize_keras_object(self.aggregator),
+        }
