@@ -5,6 +5,9 @@ from keras_mtl.callbacks.mtl_early_stopping import (
     MTLEarlyStopping as MTLEarlyStopping,
 )
 from keras_mtl.callbacks.rho_scheduler import RhoScheduler as RhoScheduler
+from keras_mtl.callbacks.sharpness_monitor import (
+    SharpnessMonitor as SharpnessMonitor,
+)
 from keras_mtl.callbacks.task_monitor import TaskMonitor as TaskMonitor
 from keras_mtl.callbacks.temperature_schedule import (
     TemperatureSchedule as TemperatureSchedule,
@@ -14,6 +17,7 @@ __all__ = [
     "DeltaM",
     "MTLEarlyStopping",
     "RhoScheduler",
+    "SharpnessMonitor",
     "TaskMonitor",
     "TemperatureSchedule",
 ]

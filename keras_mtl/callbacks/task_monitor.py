@@ -1,11 +1,15 @@
 """What the tasks' weights and gradients were like, epoch by epoch."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_mtl.callbacks.tensorboard_images import TensorBoardImages
+from keras_mtl.callbacks.tensorboard_images import check_installed
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.visualization import plot_conflicts
 
 #: Up to this number of tasks, pairs are in the logs by default.
 MOST_TASKS = 5
@@ -46,12 +50,21 @@ class TaskMonitor(keras.callbacks.Callback):
     Args:
         pairs: Whether to log cosines of pairs. Defaults to `None`: if there
             are at most 5 tasks. `cosines` has them in any case.
+        log_dir: Directory for TensorBoard, the same as that of a
+            `keras.callbacks.TensorBoard`, to which the cosines of each epoch
+            are written as an image, on any backend. Defaults to `None`: no
+            images.
 
     Attributes:
         cosines: For each epoch, a NumPy array `[K, K]` of mean cosines; NaN
             where there were none.
         flat_cosines: The same between flat parts.
         conflicts: For each epoch, the share of steps with a negative cosine.
+
+    Raises:
+        ImportError: If `log_dir` is given and what writes images is not
+            installed: `pip install "keras-mtl[tensorboard]"`.
+        ValueError: In `fit`, if there is no strategy to watch.
 
     Example:
 
@@ -65,21 +78,37 @@ class TaskMonitor(keras.callbacks.Callback):
     #: `fit` has the training step add to the model's `task_statistics`.
     watches_tasks = True
 
-    def __init__(self, pairs: bool | None = None):
+    def __init__(
+        self, pairs: bool | None = None, log_dir: str | Path | None = None
+    ):
         super().__init__()
+        if log_dir is not None:
+            check_installed()
         self.pairs = pairs
+        self.log_dir = log_dir
+        self._images: TensorBoardImages | None = None
         self.cosines: list[Any] = []
         self.flat_cosines: list[Any] = []
         self.conflicts: list[Any] = []
 
     def on_train_begin(self, logs=None):
         self.cosines, self.flat_cosines, self.conflicts = [], [], []
-        if self.model.task_statistics is None:
+        # A plain `keras.Model` has none.
+        if getattr(self.model, "task_statistics", None) is None:
             raise ValueError(
                 "TaskMonitor watches the steps of a strategy. Pass one to "
-                "`fit` or `compile`, for instance `strategy='ew'`."
+                "`fit` or `compile` of a keras_mtl.MultiTaskModel, for "
+                "instance `strategy='ew'`."
             )
         self.model.task_statistics.read_and_reset()
+        if self.log_dir is not None:
+            # Where Keras's callback writes the scalars of training.
+            self._images = TensorBoardImages(Path(self.log_dir) / "train")
+
+    def on_train_end(self, logs=None):
+        if self._images is not None:
+            self._images.close()
+            self._images = None
 
     def on_epoch_end(self, epoch, logs=None):
         sums = self.model.task_statistics.read_and_reset()
@@ -115,6 +144,17 @@ class TaskMonitor(keras.callbacks.Callback):
         found.update(_ratios(sums))
         if logs is not None:
             logs.update(found)
+        if self._images is not None:
+            self._write_images(epoch)
+
+    def _write_images(self, epoch):
+        for name, cosines in (
+            ("cosine", self.cosines[-1]),
+            ("flat_cosine", self.flat_cosines[-1]),
+        ):
+            if not np.isnan(cosines).all():
+                figure = plot_conflicts(cosines, self.model.tasks)
+                self._images.write(f"epoch_{name}", figure, epoch)
 
 
 def _means(total, count):

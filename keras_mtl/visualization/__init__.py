@@ -6,6 +6,7 @@ from keras_mtl.visualization.plot_losses import plot_losses
 from keras_mtl.visualization.plot_pareto_front import plot_pareto_front
 from keras_mtl.visualization.plot_predictions import plot_predictions
 from keras_mtl.visualization.plot_reliability import plot_reliability
+from keras_mtl.visualization.plot_sharpness import plot_sharpness
 from keras_mtl.visualization.plot_task_weights import plot_task_weights
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "plot_pareto_front",
     "plot_predictions",
     "plot_reliability",
+    "plot_sharpness",
     "plot_task_weights",
 ]

@@ -51,12 +51,17 @@ def ink(axes: Any) -> Any:
 
 
 def draw_curve(
-    axes: Any, index: int, values: Any, label: str, marker: bool = True
+    axes: Any,
+    index: int,
+    values: Any,
+    label: str,
+    marker: bool = True,
+    places: Any = None,
 ) -> None:
-    """Draws one of several curves over 1, 2, and so on."""
+    """Draws one of several curves, over 1, 2, and so on or over `places`."""
     values = np.asarray(values, dtype="float64")
     axes.plot(
-        np.arange(1, len(values) + 1),
+        np.arange(1, len(values) + 1) if places is None else places,
         values,
         color=COLOURS[index % len(COLOURS)],
         # Markers tell curves apart in print, where there is room for them.
@@ -65,7 +70,8 @@ def draw_curve(
         markersize=4,
         label=label,
     )
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    if places is None:
+        axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def finish(axes: Any, xlabel: str, ylabel: str) -> None:
@@ -91,6 +97,44 @@ def logs_of(argument: str, history: Any) -> dict[str, Any]:
             f"lists by name, not empty. Received: {argument}={history!r}"
         )
     return dict(logs)
+
+
+def runs_of(
+    argument: str, results: Any, kind: type | tuple[()] = ()
+) -> dict[str, Any]:
+    """Returns the logs of each run by its name.
+
+    Args:
+        argument: Name of the argument, for error messages.
+        results: A `History` or a dict of logs, or a dict of several by name.
+        kind: A class of results that are no logs, and stay as they are.
+            Defaults to none.
+    """
+    if isinstance(results, kind):
+        return {"training": results}
+    logs = logs_of(argument, results)
+    are_runs = all(
+        isinstance(run, kind)
+        or isinstance(getattr(run, "history", run), Mapping)
+        for run in logs.values()
+    )
+    if not are_runs:
+        return {"training": logs}
+    return {
+        str(name): run
+        if isinstance(run, kind)
+        else logs_of(f"{argument}[{name!r}]", run)
+        for name, run in logs.items()
+    }
+
+
+def legend_entries(panels: Sequence[Any]) -> dict[str, Any]:
+    """Returns handles by label; a run may have no line in the last panel."""
+    entries: dict[str, Any] = {}
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        entries.update(zip(labels, handles, strict=True))
+    return entries
 
 
 def checked_array(

@@ -72,6 +72,12 @@ def plot_loss_landscape(
             f"middle. Received: num_points={num_points}"
         )
     span = checked_number("span", span, "(0, inf)")
+    if not hasattr(model, "compute_task_losses"):
+        raise ValueError(
+            "Argument `model` must be a keras_mtl.MultiTaskModel; wrap a "
+            "multi-output Keras model by `MultiTaskModel.from_model`. "
+            f"Received: model of type {type(model).__name__}"
+        )
     tasks = list(model.tasks if tasks is None else tasks)
     unknown = [task for task in tasks if task not in model.tasks]
     if unknown or not tasks:

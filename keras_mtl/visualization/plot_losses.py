@@ -1,6 +1,5 @@
 """The losses of all tasks, over epochs, of one run or several."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from keras_mtl.export import keras_mtl_export
@@ -9,8 +8,9 @@ from keras_mtl.visualization.canvas import add_legend
 from keras_mtl.visualization.canvas import draw_curve
 from keras_mtl.visualization.canvas import finish
 from keras_mtl.visualization.canvas import ink
-from keras_mtl.visualization.canvas import logs_of
+from keras_mtl.visualization.canvas import legend_entries
 from keras_mtl.visualization.canvas import new_figure
+from keras_mtl.visualization.canvas import runs_of
 
 PREFIX = "val_"
 
@@ -45,7 +45,7 @@ def plot_losses(histories: Any) -> Any:
     )
     ```
     """
-    runs = _runs(histories)
+    runs = runs_of("histories", histories)
     names = [
         name
         for logs in runs.values()
@@ -72,21 +72,6 @@ def plot_losses(histories: Any) -> Any:
     return figure
 
 
-def _runs(histories):
-    """Returns the logs of each run by its name."""
-    logs = logs_of("histories", histories)
-    are_runs = all(
-        isinstance(getattr(run, "history", run), Mapping)
-        for run in logs.values()
-    )
-    if not are_runs:
-        return {"training": logs}
-    return {
-        str(name): logs_of(f"histories[{name!r}]", run)
-        for name, run in logs.items()
-    }
-
-
 def _draw_validation(axes, index, values):
     # In runs with `validation_freq` the epochs are not known.
     axes.plot(
@@ -100,11 +85,7 @@ def _draw_validation(axes, index, values):
 def _add_legend(panels):
     from matplotlib.lines import Line2D
 
-    # A run may have no line in the last panel.
-    entries = {}
-    for axes in panels:
-        handles, labels = axes.get_legend_handles_labels()
-        entries.update(zip(labels, handles, strict=True))
+    entries = legend_entries(panels)
     lines = [line for axes in panels for line in axes.get_lines()]
     if any(line.get_linestyle() == "--" for line in lines):
         colour = ink(panels[-1])

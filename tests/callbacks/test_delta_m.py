@@ -80,6 +80,31 @@ def test_later_callbacks_can_monitor_it(tmp_path):
     assert seen == history["delta_m"]
 
 
+def test_the_best_epoch_can_be_saved(tmp_path):
+    path = tmp_path / "best.keras"
+    weights = []
+    callbacks = [
+        # The last step is too long.
+        keras.callbacks.LearningRateScheduler([0.1, 0.1, 5.0].__getitem__),
+        DeltaM(BASELINES, {"right_accuracy"}),
+        keras.callbacks.ModelCheckpoint(
+            path, monitor="delta_m", mode="min", save_best_only=True
+        ),
+        keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: weights.append(toy.weights(model))
+        ),
+    ]
+    model = toy.compiled(
+        toy.make_model(), "ew", metrics={"right": ["accuracy"]}
+    )
+    history = toy.fit(
+        model, callbacks=callbacks, epochs=3, validation_data=toy.data(seed=1)
+    )
+    best = int(np.argmin(history["delta_m"]))
+    assert best < 2
+    toy.assert_same(toy.weights(keras.saving.load_model(path)), weights[best])
+
+
 def test_epochs_without_validation_have_none():
     _, history = fit(
         [DeltaM(BASELINES, {"right_accuracy"})], epochs=4, validation_freq=2

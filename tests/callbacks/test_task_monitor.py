@@ -1,8 +1,13 @@
 """TaskMonitor against gradients taken one batch at a time."""
 
+import io
+import sys
+import types
+
 import keras
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from training import toy
 
 import keras_mtl
@@ -10,6 +15,7 @@ from keras_mtl import aggregators
 from keras_mtl import balancers
 from keras_mtl.callbacks import TaskMonitor
 from keras_mtl.flatness import TaskSAM
+from keras_mtl.visualization import plot_conflicts
 
 TASKS = ("a", "b", "c")
 BATCH, SAMPLES = 6, 18
@@ -260,6 +266,73 @@ def test_it_reaches_other_callbacks(tmp_path):
     head, *lines = path.read_text().splitlines()
     assert "conflict_ratio" in head.split(",")
     assert len(lines) == 2
+
+
+def test_absent_tasks_in_a_csv_file(tmp_path):
+    x, y = data()
+    # No label of `b` in the first epoch.
+    labels = iter([{**y, "b": np.full_like(y["b"], np.nan)}, y])
+    model = make_model("mgda", 0.1)
+    path = tmp_path / "log.csv"
+    logger = keras.callbacks.CSVLogger(str(path), append=True)
+    for epoch in range(2):
+        model.fit(
+            x,
+            next(labels),
+            batch_size=BATCH,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            verbose=0,
+            callbacks=[TaskMonitor(), logger],
+        )
+    head, *lines = path.read_text().splitlines()
+    rows = [
+        dict(zip(head.split(","), line.split(","), strict=True))
+        for line in lines
+    ]
+    assert len(rows) == 2
+    for name in ("b_gradient_norm", "a_b_cosine", "b_weight"):
+        values = [float(row[name]) for row in rows]
+        assert np.isnan(values[0]) and np.isfinite(values[1])
+        assert np.isfinite(float(rows[0]["a_c_cosine"]))
+
+
+def test_cosines_as_images_in_tensorboard(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing import event_accumulator
+
+    monitor = TaskMonitor(log_dir=tmp_path)
+    fit(make_model("mgda"), monitor, epochs=2)
+    events = event_accumulator.EventAccumulator(
+        str(tmp_path / "train"), size_guidance={"images": 0}
+    )
+    events.Reload()
+    # No flat parts, no image of them.
+    assert events.Tags()["images"] == ["epoch_cosine"]
+    images = events.Images("epoch_cosine")
+    assert [image.step for image in images] == [0, 1]
+    for image, cosines in zip(images, monitor.cosines, strict=True):
+        drawn = pixels_of(image.encoded_image_string)
+        assert drawn.shape[:2] == (image.height, image.width)
+        file = io.BytesIO()
+        plot_conflicts(cosines, TASKS).savefig(file, format="png")
+        np.testing.assert_array_equal(drawn, pixels_of(file.getvalue()))
+
+
+def pixels_of(png):
+    """The pixels of a PNG file."""
+    return imread(io.BytesIO(png), format="png")
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "tensorboard"])
+def test_images_say_what_they_need(package, monkeypatch):
+    # With both there, but for the one that is not.
+    monkeypatch.setitem(sys.modules, "tensorboard", types.ModuleType("tb"))
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        ImportError, match=rf"'{package}'.*pip install \"keras-mtl\[tensor"
+    ):
+        TaskMonitor(log_dir="logs")
 
 
 def test_without_a_strategy_there_is_nothing_to_watch():

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from keras_mtl.analysis import Sharpness
 from keras_mtl.visualization import plot_losses
 from keras_mtl.visualization import plot_pareto_front
+from keras_mtl.visualization import plot_sharpness
 from keras_mtl.visualization import plot_task_weights
 from tests.visualization.rendering import render
 
@@ -53,6 +55,58 @@ def test_losses_of_one_run():
     assert [len(axes.lines) for axes in figure.axes] == [1, 1]
 
 
+def sharpness(rho, slope):
+    return Sharpness(
+        tasks=("a", "b"),
+        losses=np.ones(2),
+        rho=rho,
+        gaps=slope * np.array([rho, np.square(rho)]),
+        adaptive_rho=(),
+        adaptive_gaps=np.empty((2, 0)),
+        eigenvalues=None,
+        residuals=None,
+    )
+
+
+def lines_of(axes):
+    return [
+        (line.get_label(), list(line.get_xdata()), list(line.get_ydata()))
+        for line in axes.lines
+    ]
+
+
+def test_sharpness_over_radii():
+    runs = {"ew": sharpness((0.0, 2.0, 1.0), 3.0), "uw": sharpness((1.0,), 2.0)}
+    figure = render(plot_sharpness(runs))
+    first, second = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b"]
+    assert first.get_xlabel() == "radius"
+    # In order of the radii.
+    assert lines_of(first) == [
+        ("ew", [0.0, 1.0, 2.0], [0.0, 3.0, 6.0]),
+        ("uw", [1.0], [2.0]),
+    ]
+    assert lines_of(second)[0][2] == [0.0, 3.0, 12.0]
+    legend = [text.get_text() for text in second.get_legend().texts]
+    assert legend == ["ew", "uw"]
+    with pytest.raises(ValueError, match="no adaptive SAM gaps.*adaptive_rho"):
+        plot_sharpness(runs["ew"], adaptive=True)
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_sharpness_over_epochs(adaptive):
+    logs = {
+        "a_loss": [1.0, 0.5],
+        "a_sam_gap": [0.3, 0.2],
+        "a_adaptive_sam_gap": [0.5, 0.4],
+    }
+    (axes,) = render(plot_sharpness(logs, adaptive)).axes
+    assert axes.get_legend() is None
+    ((_, places, gaps),) = lines_of(axes)
+    assert places == [1, 2]
+    assert gaps == logs["a_adaptive_sam_gap" if adaptive else "a_sam_gap"]
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_pareto_front(sign):
     points = sign * np.array([[3.0, 1.0], [1.0, 3.0], [2.0, 2.0], [3.0, 3.0]])
@@ -85,6 +139,16 @@ def test_pareto_front(sign):
         (lambda: plot_task_weights({"a": [1]}, ["b"]), r"no lists for \['b'\]"),
         (lambda: plot_losses({"accuracy": [1.0]}), "`histories` has no losses"),
         (lambda: plot_losses([1.0]), "`histories` must be what `fit` returns"),
+        (
+            lambda: plot_sharpness({"a_loss": [1.0]}),
+            "`results` has no SAM gaps",
+        ),
+        (
+            lambda: plot_sharpness(
+                {"x": sharpness((1.0,), 1.0), "y": {"a_sam_gap": [1.0]}}
+            ),
+            "`results` must have results of one kind",
+        ),
         (lambda: plot_pareto_front([[1, 2]], "ab"), "`points` must be an arra"),
         (
             lambda: plot_pareto_front([[1, np.nan]], "a"),
