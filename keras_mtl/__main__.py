@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import keras_mtl
+from keras_mtl.comparison import command as comparison
 from keras_mtl.demo import command as demo
 
 
@@ -31,9 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "two overlapping digits and compares them.",
     )
     demo.add_arguments(demo_parser)
+    comparison_parser = commands.add_parser(
+        "compare",
+        help="compare strategies and backends; tables and a page of plots",
+        description="Trains a model with every strategy, on every backend, "
+        "from several seeds, and writes results.json, summary.csv, report.md "
+        "and report.html. Interrupted, it goes on where it stopped.",
+    )
+    comparison.add_arguments(comparison_parser)
     options = parser.parse_args(arguments)
     if options.command == "demo":
         return demo.main(options)
+    if options.command == "compare":
+        return comparison.main(options)
     parser.print_help()
     return 0
 

@@ -26,10 +26,10 @@ def choose_backend() -> str | None:
         return None
     # Keras writes its default to this file whenever it is imported, even when
     # that import fails: "tensorflow" there need not be anybody's choice.
-    if _configured_backend() != KERAS_DEFAULT or _installed(KERAS_DEFAULT):
+    if _configured_backend() != KERAS_DEFAULT or is_installed(KERAS_DEFAULT):
         return None
     for name in ALTERNATIVES:
-        if _installed(name):
+        if is_installed(name):
             os.environ["KERAS_BACKEND"] = name
             return name
     return None
@@ -44,7 +44,8 @@ def _configured_backend() -> str:
         return KERAS_DEFAULT
 
 
-def _installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
+    """Whether there is a package of that name, unimported."""
     spec = importlib.util.find_spec(name)
     # No origin: a folder of that name that is not a package.
     return spec is not None and spec.origin is not None

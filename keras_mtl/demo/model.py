@@ -5,13 +5,16 @@ import keras
 from keras_mtl.models import MultiTaskModel
 
 
-def build_model() -> MultiTaskModel:
+def build_model(side: int = 20) -> MultiTaskModel:
     """Returns a small convolutional trunk with a classifier per digit.
 
     In the manner of LeNet: two convolutions, which halve the image, and a
     dense layer, all shared; each task has one dense layer of its own.
+
+    Args:
+        side: Height and width of the images. Defaults to `20`.
     """
-    inputs = keras.Input((20, 20, 1), name="image")
+    inputs = keras.Input((side, side, 1), name="image")
     x = keras.layers.Conv2D(
         32, 4, strides=2, activation="relu", name="convolution_1"
     )(inputs)
@@ -27,7 +30,7 @@ def build_model() -> MultiTaskModel:
 
 
 def compile_model(
-    model: MultiTaskModel, strategy: str, learning_rate: float
+    model: MultiTaskModel, strategy: str | None, learning_rate: float
 ) -> None:
     """Compiles the model with Adam and a cross-entropy per task."""
     model.compile(

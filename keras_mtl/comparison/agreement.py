@@ -1,0 +1,141 @@
+"""Whether backends do the same: equal weights, equal batches, a few steps."""
+
+import io
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_mtl.comparison.atomic_files import write_atomically
+from keras_mtl.comparison.problem import Data
+from keras_mtl.comparison.problem import make_model
+from keras_mtl.comparison.problem import resolve_strategy
+from keras_mtl.comparison.settings import Settings
+from keras_mtl.comparison.training_run import fresh_start
+from keras_mtl.training.monitor import NonFiniteError
+
+# Of plain gradient descent: Adam divides rounding errors of gradients that
+# are zero by their own size, and would show those alone.
+LEARNING_RATE = 0.01
+
+
+def write_start(settings: Settings, data: Data, path: Path) -> None:
+    """Writes the weights from which every backend starts."""
+    _write_weights(path, _built_model(settings, data))
+
+
+def take_steps(
+    settings: Settings, data: Data, strategy: str, start: Path, path: Path
+) -> None:
+    """Takes the steps with one strategy and writes the weights after them.
+
+    Args:
+        settings: The settings.
+        data: The examples; the first ones are used, in their order.
+        strategy: Name or import path of the strategy.
+        start: File of the weights to start from.
+        path: File to write.
+    """
+    model = _built_model(settings, data)
+    weights = read_weights(start)
+    for variable, value in zip(_variables(model), weights, strict=True):
+        variable.assign(value)
+    model.optimizer = keras.optimizers.SGD(LEARNING_RATE)
+    # From the beginning again where there are not enough.
+    rows = np.arange(settings.agreement_steps * settings.batch_size)
+    rows %= data.num_train
+    x, y = keras.tree.map_structure(lambda it: it[rows], (data.x, data.y))
+    try:
+        model.fit(
+            x,
+            y,
+            batch_size=settings.batch_size,
+            epochs=1,
+            shuffle=False,
+            strategy=resolve_strategy(strategy),
+            verbose=0,
+        )
+    except NonFiniteError:
+        # Then there is nothing to compare, which the table shows.
+        for variable in _variables(model):
+            variable.assign(keras.ops.full_like(variable, float("nan")))
+    _write_weights(path, model)
+
+
+def compare_weights(
+    start: Path, files: dict[str, dict[str, Path]]
+) -> list[dict[str, Any]]:
+    """Returns how far the backends' weights are apart.
+
+    Args:
+        start: File of the weights at the start.
+        files: For each strategy, the files of the backends that took the
+            steps.
+
+    Returns:
+        For each strategy and pair of backends: `difference`, the largest one
+        between two weights, and `movement`, how far the weight that moved most
+        has moved from the start; `None` where weights are not finite.
+    """
+    found = []
+    for strategy, paths in files.items():
+        weights = {name: read_weights(path) for name, path in paths.items()}
+        origin = read_weights(start) if weights else []
+        for first, second in combinations(weights, 2):
+            found.append(
+                {
+                    "strategy": strategy,
+                    "backends": [first, second],
+                    "difference": _largest(weights[first], weights[second]),
+                    "movement": _largest(weights[first], origin),
+                }
+            )
+    return found
+
+
+def read_weights(path: Path) -> list[np.ndarray]:
+    """Returns the weights of a file in their order."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return [arrays[f"weight_{index}"] for index in range(len(arrays))]
+
+
+def _built_model(settings: Settings, data: Data) -> Any:
+    fresh_start(0)
+    model = make_model(settings)
+    if not model.built:
+        model(keras.tree.map_structure(lambda it: it[:1], data.x))
+    return model
+
+
+def _variables(model: Any) -> list[keras.Variable]:
+    """The network's weights and statistics, without random seeds."""
+    return [
+        variable
+        for is_trainable in (True, False)
+        for variable in model.network_variables(is_trainable)
+        if "float" in variable.dtype
+    ]
+
+
+def _write_weights(path: Path, model: Any) -> None:
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {
+        f"weight_{index}": keras.ops.convert_to_numpy(variable)
+        for index, variable in enumerate(_variables(model))
+    }
+    np.savez(buffer, **arrays)
+    write_atomically(path, buffer.getvalue())
+
+
+def _largest(
+    first: Sequence[np.ndarray], second: Sequence[np.ndarray]
+) -> float | None:
+    """The largest difference; `None` if one is not finite."""
+    largest = max(
+        np.max(np.abs(a.astype("float64") - b), initial=0.0)
+        for a, b in zip(first, second, strict=True)
+    )
+    return float(largest) if np.isfinite(largest) else None

@@ -1,0 +1,235 @@
+"""report.html: everything on one page, which loads nothing."""
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+from keras_mtl.comparison import drawings
+from keras_mtl.comparison.svg_frame import element
+from keras_mtl.comparison.tables import Table
+from keras_mtl.comparison.tables import agreement_table
+from keras_mtl.comparison.tables import cost_table
+from keras_mtl.comparison.tables import summary_table
+from keras_mtl.comparison.tables import title_of_missing
+
+PAGE = Path(__file__).parent / "page"
+
+#: Curves that are shown at once; the others are unfolded.
+CURVES_SHOWN = 3
+
+
+def html_report(document: dict[str, Any]) -> str:
+    """Returns the page.
+
+    It loads nothing from anywhere, and whatever comes from the user, names of
+    tasks and strategies above all, is text on it and nothing else.
+
+    Args:
+        document: What `results.collect` returns.
+    """
+    style = (PAGE / "report.css").read_text(encoding="utf-8")
+    script = (PAGE / "report.js").read_text(encoding="utf-8")
+    body = "\n".join(
+        [
+            _head(document),
+            _results(document),
+            _curves(document),
+            _conflicts(document),
+            _agreement(document),
+            _cost(document),
+            _missing(document),
+            _settings(document),
+        ]
+    )
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Comparison of strategies</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+{body}
+<div id="tip" role="status" hidden></div>
+<script type="application/json" id="results">{_embedded(document)}</script>
+<script>
+{script}</script>
+</body>
+</html>
+"""
+
+
+def _embedded(document: dict[str, Any]) -> str:
+    """JSON that cannot end the element in which it stands."""
+    text = json.dumps(document, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _head(document: dict[str, Any]) -> str:
+    settings = document["settings"]
+    model = settings["model"] or "the model of the data set"
+    return (
+        "<h1>Comparison of strategies</h1>"
+        f"<p>{_safe(settings['dataset'])}, {_safe(model)}: "
+        f"{settings['epochs']} epochs, seeds: {settings['seeds']}, backends: "
+        f"{_safe(', '.join(settings['backends']))}.</p>"
+    )
+
+
+def _results(document: dict[str, Any]) -> str:
+    return (
+        "<h2>Results</h2><p>Of the last epoch; mean ± standard deviation over "
+        "the seeds. Click on a heading to sort. The conflict ratio is the "
+        "share of pairs of task gradients that point against each other, in "
+        "all steps; strategies that take no task gradients have none.</p>"
+        + _table(summary_table(document))
+    )
+
+
+def _curves(document: dict[str, Any]) -> str:
+    parts = [
+        "<h2>Curves</h2><p>Lines are means over the seeds, bands reach from "
+        "the lowest to the highest seed.</p>",
+        _legend(document),
+    ]
+    for backend in document["versions"]:
+        drawn = [
+            _figure(title, drawing)
+            for title, drawing in drawings.curves_of(document, backend).items()
+        ]
+        shown, hidden = drawn[:CURVES_SHOWN], drawn[CURVES_SHOWN:]
+        parts.append(f"<h3>{_safe(backend)}</h3>{_grid(shown)}")
+        if hidden:
+            parts.append(
+                f"<details><summary>{len(hidden)} more</summary>"
+                f"{_grid(hidden)}</details>"
+            )
+    return "".join(parts)
+
+
+def _legend(document: dict[str, Any]) -> str:
+    items = []
+    for strategy in document["settings"]["strategies"]:
+        colour = drawings.colour_of(document, strategy)
+        chip = element("circle", cx=5, cy=5, r=5, fill=colour)
+        items.append(
+            f'<li><svg viewBox="0 0 10 10" aria-hidden="true">{chip}</svg>'
+            f"{_safe(strategy)}</li>"
+        )
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def _conflicts(document: dict[str, Any]) -> str:
+    drawn = [
+        _figure(title, drawing)
+        for backend in document["versions"]
+        for title, drawing in drawings.conflicts_of(document, backend).items()
+    ]
+    if not drawn:
+        return ""
+    return (
+        "<h2>Conflicts</h2><p>Cosines between the tasks’ gradients by the "
+        "shared variables, means over steps, epochs and seeds: blue where they "
+        "agree, red where they oppose each other. Only of strategies that take "
+        "task gradients.</p>" + _grid(drawn, "drawings maps")
+    )
+
+
+def _agreement(document: dict[str, Any]) -> str:
+    if not document["agreement"]:
+        return ""
+    steps = document["settings"]["agreement_steps"]
+    return (
+        f"<h2>Agreement of the backends</h2><p>Weights after {steps} steps of "
+        "plain gradient descent from equal weights on equal batches: the "
+        "largest difference between two backends, and how far the weight that "
+        "moved most has moved. Rounding alone gives differences far below a "
+        "thousandth of the movement. Whatever draws random numbers, dropout "
+        "for instance, draws others on each backend.</p>"
+        + _table(agreement_table(document))
+    )
+
+
+def _cost(document: dict[str, Any]) -> str:
+    drawn = [
+        _figure(backend, drawing)
+        for backend, drawing in drawings.costs_of(document).items()
+    ]
+    return (
+        "<h2>Cost</h2><p>Milliseconds per step, and the median epoch without "
+        "the first one, which compiles, and without the evaluation.</p>"
+        + _grid(drawn)
+        + "<h3>In numbers</h3>"
+        + _table(cost_table(document))
+    )
+
+
+def _missing(document: dict[str, Any]) -> str:
+    if not document["missing"]:
+        return ""
+    items = "".join(
+        f"<h3>{_safe(title_of_missing(run))}</h3>"
+        + (f"<pre>{_safe(run['message'])}</pre>" if run["message"] else "")
+        for run in document["missing"]
+    )
+    return (
+        "<h2>Missing runs</h2><p>They failed or were not started. The same "
+        f"command does them and keeps the others.</p>{items}"
+    )
+
+
+def _settings(document: dict[str, Any]) -> str:
+    described = {
+        "settings": document["settings"],
+        "versions": document["versions"],
+    }
+    text = json.dumps(described, indent=2, ensure_ascii=False)
+    return (
+        f"<h2>How it was made</h2><details><summary>Settings and versions"
+        f"</summary><pre>{_safe(text)}</pre></details>"
+        '<button class="download" id="download">Save results.json</button>'
+    )
+
+
+def _table(table: Table) -> str:
+    is_text = [
+        all(isinstance(row[index].value, str) for row in table.rows)
+        for index in range(len(table.columns))
+    ]
+    kinds = [' class="text"' if it else "" for it in is_text]
+    head = "".join(
+        f'<th{kind} scope="col" aria-sort="none"><button>{_safe(name)}'
+        "</button></th>"
+        for name, kind in zip(table.columns, kinds, strict=True)
+    )
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f'<td{kind} data-value="'
+            f'{_safe("" if cell.value is None else str(cell.value))}">'
+            f"{_safe(cell.text)}</td>"
+            for cell, kind in zip(row, kinds, strict=True)
+        )
+        + "</tr>"
+        for row in table.rows
+    )
+    return (
+        '<div class="scroll" tabindex="0"><table class="sortable"><thead><tr>'
+        f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _figure(title: str, drawing: str) -> str:
+    return f"<figure><figcaption>{_safe(title)}</figcaption>{drawing}</figure>"
+
+
+def _grid(drawn: list[str], kind: str = "drawings") -> str:
+    return f'<div class="{kind}">{"".join(drawn)}</div>'
+
+
+def _safe(text: str) -> str:
+    return html.escape(text)

@@ -1,0 +1,76 @@
+"""Objects of the user's own modules, named `module:name`."""
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def is_import_path(text: str) -> bool:
+    """Whether a name means an object of a module."""
+    return ":" in text
+
+
+def import_object(argument: str, path: str) -> Any:
+    """Returns what `module:name` names.
+
+    Args:
+        argument: Name of the setting, for messages.
+        path: The module, found in the current folder or among the installed
+            packages, a colon, and a name in it.
+
+    Raises:
+        ValueError: If there is no such module or name. What goes wrong inside
+            the module is raised as it is.
+    """
+    module_name, name = _parts(argument, path)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if module_name != missing and not module_name.startswith(f"{missing}."):
+            raise ValueError(
+                f"Argument `{argument}`: the module {module_name!r} imports "
+                f"{missing!r}, which is not installed. Received: "
+                f"{argument}={path}"
+            ) from error
+        raise ValueError(
+            f"Argument `{argument}`: there is no module {missing!r} in the "
+            "current folder or among the installed packages. Received: "
+            f"{argument}={path}"
+        ) from error
+    if not hasattr(module, name):
+        known = sorted(it for it in vars(module) if not it.startswith("_"))
+        raise ValueError(
+            f"Argument `{argument}`: the module {module_name!r} has no "
+            f"{name!r}. It has: {', '.join(known) or 'nothing'}. Received: "
+            f"{argument}={path}"
+        )
+    return getattr(module, name)
+
+
+def source_digest(argument: str, path: str) -> str:
+    """Returns a digest of the file in which `module:name` is."""
+    module_name, _ = _parts(argument, path)
+    spec = importlib.util.find_spec(module_name)
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        # Part of the interpreter, or a folder: there is no file to watch.
+        return "none"
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
+
+
+def _parts(argument: str, path: str) -> tuple[str, str]:
+    module_name, _, name = path.partition(":")
+    if not module_name or not name.isidentifier():
+        raise ValueError(
+            f"Argument `{argument}` must be the name of a module and, after a "
+            f"colon, of a function in it: my_module:build. Received: "
+            f"{argument}={path}"
+        )
+    # The folder of the command, as `python -m` has it, also for `keras-mtl`.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    return module_name, name

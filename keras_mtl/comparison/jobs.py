@@ -1,0 +1,67 @@
+"""The pieces into which a comparison is divided."""
+
+import hashlib
+import re
+from typing import NamedTuple
+
+from keras_mtl.comparison.settings import Settings
+
+
+class Job(NamedTuple):
+    """What a worker does between two messages.
+
+    Attributes:
+        backend: The backend of the worker.
+        strategy: Name or import path of the strategy.
+        seed: Seed of the run, or `None` for the steps by which backends are
+            compared with each other.
+    """
+
+    backend: str
+    strategy: str
+    seed: int | None
+
+    @property
+    def title(self) -> str:
+        """What the job is called on the screen."""
+        if self.seed is None:
+            return f"{self.backend}, {self.strategy}, steps to compare backends"
+        return f"{self.backend}, {self.strategy}, seed {self.seed}"
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file with what the job gives."""
+        name = f"{self.backend}-{_file_name(self.strategy)}"
+        if self.seed is None:
+            return f"{name}.npz"
+        return f"{name}-{self.seed}.json"
+
+
+def all_runs(settings: Settings) -> list[Job]:
+    """Returns the runs, seed by seed, so that early ones tell something."""
+    return [
+        Job(backend, strategy, seed)
+        for backend in settings.backends
+        for seed in range(settings.seeds)
+        for strategy in settings.strategies
+    ]
+
+
+def all_agreements(settings: Settings) -> list[Job]:
+    """Returns the steps by which backends are compared."""
+    if not settings.compares_backends():
+        return []
+    return [
+        Job(backend, strategy, None)
+        for backend in settings.backends
+        for strategy in settings.strategies
+    ]
+
+
+def _file_name(strategy: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9_]", "_", strategy)
+    if plain == strategy and strategy == strategy.lower():
+        return strategy
+    # Import paths, and names in capitals, must not meet others on any disk.
+    digest = hashlib.sha256(strategy.encode()).hexdigest()[:8]
+    return f"{plain.lower()[:40]}-{digest}"

@@ -1,0 +1,156 @@
+"""The data and the model that a comparison is about."""
+
+from typing import Any
+from typing import NamedTuple
+
+import keras
+
+from keras_mtl import datasets
+from keras_mtl import strategies
+from keras_mtl.arguments import checked_choice
+from keras_mtl.comparison.default_models import IMAGE_PAIRS
+from keras_mtl.comparison.default_models import default_model
+from keras_mtl.comparison.import_path import import_object
+from keras_mtl.comparison.import_path import is_import_path
+from keras_mtl.comparison.settings import Settings
+from keras_mtl.datasets.domain_folders import DOMAINS
+from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.models import MultiTaskModel
+
+
+class Data(NamedTuple):
+    """Training and test examples, as `fit` takes them."""
+
+    x: Any
+    y: Any
+    x_test: Any
+    y_test: Any
+
+    @property
+    def num_train(self) -> int:
+        """Number of training examples."""
+        return len(keras.tree.flatten(self.x)[0])
+
+
+def check_problem(settings: Settings) -> None:
+    """Finds what is wrong with the settings before anything is started.
+
+    Raises:
+        FileNotFoundError: If files of the data set are missing.
+        ImportError: If a package that the data set needs is missing.
+        ValueError: If a name means nothing, or things do not go together.
+    """
+    for name in settings.strategies:
+        resolve_strategy(name)
+    dataset = settings.dataset
+    if is_import_path(dataset):
+        _function("dataset", dataset)
+    else:
+        checked_choice("dataset", dataset, datasets.names())
+    if dataset in DOMAINS:
+        raise ValueError(
+            f"Data set {dataset!r} has other inputs for each task, which "
+            "cannot be compared on. Pass one whose tasks share the inputs."
+        )
+    if settings.model is not None:
+        _function("model", settings.model)
+    elif dataset not in IMAGE_PAIRS:
+        raise ValueError(
+            f"There is no model for the data set {dataset!r}: name a function "
+            "that returns a compiled one, --model my_module:build. Without "
+            f"it, the data sets are: {', '.join(IMAGE_PAIRS)}"
+        )
+    if dataset in RECIPES:
+        # Says which files or packages are missing.
+        for split in ("train", "test"):
+            RECIPES[dataset]().open(split, settings.data_dir)
+
+
+def load_data(settings: Settings) -> Data:
+    """Returns the examples, `limit` of each split at most."""
+    if is_import_path(settings.dataset):
+        pairs = _function("dataset", settings.dataset)()
+        try:
+            (x, y), (x_test, y_test) = pairs
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{settings.dataset} must return (x_train, y_train), (x_test, "
+                f"y_test). It returned: {type(pairs).__name__}"
+            ) from error
+    else:
+        folder = settings.data_dir
+        x, y = datasets.load(settings.dataset, "train", data_dir=folder)
+        x_test, y_test = datasets.load(
+            settings.dataset, "test", data_dir=folder
+        )
+    return Data(
+        *keras.tree.map_structure(
+            lambda array: array[: settings.limit], (x, y, x_test, y_test)
+        )
+    )
+
+
+def make_model(settings: Settings) -> MultiTaskModel:
+    """Returns a new compiled model.
+
+    Raises:
+        ValueError: If the user's function returns something else.
+    """
+    if settings.model is None:
+        model = default_model(settings.dataset)
+    else:
+        model = _function("model", settings.model)()
+        _check_model(settings.model, model)
+    if settings.learning_rate is not None:
+        try:
+            model.optimizer.learning_rate = settings.learning_rate
+        except TypeError as error:
+            raise ValueError(
+                "Argument `learning_rate` does not go with a model whose "
+                "optimizer has a schedule: leave it out, or give the "
+                f"optimizer a number. {error}"
+            ) from error
+    return model
+
+
+def resolve_strategy(name: str) -> Any:
+    """Returns the strategy of a name, or what `module:function` returns."""
+    if not is_import_path(name):
+        return strategies.get(name)
+    strategy = strategies.get(_function("strategies", name)())
+    if strategy is None:
+        raise ValueError(
+            f"{name} must return a strategy, a component of one or a name. It "
+            "returned: None"
+        )
+    return strategy
+
+
+def _function(argument: str, path: str) -> Any:
+    function = import_object(argument, path)
+    if not callable(function):
+        raise ValueError(
+            f"Argument `{argument}` must name a function without arguments. "
+            f"Received: {argument}={path}, which is of type "
+            f"{type(function).__name__}"
+        )
+    return function
+
+
+def _check_model(path: str, model: Any) -> None:
+    if not isinstance(model, MultiTaskModel):
+        raise ValueError(
+            f"{path} must return a keras_mtl.MultiTaskModel; wrap another "
+            "Keras model with MultiTaskModel.from_model. It returned: "
+            f"{type(model).__name__}"
+        )
+    if not model.compiled or not model.tasks:
+        raise ValueError(
+            f"The model that {path} returns must be compiled: call "
+            "model.compile(optimizer, loss={task: ...}) in it."
+        )
+    if int(model.optimizer.iterations) > 0:
+        raise ValueError(
+            f"{path} must make a new model at each call, for each run starts "
+            "from the beginning. It returned one that has been trained."
+        )

@@ -1,0 +1,138 @@
+"""The folder in which a comparison keeps what it has."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+from typing import Any
+
+from keras_mtl.comparison.atomic_files import remove_temporary_files
+from keras_mtl.comparison.atomic_files import write_json
+from keras_mtl.comparison.folder_lock import lock_folder
+from keras_mtl.comparison.import_path import is_import_path
+from keras_mtl.comparison.import_path import source_digest
+from keras_mtl.comparison.jobs import Job
+from keras_mtl.comparison.settings import Settings
+from keras_mtl.comparison.versions import versions_of
+
+#: Version of the files' form; raised when older readers would misread it.
+SCHEMA = 1
+
+
+class ResultsFolder:
+    """The folder in which a comparison keeps what it has.
+
+    Each finished job has a file of its own, written at once: what is there is
+    whole, and what is not there is still to be done.
+
+    Args:
+        path: The folder. Nothing is written before `prepare`. As a context,
+            it is kept from other commands.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.runs = self.path / "runs"
+        self.weights = self.path / "weights"
+        self.settings_file = self.path / "settings.json"
+        self.start = self.weights / "start.npz"
+        self._lock: IO[bytes] | None = None
+
+    def __enter__(self) -> "ResultsFolder":
+        # A new one is locked when it is made.
+        if self.settings_file.exists():
+            self._lock = lock_folder(self.path)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def check(self, fixed: dict[str, Any]) -> None:
+        """Raises `ValueError` if the folder has results of other settings.
+
+        Args:
+            fixed: What `fixed_settings` returns.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(
+                f"Argument `output` must be a folder. {self.path} is a file."
+            )
+        if not self.settings_file.exists():
+            return
+        known = _read_json(self.settings_file)
+        for name in sorted({*fixed, *known}):
+            # What only one side has, a backend or a module more, differs in
+            # nothing that both have run.
+            if name.count("/") and not (name in fixed and name in known):
+                continue
+            if fixed.get(name) != known.get(name):
+                raise ValueError(
+                    f"{self.path} has results with {name}={known.get(name)!r}; "
+                    f"now it is {fixed.get(name)!r}. Name another folder with "
+                    "--output, or go back to the old setting."
+                )
+
+    def prepare(self, fixed: dict[str, Any]) -> None:
+        """Makes the folder, if need be, and notes the settings in it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self._lock = lock_folder(self.path)
+        for folder in (self.path, self.runs, self.weights):
+            folder.mkdir(exist_ok=True)
+            remove_temporary_files(folder)
+        known = {}
+        if self.settings_file.exists():
+            known = _read_json(self.settings_file)
+        if known != {**known, **fixed}:
+            write_json(self.settings_file, {**known, **fixed})
+
+    def file_of(self, job: Job) -> Path:
+        """Returns the file of a job, be it there or not."""
+        folder = self.weights if job.seed is None else self.runs
+        return folder / job.file_name
+
+    def unfinished(self, jobs: Iterable[Job]) -> list[Job]:
+        """Returns the jobs that have no file yet."""
+        return [job for job in jobs if not self.file_of(job).exists()]
+
+    def read_run(self, job: Job) -> dict[str, Any]:
+        """Returns the record of a finished run."""
+        path = self.file_of(job)
+        record = _read_json(path)
+        found = [record.get(it) for it in ("schema", "backend", "strategy")]
+        if [*found, record.get("seed")] != [SCHEMA, *job]:
+            raise ValueError(
+                f"{path} is not the record of this run. Remove it, and the "
+                "run is done again."
+            )
+        return record
+
+
+def fixed_settings(settings: Settings) -> dict[str, Any]:
+    """Returns what must be the same for all results of a folder.
+
+    Names with a slash hold for one backend or one module of the user.
+    """
+    fixed = {"schema": SCHEMA, **settings.of_a_run()}
+    for backend in settings.backends:
+        for name, version in versions_of(backend).items():
+            fixed[f"versions/{backend}/{name}"] = version
+    for argument in ("dataset", "model", "strategies"):
+        given = getattr(settings, argument)
+        for path in (given,) if isinstance(given, str) else given or ():
+            if is_import_path(path):
+                module = path.partition(":")[0]
+                fixed[f"source/{module}"] = source_digest(argument, path)
+    return fixed
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is no valid JSON ({error}); this command did not write "
+            "it so. Remove it, and what it was about is done again."
+        ) from error

@@ -1,0 +1,154 @@
+"""What is compared, and how: read from the command line and a TOML file."""
+
+import argparse
+import dataclasses
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_mtl.arguments import checked_choice
+from keras_mtl.arguments import checked_integer
+from keras_mtl.arguments import checked_number
+from keras_mtl.registry import unknown_name
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is compared, and how.
+
+    Args:
+        backends: Keras backends; each has a worker process.
+        strategies: Names of strategies, or import paths to functions that
+            return one.
+        dataset: Name of a data set, or import path to a function that returns
+            one.
+        model: Import path to a function that returns a compiled
+            `MultiTaskModel`, or `None` for the data set's own.
+        data_dir: Folder of the files of the data set, or `None`.
+        seeds: Number of runs of each strategy: seeds 0, 1, and so on.
+        epochs: Epochs per run.
+        batch_size: Examples per step.
+        learning_rate: Learning rate, or `None` for that of the model.
+        limit: Number of training and of test examples that are used at most,
+            or `None` for all.
+        agreement_steps: Steps after which backends are compared with each
+            other; 0 for no such comparison.
+        output: Folder of the results.
+        jobs: Number of worker processes at a time.
+    """
+
+    backends: tuple[str, ...]
+    strategies: tuple[str, ...] = ("ew", "db_mtl", "fs_mtl")
+    dataset: str = "multi_digits"
+    model: str | None = None
+    data_dir: str | None = None
+    seeds: int = 3
+    epochs: int = 10
+    batch_size: int = 100
+    learning_rate: float | None = None
+    limit: int | None = None
+    agreement_steps: int = 10
+    output: str = "report"
+    jobs: int = 1
+
+    def __post_init__(self):
+        for backend in self.backends:
+            checked_choice("backends", backend, BACKENDS)
+        for name in ("seeds", "epochs", "batch_size", "jobs"):
+            checked_integer(name, getattr(self, name))
+        checked_integer("agreement_steps", self.agreement_steps, low=0)
+        if self.limit is not None:
+            checked_integer("limit", self.limit)
+        if self.learning_rate is not None:
+            checked_number("learning_rate", self.learning_rate, "(0, inf)")
+        for name in ("dataset", "model", "data_dir", "output"):
+            _check_text(name, getattr(self, name))
+
+    def of_a_run(self) -> dict[str, Any]:
+        """Returns the settings on which the result of a run depends.
+
+        Backends, strategies and seeds tell runs apart: there may be more of
+        them later. `output`, `jobs` and `data_dir` change no result.
+        """
+        others = {"backends", "strategies", "seeds", "output", "jobs"}
+        return {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if name not in others | {"data_dir"}
+        }
+
+    def compares_backends(self) -> bool:
+        """Whether backends take steps from the same weights."""
+        return len(self.backends) > 1 and self.agreement_steps > 0
+
+
+def read_settings(options: argparse.Namespace, backend: str) -> Settings:
+    """Returns the settings that were given.
+
+    What the command line says goes before what the file says, and that before
+    the defaults.
+
+    Args:
+        options: With an attribute for each setting, `None` if it was not
+            given, and `config`, the path of a TOML file or `None`.
+        backend: The backend if none is named.
+
+    Raises:
+        ValueError: If a setting is unknown or has no meaning.
+    """
+    names = [field.name for field in dataclasses.fields(Settings)]
+    given: dict[str, Any] = {"backends": backend}
+    if options.config is not None:
+        given.update(_read_file(options.config, names))
+    for name in names:
+        if getattr(options, name) is not None:
+            given[name] = getattr(options, name)
+    for name in ("backends", "strategies"):
+        if name in given:
+            given[name] = _names(name, given[name])
+    return Settings(**given)
+
+
+def _read_file(path: str, names: Sequence[str]) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(
+            f"Argument `config` must be a TOML file. Received: config={path}: "
+            f"{error.strerror}"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is no valid TOML: {error}") from error
+    found = {}
+    for key, value in content.items():
+        name = key.replace("-", "_")
+        if name not in names:
+            raise unknown_name(f"key in {path}", key, names)
+        found[name] = value
+    return found
+
+
+def _names(argument: str, value: Any) -> tuple[str, ...]:
+    """Splits text at commas; each name counts once."""
+    items = value.split(",") if isinstance(value, str) else value
+    if (
+        not isinstance(items, list)
+        or not items
+        or not all(isinstance(item, str) and item.strip() for item in items)
+    ):
+        raise ValueError(
+            f"Argument `{argument}` must be names with commas between them, "
+            f"or a list of names. Received: {argument}={value}"
+        )
+    return tuple(dict.fromkeys(item.strip() for item in items))
+
+
+def _check_text(argument: str, value: Any) -> None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ValueError(
+            f"Argument `{argument}` must be text, not empty. Received: "
+            f"{argument}={value!r}"
+        )

@@ -1,0 +1,135 @@
+"""The worker: trains on one backend what the parent asks for.
+
+Started as `python -m keras_mtl.comparison.worker` with `KERAS_BACKEND` set.
+The parent writes lines of JSON to its standard input: the task first, and the
+word to go when the folder is there. The worker answers on its standard output
+with one message a line; what the user's code prints goes to the standard error
+instead.
+"""
+
+import json
+import os
+import sys
+import threading
+from typing import IO
+from typing import Any
+
+from keras_mtl.comparison import agreement
+from keras_mtl.comparison.atomic_files import write_json
+from keras_mtl.comparison.jobs import Job
+from keras_mtl.comparison.problem import Data
+from keras_mtl.comparison.problem import load_data
+from keras_mtl.comparison.problem import make_model
+from keras_mtl.comparison.results_folder import SCHEMA
+from keras_mtl.comparison.results_folder import ResultsFolder
+from keras_mtl.comparison.settings import Settings
+from keras_mtl.comparison.training_run import train
+from keras_mtl.comparison.versions import versions_of
+
+
+class Parent:
+    """The connection with the process that started this one.
+
+    When that process ends, in whatever way, the system closes the pipe, and
+    this one ends, too: nobody waits for its results any longer.
+
+    Args:
+        commands: Stream of the parent's lines, unbuffered: a buffer has a
+            lock, which must not be held when the interpreter ends.
+        messages: Stream of the answers.
+    """
+
+    def __init__(self, commands: IO[bytes], messages: IO[bytes]):
+        self.messages = messages
+        self.task = json.loads(commands.readline())
+        self.writes_start = False
+        self.may_go = threading.Event()
+        threading.Thread(
+            target=self._listen, args=(commands,), daemon=True
+        ).start()
+
+    def send(self, event: str, **content: Any) -> None:
+        """Sends a message."""
+        line = json.dumps({"event": event, **content}) + "\n"
+        self.messages.write(line.encode())
+        self.messages.flush()
+
+    def _listen(self, commands: IO[bytes]) -> None:
+        while line := commands.readline():
+            self.writes_start = json.loads(line)["writes_start"]
+            self.may_go.set()
+        # Not `sys.exit`, which would end this thread alone. Files are safe:
+        # they are renamed into place when they are complete.
+        os._exit(1)
+
+
+def main() -> int:
+    """Does the jobs of the task; returns the exit status."""
+    commands = os.fdopen(os.dup(0), "rb", buffering=0)
+    parent = Parent(commands, _take_standard_output())
+    settings = Settings(**_tuples(parent.task["settings"]))
+    folder = ResultsFolder(settings.output)
+    try:
+        data = load_data(settings)
+        # Now, so that mistakes in it are found before anything is written.
+        tasks = list(make_model(settings).tasks)
+    except (ValueError, ImportError, FileNotFoundError) as error:
+        parent.send("refused", message=str(error))
+        raise
+    parent.send("ready", tasks=tasks)
+    parent.may_go.wait()
+    if parent.writes_start:
+        agreement.write_start(settings, data, folder.start)
+        parent.send("start_written")
+    for item in parent.task["jobs"]:
+        job = Job(*item)
+        parent.send("begin", job=list(job))
+        _do(job, settings, data, folder, parent)
+        parent.send("end", job=list(job))
+    return 0
+
+
+def _do(
+    job: Job,
+    settings: Settings,
+    data: Data,
+    folder: ResultsFolder,
+    parent: Parent,
+) -> None:
+    path = folder.file_of(job)
+    if job.seed is None:
+        agreement.take_steps(settings, data, job.strategy, folder.start, path)
+        return
+
+    def after_epoch(epoch, logs):
+        parent.send("epoch", epoch=epoch, logs=logs)
+
+    record = train(settings, data, job.strategy, job.seed, after_epoch)
+    write_json(
+        path,
+        {
+            "schema": SCHEMA,
+            "backend": job.backend,
+            "versions": versions_of(job.backend),
+            **record,
+        },
+    )
+
+
+def _take_standard_output() -> IO[bytes]:
+    """Keeps the standard output for messages; prints go to the error's."""
+    messages = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return messages
+
+
+def _tuples(settings: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows no tuples."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in settings.items()
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""What the command says before it starts anything."""
+
+import importlib.util
+
+import keras
+import pytest
+
+from keras_mtl.__main__ import main
+
+BACKEND = keras.backend.backend()
+USER = [
+    *("--model", "comparison_problem:build"),
+    *("--dataset", "comparison_problem:load_data"),
+]
+
+
+def test_help_names_the_options(capsys):
+    with pytest.raises(SystemExit) as status:
+        main(["compare", "--help"])
+    assert status.value.code == 0
+    printed = capsys.readouterr().out
+    for option in ("--backends", "--strategies", "--config", "--dry-run"):
+        assert option in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--strategies", "pcgard"], "Did you mean 'pcgrad'?"),
+        (["--dataset", "mnist"], "Argument `dataset` must be one of"),
+        (["--dataset", "qm9"], "There is no model for the data set 'qm9'"),
+        (
+            ["--dataset", "multi_mnist", "--data-dir", "nowhere"],
+            "nowhere",
+        ),
+        (
+            ["--dataset", "office31", "--model", "comparison_problem:build"],
+            "other inputs for each task",
+        ),
+        (["--model", "no_such_module:build"], "no module 'no_such_module'"),
+        (["--model", "comparison_problem:biuld"], "has no 'biuld'. It has:"),
+        (["--model", "comparison_problem"], "my_module:build"),
+        (
+            ["--model", "comparison_problem:not_a_function"],
+            "must name a function without arguments",
+        ),
+        (["--dataset", "comparison_problem:nothing"], "has no 'nothing'"),
+        (["--strategies", "comparison_problem:none"], "has no 'none'"),
+        (["--epochs", "0"], "`epochs` must be an integer, at least 1"),
+        (["--config", "nowhere.toml"], "must be a TOML file"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_written(
+    user_folder, capsys, arguments, expected
+):
+    before = set(user_folder.iterdir())
+    assert main(["compare", "--output", "report", *arguments]) == 2
+    assert expected in capsys.readouterr().err
+    after = {it for it in user_folder.iterdir() if it.name != "__pycache__"}
+    assert after == before
+
+
+def test_a_backend_that_is_not_installed(user_folder, capsys, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: None if name == "torch" else found(name),
+    )
+    assert main(["compare", "--backends", f"{BACKEND},torch"]) == 2
+    assert 'pip install "keras-mtl[torch]"' in capsys.readouterr().err
+    assert not (user_folder / "report").exists()
+
+
+def test_without_rich(user_folder, capsys, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: None if name == "rich" else found(name),
+    )
+    assert main(["compare", *USER]) == 2
+    assert 'pip install "keras-mtl[demo]"' in capsys.readouterr().err
+
+
+def test_dry_run_writes_nothing(user_folder, capsys):
+    arguments = ["--backends", "jax,torch", "--seeds", "2", "--dry-run"]
+    strategies = ["--strategies", "ew,comparison_problem:gentle"]
+    assert main(["compare", *USER, *arguments, *strategies]) == 0
+    printed = capsys.readouterr().out
+    assert "to do  torch, comparison_problem:gentle, seed 1\n" in printed
+    # Two strategies on two backends: two seeds, and steps to agree on.
+    assert "12 of 12 to do" in printed
+    assert not (user_folder / "report").exists()
+
+
+def test_what_the_users_module_imports_is_named(user_folder, capsys):
+    (user_folder / "comparison_problem.py").write_text("import no_such_thing")
+    assert main(["compare", *USER]) == 2
+    printed = capsys.readouterr().err
+    assert "'comparison_problem' imports 'no_such_thing'" in printed
+
+
+def test_other_errors_of_the_users_module_are_raised(user_folder):
+    (user_folder / "comparison_problem.py").write_text("1 / 0")
+    with pytest.raises(ZeroDivisionError):
+        main(["compare", *USER])

@@ -1,0 +1,145 @@
+"""Which worker does what, and what happens when one fails."""
+
+import pytest
+
+from keras_mtl.comparison import supervisor as module
+from keras_mtl.comparison.jobs import all_agreements
+from keras_mtl.comparison.jobs import all_runs
+from keras_mtl.comparison.progress import Progress
+from keras_mtl.comparison.results_folder import ResultsFolder
+from keras_mtl.comparison.settings import Settings
+from keras_mtl.comparison.supervisor import Supervisor
+
+
+class Worker:
+    """Does its jobs at once, as soon as it may go."""
+
+    started: list["Worker"] = []
+    broken: set = set()
+    refused: set = set()
+
+    def __init__(self, backend, settings, jobs, messages):
+        self.backend, self.jobs = backend, jobs
+        self.folder = ResultsFolder(settings.output)
+        self.job, self.refusal = None, None
+        self.is_ready = self.has_gone = self.writes_start = False
+        self.messages = messages
+        self.status = None
+        Worker.started.append(self)
+        if backend in self.refused:
+            self.say("refused", message="No such model.")
+            self.status = "No such model."
+            self.say("exit")
+        else:
+            self.say("ready")
+
+    def say(self, event, **content):
+        self.messages.put((self, {"event": event, **content}))
+
+    def go(self, writes_start):
+        self.has_gone, self.writes_start = True, writes_start
+        if writes_start:
+            self.folder.start.write_text("weights")
+            self.say("start_written")
+        assert self.folder.start.exists() or all(
+            job.seed is not None for job in self.jobs
+        )
+        for job in self.jobs:
+            self.say("begin", job=list(job))
+            if job in self.broken:
+                self.status = "Killed."
+                break
+            self.folder.file_of(job).write_text("result")
+            self.say("epoch", epoch=1, logs={"loss": 1.0})
+            self.say("end", job=list(job))
+        self.say("exit")
+
+    def failure(self):
+        return self.status
+
+    def stop(self):
+        self.status = "Stopped."
+
+
+@pytest.fixture
+def supervise(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "WorkerProcess", Worker)
+    monkeypatch.setattr(Worker, "started", [])
+    monkeypatch.setattr(Worker, "broken", set())
+    monkeypatch.setattr(Worker, "refused", set())
+
+    def make(**given):
+        given = {"backends": ("jax", "torch"), "seeds": 2, **given}
+        settings = Settings(output=str(tmp_path / "report"), **given)
+        folder = ResultsFolder(settings.output)
+        display = Progress(all_runs(settings), settings.epochs)
+        return Supervisor(settings, folder, {"schema": 1}, display)
+
+    return make
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_everything_is_done_once(supervise, jobs):
+    supervisor = supervise(jobs=jobs)
+    with supervisor.folder:
+        assert supervisor.run()
+    everything = all_runs(supervisor.settings)
+    everything += all_agreements(supervisor.settings)
+    done = [job for worker in Worker.started for job in worker.jobs]
+    assert sorted(done, key=str) == sorted(everything, key=str)
+    assert supervisor.folder.unfinished(everything) == []
+    # One of them has written the common weights.
+    assert [it.writes_start for it in Worker.started] == [True, False]
+    assert supervisor.display.finished == len(all_runs(supervisor.settings))
+
+
+def test_what_is_there_is_left(supervise):
+    first = supervise(backends=("jax",), strategies=("ew",))
+    with first.folder:
+        assert first.run()
+    second = supervise(backends=("jax",), strategies=("ew", "mgda"))
+    with second.folder:
+        assert second.run()
+    assert {job.strategy for job in Worker.started[1].jobs} == {"mgda"}
+
+
+def test_a_failed_run_is_not_the_end(supervise):
+    supervisor = supervise(backends=("jax",), strategies=("ew", "mgda"))
+    runs = all_runs(supervisor.settings)
+    Worker.broken = {runs[1]}
+    with supervisor.folder:
+        assert not supervisor.run()
+    assert supervisor.failed == {runs[1]: "Killed."}
+    assert supervisor.folder.unfinished(runs) == [runs[1]]
+    assert Worker.started[1].jobs == runs[2:]
+
+
+def test_a_backend_that_does_not_start_is_given_up(supervise):
+    supervisor = supervise()
+    Worker.refused = {"jax"}
+    with supervisor.folder:
+        assert not supervisor.run()
+    assert supervisor.given_up == {"jax": "No such model."}
+    left = supervisor.folder.unfinished(all_runs(supervisor.settings))
+    assert {job.backend for job in left} == {"jax"}
+    assert [it.backend for it in Worker.started] == ["jax", "torch"]
+
+
+def test_nothing_is_written_if_nothing_starts(supervise):
+    supervisor = supervise()
+    Worker.refused = {"jax", "torch"}
+    with supervisor.folder:
+        assert not supervisor.run()
+    assert not supervisor.folder.path.exists()
+
+
+def test_workers_end_with_an_interrupted_parent(supervise, monkeypatch):
+    supervisor = supervise()
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(supervisor, "_let_go", interrupt)
+    with supervisor.folder, pytest.raises(KeyboardInterrupt):
+        supervisor.run()
+    assert Worker.started[0].status == "Stopped."
