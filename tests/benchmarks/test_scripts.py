@@ -34,6 +34,28 @@ def test_representation_time():
     assert all(float(time) > 0 for _, time in rows)
 
 
+def test_monitor_time():
+    output = output_of("monitor_time.py", "--network", "mlp")
+    rows = re.findall(r"^\| (\S.*?) +\| +(\d+\.\d+) \|", output, re.MULTILINE)
+    assert [name for name, _ in rows] == [
+        "EW",
+        "EW, again",
+        "EW, monitored",
+        "MGDA",
+        "MGDA, again",
+        "MGDA, monitored",
+    ]
+    assert all(float(time) > 0 for _, time in rows)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory():
+    output = output_of("memory.py")
+    rows = re.findall(r"^\| (.*?) +\| +([+-]*[\d.]+)", output, re.MULTILINE)
+    names = [name for name, _ in rows]
+    assert names[1:] == ["plain Keras", 'MGDA, memory="low"']
+
+
 def test_solvers():
     for package in ("quadprog", "scipy"):
         pytest.importorskip(package)

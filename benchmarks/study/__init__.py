@@ -1,0 +1,1 @@
+"""A study of whether flat regions and dual balancing help, and where."""
