@@ -5,15 +5,16 @@ the right labels. Run with `python examples/missing_labels.py`;
 `KERAS_BACKEND` selects the backend.
 """
 
-import sys
+import os
 
 import keras
 import numpy as np
 
 import keras_mtl
 
-EPOCHS = 1 if "--fast" in sys.argv else 10
-IMAGES = 400 if "--fast" in sys.argv else 4000
+FAST = os.environ.get("KERAS_MTL_FAST") == "1"
+EPOCHS = 1 if FAST else 10
+IMAGES = 400 if FAST else 4000
 LOSS = "sparse_categorical_crossentropy"
 
 

@@ -3,14 +3,15 @@
 Run with `python examples/quick_start.py`; `KERAS_BACKEND` selects the backend.
 """
 
-import sys
+import os
 
 import keras
 
 import keras_mtl
 
-EPOCHS = 1 if "--fast" in sys.argv else 8
-IMAGES = 400 if "--fast" in sys.argv else 4000
+FAST = os.environ.get("KERAS_MTL_FAST") == "1"
+EPOCHS = 1 if FAST else 8
+IMAGES = 400 if FAST else 4000
 
 keras.utils.set_random_seed(0)
 (x_train, y_train), (x_test, y_test) = keras_mtl.datasets.multi_digits(IMAGES)

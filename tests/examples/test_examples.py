@@ -1,22 +1,26 @@
-"""Runs the examples, shortened."""
+"""Runs the examples that are plain scripts, shortened."""
 
 import runpy
-from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+from tests.examples.notebook_builder import EXAMPLES
+from tests.examples.notebook_builder import builder
+
+SCRIPTS = [
+    path
+    for path in sorted(EXAMPLES.glob("*.py"))
+    if not builder.is_notebook(path)
+]
 
 
-@pytest.mark.parametrize(
-    "path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_example_runs(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", [str(path), "--fast"])
+    monkeypatch.setenv("KERAS_MTL_FAST", "1")
     runpy.run_path(str(path), run_name="__main__")
     assert "accuracy" in capsys.readouterr().out
 
 
 def test_there_are_examples():
-    assert len(list(EXAMPLES.glob("*.py"))) >= 3
+    assert len(SCRIPTS) >= 3
