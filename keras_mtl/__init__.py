@@ -7,6 +7,7 @@ choose_backend()
 
 # ruff: noqa: E402
 from keras_mtl import aggregators as aggregators
+from keras_mtl import analysis as analysis
 from keras_mtl import balancers as balancers
 from keras_mtl import callbacks as callbacks
 from keras_mtl import datasets as datasets
@@ -28,6 +29,7 @@ __all__ = [
     "Strategy",
     "__version__",
     "aggregators",
+    "analysis",
     "balancers",
     "callbacks",
     "datasets",

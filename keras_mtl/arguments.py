@@ -36,7 +36,7 @@ def checked_number(
         allowed = f"a number in {interval}" + (or_else and f" or {or_else}")
         raise ValueError(
             f"Argument `{argument}` must be {allowed}. Received: "
-            f"{argument}={value}"
+            f"{argument}={_shown(value)}"
         )
     return float(value)
 
@@ -46,7 +46,7 @@ def checked_integer(argument: str, value: Any, low: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise ValueError(
             f"Argument `{argument}` must be an integer, at least {low}. "
-            f"Received: {argument}={value}"
+            f"Received: {argument}={_shown(value)}"
         )
     return value
 
@@ -119,6 +119,13 @@ def check_size(
             f"Argument `{argument}` must have one entry per task. Received: "
             f"{len(vector)} entries for {num_tasks} tasks."
         )
+
+
+def _shown(value: Any) -> str:
+    """Returns a value for a message; what looks like a number, by its type."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f"{value}"
+    return f"{value} of type {type(value).__name__}"
 
 
 def as_list(vector: Sequence[float] | None) -> list[float] | None:

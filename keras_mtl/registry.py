@@ -23,6 +23,19 @@ def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> ValueError:
     )
 
 
+def wrong_type(expected: str, given: Any) -> ValueError:
+    """Returns an error for what is neither a name nor an instance."""
+    hint = (
+        f" Make an instance of the class: `{given.__name__}(...)`."
+        if isinstance(given, type)
+        else ""
+    )
+    return ValueError(
+        f"Expected {expected}. Received: {given!r} of type "
+        f"{type(given).__name__}.{hint}"
+    )
+
+
 class Registry:
     """Turns identifiers into objects of one family.
 
@@ -64,10 +77,10 @@ class Registry:
             if _folded(identifier) not in folded:
                 raise unknown_name(self.kind, identifier, self._classes)
             return folded[_folded(identifier)]()
-        raise ValueError(
-            f"Expected {_article(self.kind)}: a name, a config or an instance "
-            f"of `{self.base.__name__}`. Received: {identifier!r} of type "
-            f"{type(identifier).__name__}."
+        raise wrong_type(
+            f"{_article(self.kind)}: a name, a config or an instance of "
+            f"`{self.base.__name__}`",
+            identifier,
         )
 
     def serialize(self, component: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from keras_mtl.export import EXPORTS
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "keras_mtl"
-FOLDERS = ("keras_mtl", "examples", "benchmarks", "tests", "docs")
+FOLDERS = ("keras_mtl", "examples", "benchmarks", "scripts", "tests", "docs")
 FRAMEWORKS = {"jax", "jaxlib", "tensorflow", "torch"}
 
 # A package imports only from packages of lower rank, and from itself.
@@ -35,13 +35,15 @@ RANKS = {
     "strategies": 5,
     "training": 6,
     "models": 7,
+    "analysis": 7,
     "datasets": 1,
     "layers": 1,
     "metrics": 1,
-    "callbacks": 8,
     "visualization": 8,
-    "demo": 9,
-    "__main__": 10,
+    "callbacks": 9,
+    "demo": 10,
+    "comparison": 11,
+    "__main__": 12,
 }
 
 
