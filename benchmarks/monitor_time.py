@@ -31,7 +31,7 @@ def parse():
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="two rounds of the first strategies, to see that it runs",
+        help="two rounds of the first strategy, to see that it runs",
     )
     return parser.parse_args()
 
@@ -53,7 +53,7 @@ def work(arguments):
     print(f"\n## {variants.floor_module().describe()}", flush=True)
     chosen = NETWORKS if arguments.network == "all" else (arguments.network,)
     for network in chosen:
-        names = list(STRATEGIES)[: 2 if arguments.quick else None]
+        names = list(STRATEGIES)[: 1 if arguments.quick else None]
         makers, references = steps_of(network, names)
         steps, first_calls = timing.prepare(makers)
         before = os.getloadavg()[0]

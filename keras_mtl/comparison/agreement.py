@@ -61,7 +61,7 @@ def take_steps(
     except NonFiniteError:
         # Then there is nothing to compare, which the table shows.
         for variable in _variables(model):
-            variable.assign(keras.ops.full_like(variable, float("nan")))
+            variable.assign(keras.ops.full(variable.shape, float("nan")))
     _write_weights(path, model)
 
 

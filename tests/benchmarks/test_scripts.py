@@ -41,9 +41,6 @@ def test_monitor_time():
         "EW",
         "EW, again",
         "EW, monitored",
-        "MGDA",
-        "MGDA, again",
-        "MGDA, monitored",
     ]
     assert all(float(time) > 0 for _, time in rows)
 
