@@ -8,7 +8,6 @@ See `benchmarks/README.md` for what is compared with what.
 """
 
 import argparse
-import os
 
 from steps import workers
 
@@ -46,29 +45,16 @@ def main():
 
 def work(arguments):
     """Prints the tables of one backend, the one that Keras runs on."""
-    from steps import table
-    from steps import timing
     from steps import variants
+    from steps.timed_table import print_table
 
     print(f"\n## {variants.floor_module().describe()}", flush=True)
     chosen = NETWORKS if arguments.network == "all" else (arguments.network,)
     for network in chosen:
         names = list(STRATEGIES)[: 1 if arguments.quick else None]
         makers, references = steps_of(network, names)
-        steps, first_calls = timing.prepare(makers)
-        before = os.getloadavg()[0]
-        if arguments.quick:
-            times = timing.measure(steps, 0, fewest_rounds=2)
-        else:
-            times = timing.measure(steps, arguments.seconds)
-        after = os.getloadavg()[0]
-        rows = timing.summary(times, references)
-        rounds = len(next(iter(times.values())))
-        print(
-            f"\n### {network}: {rounds} rounds, load average "
-            f"{before:.1f} before, {after:.1f} after\n"
-        )
-        print(table.markdown(rows, first_calls, digits=3), flush=True)
+        seconds = 0 if arguments.quick else arguments.seconds
+        print_table(network, makers, references, seconds, digits=3)
 
 
 def steps_of(network, names):

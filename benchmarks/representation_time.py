@@ -8,7 +8,6 @@ See `benchmarks/README.md` for what is compared with what.
 """
 
 import argparse
-import os
 
 from steps import workers
 
@@ -52,36 +51,21 @@ def main():
 def work(arguments):
     """Prints the tables of one backend, the one that Keras runs on."""
     from steps import variants
+    from steps.timed_table import print_table
 
     print(f"\n## {variants.floor_module().describe()}", flush=True)
     chosen = NETWORKS if arguments.network == "all" else (arguments.network,)
     counts = arguments.tasks[:1] if arguments.quick else arguments.tasks
     for network in chosen:
         for count in counts:
-            print_table(network, count, arguments)
-
-
-def print_table(network, count, arguments):
-    """Prints the rows of one network with a number of tasks."""
-    from steps import table
-    from steps import timing
-    from steps import variants
-
-    steps, first_calls = timing.prepare(makers(network, count))
-    before = os.getloadavg()[0]
-    if arguments.quick:
-        times = timing.measure(steps, 0, fewest_rounds=2)
-    else:
-        times = timing.measure(steps, arguments.seconds)
-    after = os.getloadavg()[0]
-    others = [name for name in times if name != variants.PLAIN]
-    rows = timing.summary(times, dict.fromkeys(others, variants.PLAIN))
-    rounds = len(next(iter(times.values())))
-    print(
-        f"\n### {network}, {count} tasks: {rounds} rounds, load average "
-        f"{before:.1f} before, {after:.1f} after\n"
-    )
-    print(table.markdown(rows, first_calls), flush=True)
+            steps = makers(network, count)
+            others = [name for name in steps if name != variants.PLAIN]
+            print_table(
+                f"{network}, {count} tasks",
+                steps,
+                dict.fromkeys(others, variants.PLAIN),
+                0 if arguments.quick else arguments.seconds,
+            )
 
 
 def makers(network, count):

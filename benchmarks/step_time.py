@@ -8,7 +8,6 @@ See `benchmarks/README.md` for what is compared with what.
 """
 
 import argparse
-import os
 
 from steps import workers
 
@@ -45,9 +44,8 @@ def main():
 
 def work(arguments):
     """Prints the tables of one backend, the one that Keras runs on."""
-    from steps import table
-    from steps import timing
     from steps import variants
+    from steps.timed_table import print_table
 
     print(f"\n## {variants.floor_module().describe()}", flush=True)
     chosen = NETWORKS if arguments.network == "all" else (arguments.network,)
@@ -57,17 +55,7 @@ def work(arguments):
             wanted = {*arguments.only}
             wanted |= {variants.REFERENCES.get(name) for name in wanted}
             makers = {k: v for k, v in makers.items() if k in wanted}
-        steps, first_calls = timing.prepare(makers)
-        before = os.getloadavg()[0]
-        times = timing.measure(steps, arguments.seconds)
-        after = os.getloadavg()[0]
-        rows = timing.summary(times, variants.REFERENCES)
-        rounds = len(next(iter(times.values())))
-        print(
-            f"\n### {network}: {rounds} rounds, load average "
-            f"{before:.1f} before, {after:.1f} after\n"
-        )
-        print(table.markdown(rows, first_calls), flush=True)
+        print_table(network, makers, variants.REFERENCES, arguments.seconds)
 
 
 if __name__ == "__main__":

@@ -85,8 +85,8 @@ class Strategy(Component):
             For aggregators that look at the Gramian only. Defaults to
             `"normal"`.
         accumulate: Number of batches whose task gradients are averaged before
-            they are merged, for an update on every so manieth batch that is
-            the one of a batch as many times as large. In contrast, the
+            they are merged: one update for so many batches, which is that of
+            one batch of their joint size. In contrast, the
             `gradient_accumulation_steps` of an optimizer average what was
             merged batch by batch. Defaults to 1.
         name: Optional name.

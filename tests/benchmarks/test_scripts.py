@@ -23,25 +23,20 @@ def output_of(script, *arguments):
     return done.stdout
 
 
-def test_representation_time():
-    output = output_of("representation_time.py", "--network", "mlp")
+@pytest.mark.parametrize(
+    ("script", "names"),
+    [
+        ("monitor_time.py", ["EW", "EW, again", "EW, monitored"]),
+        (
+            "representation_time.py",
+            ["plain Keras", "MGDA, parameters", "MGDA, representation"],
+        ),
+    ],
+)
+def test_steps_are_timed(script, names):
+    output = output_of(script, "--network", "mlp")
     rows = re.findall(r"^\| (\S.*?) +\| +(\d+\.\d+) \|", output, re.MULTILINE)
-    assert [name for name, _ in rows] == [
-        "plain Keras",
-        "MGDA, parameters",
-        "MGDA, representation",
-    ]
-    assert all(float(time) > 0 for _, time in rows)
-
-
-def test_monitor_time():
-    output = output_of("monitor_time.py", "--network", "mlp")
-    rows = re.findall(r"^\| (\S.*?) +\| +(\d+\.\d+) \|", output, re.MULTILINE)
-    assert [name for name, _ in rows] == [
-        "EW",
-        "EW, again",
-        "EW, monitored",
-    ]
+    assert [name for name, _ in rows] == names
     assert all(float(time) > 0 for _, time in rows)
 
 
