@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_mtl import backend
 from keras_mtl.seeded import checked_seed
 from keras_mtl.seeded import reset_seed
 
@@ -127,7 +128,8 @@ class Component(keras.layers.Layer):
         """Returns the value of a counter on the host, and sets it to 0."""
         if counter is None:
             return 0
-        value = int(ops.convert_to_numpy(counter.value))
+        (value,) = backend.to_host([ops.convert_to_tensor(counter)])
+        value = int(value)
         if value:
             counter.assign(0)
         return value

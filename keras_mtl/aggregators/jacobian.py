@@ -61,6 +61,8 @@ class Jacobian:
         self._gramian = None
         #: The weights of the last `combine`.
         self.row_weights: Any = None
+        #: Whether other replicas have further entries of the rows.
+        self.is_divided = False
         # Whether nothing else holds the stacks.
         self._is_disposable = False
 
@@ -131,6 +133,8 @@ class Jacobian:
         """
         if self._gramian is None:
             self._gramian = self._compute_gramian()
+            if self.is_divided:
+                (self._gramian,) = backend.sum_over_replicas([self._gramian])
         return self._gramian
 
     def squared_norms(self) -> Any:

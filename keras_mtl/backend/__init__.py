@@ -9,6 +9,7 @@ The three modules offer the same names:
 - `after(value, other)`: the value, not before the other one is known;
 - `TrainStepFrame`: how the Keras trainer of the backend calls the step;
 - `commit(...)`: the optimizer's step and all new state, at once or not at all;
+- `assign(...)`: values of variables, which all replicas agree on;
 - `RandomReplay()`: the same random numbers in several forward passes;
 - `global_random_state()`, `set_global_random_state(...)`: what layers draw
   from besides their own seed generators;
@@ -16,7 +17,8 @@ The three modules offer the same names:
 - `build_scope(model)`: the scope in which a model's variables are created;
 - `to_host(tensors)`: concrete values as NumPy arrays, or `None` in a graph;
 - `while_loop(...)`: a loop that stays on the device in every graph;
-- `check_devices()`: refuses device set-ups that would train wrongly;
+- `num_replicas()`, `sum_over_replicas(...)`, `undivided_loss(...)`,
+  `synchronize(...)`: several replicas with a part of each batch;
 - `STACK_FROM`, `gather_rows(...)`, `inner_products(...)`: the layout of task
   gradients that suits the framework;
 - `all_finite(...)`, `lerp(...)`, `squared_norm(...)`, `subtract(...)`: what
@@ -35,8 +37,8 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import TrainStepFrame
     from keras_mtl.backend.jax import after
     from keras_mtl.backend.jax import all_finite
+    from keras_mtl.backend.jax import assign
     from keras_mtl.backend.jax import build_scope
-    from keras_mtl.backend.jax import check_devices
     from keras_mtl.backend.jax import commit
     from keras_mtl.backend.jax import compile_function
     from keras_mtl.backend.jax import gather_rows
@@ -46,12 +48,16 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import lerp
     from keras_mtl.backend.jax import linearize
     from keras_mtl.backend.jax import linearize_both_ways
+    from keras_mtl.backend.jax import num_replicas
     from keras_mtl.backend.jax import reached_variables
     from keras_mtl.backend.jax import set_global_random_state
     from keras_mtl.backend.jax import squared_norm
     from keras_mtl.backend.jax import subtract
+    from keras_mtl.backend.jax import sum_over_replicas
     from keras_mtl.backend.jax import supports_jit_compile
+    from keras_mtl.backend.jax import synchronize
     from keras_mtl.backend.jax import to_host
+    from keras_mtl.backend.jax import undivided_loss
     from keras_mtl.backend.jax import while_loop
 elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import STACK_FROM
@@ -60,8 +66,8 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import TrainStepFrame
     from keras_mtl.backend.tensorflow import after
     from keras_mtl.backend.tensorflow import all_finite
+    from keras_mtl.backend.tensorflow import assign
     from keras_mtl.backend.tensorflow import build_scope
-    from keras_mtl.backend.tensorflow import check_devices
     from keras_mtl.backend.tensorflow import commit
     from keras_mtl.backend.tensorflow import compile_function
     from keras_mtl.backend.tensorflow import gather_rows
@@ -71,12 +77,16 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import lerp
     from keras_mtl.backend.tensorflow import linearize
     from keras_mtl.backend.tensorflow import linearize_both_ways
+    from keras_mtl.backend.tensorflow import num_replicas
     from keras_mtl.backend.tensorflow import reached_variables
     from keras_mtl.backend.tensorflow import set_global_random_state
     from keras_mtl.backend.tensorflow import squared_norm
     from keras_mtl.backend.tensorflow import subtract
+    from keras_mtl.backend.tensorflow import sum_over_replicas
     from keras_mtl.backend.tensorflow import supports_jit_compile
+    from keras_mtl.backend.tensorflow import synchronize
     from keras_mtl.backend.tensorflow import to_host
+    from keras_mtl.backend.tensorflow import undivided_loss
     from keras_mtl.backend.tensorflow import while_loop
 elif _NAME == "torch":
     from keras_mtl.backend.torch import STACK_FROM
@@ -85,8 +95,8 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import TrainStepFrame
     from keras_mtl.backend.torch import after
     from keras_mtl.backend.torch import all_finite
+    from keras_mtl.backend.torch import assign
     from keras_mtl.backend.torch import build_scope
-    from keras_mtl.backend.torch import check_devices
     from keras_mtl.backend.torch import commit
     from keras_mtl.backend.torch import compile_function
     from keras_mtl.backend.torch import gather_rows
@@ -96,12 +106,16 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import lerp
     from keras_mtl.backend.torch import linearize
     from keras_mtl.backend.torch import linearize_both_ways
+    from keras_mtl.backend.torch import num_replicas
     from keras_mtl.backend.torch import reached_variables
     from keras_mtl.backend.torch import set_global_random_state
     from keras_mtl.backend.torch import squared_norm
     from keras_mtl.backend.torch import subtract
+    from keras_mtl.backend.torch import sum_over_replicas
     from keras_mtl.backend.torch import supports_jit_compile
+    from keras_mtl.backend.torch import synchronize
     from keras_mtl.backend.torch import to_host
+    from keras_mtl.backend.torch import undivided_loss
     from keras_mtl.backend.torch import while_loop
 else:
     raise ImportError(
@@ -117,8 +131,8 @@ __all__ = [
     "TrainStepFrame",
     "after",
     "all_finite",
+    "assign",
     "build_scope",
-    "check_devices",
     "commit",
     "compile_function",
     "gather_rows",
@@ -128,11 +142,15 @@ __all__ = [
     "lerp",
     "linearize",
     "linearize_both_ways",
+    "num_replicas",
     "reached_variables",
     "set_global_random_state",
     "squared_norm",
     "subtract",
+    "sum_over_replicas",
     "supports_jit_compile",
+    "synchronize",
     "to_host",
+    "undivided_loss",
     "while_loop",
 ]

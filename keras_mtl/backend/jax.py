@@ -162,8 +162,23 @@ def build_scope(model):
     return contextlib.nullcontext()
 
 
-def check_devices() -> None:
-    """All set-ups of `keras.distribution` are fine: gradients are global."""
+def num_replicas() -> int:
+    """How many replicas compute a step together: losses are global here."""
+    return 1
+
+
+def sum_over_replicas(tensors):
+    """Returns the sums over the replicas of tensors that each has."""
+    return tensors
+
+
+def undivided_loss(value):
+    """Returns a Keras loss as it is without other replicas."""
+    return value
+
+
+def synchronize(variables) -> None:
+    """Sets variables to what the first of several processes has."""
 
 
 def to_host(tensors):
@@ -282,6 +297,12 @@ def commit(
             value = ops.where(keep, value, variable.value)
         variable.assign(value)
     return False
+
+
+def assign(assignments) -> None:
+    """Assigns values to variables, given as pairs."""
+    for variable, value in assignments:
+        variable.assign(value)
 
 
 class TrainStepFrame:

@@ -146,17 +146,28 @@ def build_scope(model):
     return model.distribute_strategy.scope()
 
 
-def check_devices() -> None:
-    """Refuses more than one replica."""
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas > 1:
-        raise ValueError(
-            "Training with a multi-task strategy on several replicas of "
-            "tf.distribute is not supported yet: task gradients would have "
-            "to be reduced before they are aggregated. Use one replica, "
-            "`strategy=None`, or the JAX backend with `keras.distribution`. "
-            f"Received: {replicas} replicas."
-        )
+def num_replicas() -> int:
+    """How many replicas compute a step together."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def sum_over_replicas(tensors):
+    """Returns the sums over the replicas of tensors that each has."""
+    if num_replicas() == 1 or not tensors:
+        return tensors
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+
+
+def undivided_loss(value):
+    """Returns a Keras loss as it is without other replicas."""
+    # Keras divides it, so that replicas add up to a mean.
+    return value * num_replicas()
+
+
+def synchronize(variables) -> None:
+    """Sets variables to what the first of several processes has."""
+    # Mirrored variables are created equal.
 
 
 def to_host(tensors):
@@ -237,17 +248,68 @@ def commit(
     Returns:
         Whether it is known already that `proceed` was True.
     """
+    if num_replicas() > 1:
+        _commit_on_replicas(
+            optimizer, gradients, variables, assignments, proceed, keep
+        )
+        return False
 
     def update():
         optimizer.apply(gradients, variables)
 
-    def assign():
+    _only_if(proceed, update)
+    _only_if(keep, lambda: assign(assignments))
+    return False
+
+
+def _commit_on_replicas(
+    optimizer, gradients, variables, assignments, proceed, keep
+):
+    """Like `commit`, without branches: replicas cannot meet in those."""
+    touched = [*variables, *optimizer.variables]
+    before = [tf.identity(variable.value) for variable in touched]
+    # It adds up what the replicas give it, which is the same for all.
+    count = num_replicas()
+    optimizer.apply([gradient / count for gradient in gradients], variables)
+    if proceed is not None:
+        assign(
+            [
+                (variable, tf.where(proceed, variable.value, old))
+                for variable, old in zip(touched, before, strict=True)
+            ]
+        )
+    if keep is not None:
+        assignments = [
+            (variable, tf.where(keep, value, variable.value))
+            for variable, value in assignments
+        ]
+    assign(assignments)
+
+
+def assign(assignments) -> None:
+    """Assigns values to variables, given as pairs.
+
+    Values are the same on all replicas.
+    """
+    if num_replicas() == 1:
         for variable, value in assignments:
             variable.assign(value)
+        return
+    pairs = [
+        (variable.value, tf.cast(value, variable.dtype))
+        for variable, value in assignments
+    ]
+    # A variable that is not said how to merge cannot be assigned by one.
+    variables = [variable for variable, _ in pairs]
 
-    _only_if(proceed, update)
-    _only_if(keep, assign)
-    return False
+    def update(strategy, values):
+        for variable, value in zip(variables, values, strict=True):
+            strategy.extended.update(
+                variable, lambda v, x: v.assign(x), args=(value,), group=False
+            )
+
+    context = tf.distribute.get_replica_context()
+    context.merge_call(update, args=([value for _, value in pairs],))
 
 
 def _only_if(condition, action):

@@ -202,20 +202,44 @@ def build_scope(model):
     return contextlib.nullcontext()
 
 
-def check_devices() -> None:
-    """Refuses torch.distributed with more than one process."""
+def num_replicas() -> int:
+    """How many replicas, here processes, compute a step together."""
     distributed = torch.distributed
-    if (
-        distributed.is_available()
-        and distributed.is_initialized()
-        and distributed.get_world_size() > 1
-    ):
-        raise ValueError(
-            "Training with a multi-task strategy in several processes of "
-            "torch.distributed is not supported yet: the replicas would "
-            "drift apart in silence. Use one process or `strategy=None`. "
-            f"Received: {distributed.get_world_size()} processes."
-        )
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_world_size()
+    return 1
+
+
+def sum_over_replicas(tensors):
+    """Returns the sums over the replicas of tensors that each has."""
+    if num_replicas() == 1 or not tensors:
+        return tensors
+    results = [None] * len(tensors)
+    # One message for each dtype.
+    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
+        places = [i for i, t in enumerate(tensors) if t.dtype == dtype]
+        flat = torch.cat([tensors[i].detach().reshape(-1) for i in places])
+        torch.distributed.all_reduce(flat)
+        parts = flat.split([tensors[i].numel() for i in places])
+        for i, part in zip(places, parts, strict=True):
+            results[i] = part.reshape(tensors[i].shape)
+    return results
+
+
+def undivided_loss(value):
+    """Returns a Keras loss as it is without other replicas."""
+    return value
+
+
+def synchronize(variables) -> None:
+    """Sets variables to what the first of several processes has."""
+    if num_replicas() == 1:
+        return
+    with torch.no_grad():
+        for variable in variables:
+            value = variable.value.detach().clone()
+            torch.distributed.broadcast(value, src=0)
+            variable.assign(value)
 
 
 def to_host(tensors):
@@ -341,9 +365,14 @@ def commit(
         if proceed is None or proceeds:
             optimizer.apply(gradients, variables)
         if keep is None or bool(keep):
-            for variable, value in assignments:
-                variable.assign(value)
+            assign(assignments)
     return proceeds
+
+
+def assign(assignments) -> None:
+    """Assigns values to variables, given as pairs."""
+    for variable, value in assignments:
+        variable.assign(value)
 
 
 class TrainStepFrame:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl import backend
 from keras_mtl.models.missing_labels import are_complete
 from keras_mtl.models.missing_labels import fill_missing
 from keras_mtl.models.missing_labels import find_labelled
@@ -224,6 +225,7 @@ class TaskLosses:
                     f"shape {tuple(value.shape)}: use a `reduction` other "
                     "than None."
                 )
+            value = backend.undivided_loss(value)
             values[task] = ops.cast(value, keras.config.floatx())
         return values
 

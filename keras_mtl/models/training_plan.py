@@ -75,7 +75,6 @@ def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
     Raises:
         ValueError: If the strategy does not fit the model.
     """
-    backend.check_devices()
     partition = Partition(
         tasks, model.network_variables(True), model.find_reach(tasks)
     )
@@ -133,6 +132,7 @@ def make_plan(model, settings) -> TrainingPlan:
             settings.monitor = StepMonitor(model.tasks, name="step_monitor")
         if not model.optimizer.built:
             model.optimizer.build(partition.variables)
+    backend.synchronize([*model.variables, *model.optimizer.variables])
     return TrainingPlan(
         partition=partition,
         strategy=strategy,

@@ -4,6 +4,8 @@ import logging
 
 import keras
 
+from keras_mtl import backend
+
 LOGGER = logging.getLogger("keras_mtl")
 
 
@@ -61,11 +63,15 @@ class DatasetEpoch(keras.callbacks.Callback):
 
 
 class EpochTeller(keras.callbacks.Callback):
-    """Tells the strategy of the end of an epoch.
+    """Has all replicas begin alike; tells the strategy of ends of epochs.
 
     It comes before the user's callbacks, so that a model which they save
     knows of it.
     """
+
+    def on_train_begin(self, logs=None):
+        model = self.model
+        backend.synchronize([*model.variables, *model.optimizer.variables])
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.strategy.end_epoch()

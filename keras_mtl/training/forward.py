@@ -10,6 +10,7 @@ from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.strategies.passes import TaskGradients
 from keras_mtl.strategies.passes import Update
 from keras_mtl.training.batch import Batch
+from keras_mtl.training.replicas import Shares
 from keras_mtl.training.values import losses_at
 
 
@@ -24,6 +25,7 @@ class Outcome:
             `None` if all have.
         state: New values of the non-trainable variables.
         total: The weighted sum of all losses, penalties included.
+        is_finite: Bool scalar: that sum is finite.
     """
 
     outputs: Any
@@ -31,6 +33,7 @@ class Outcome:
     presence: Any
     state: list[Any]
     total: Any
+    is_finite: Any
 
 
 class Pass:
@@ -49,6 +52,8 @@ class Pass:
         mask: Tensor `[K]`, 1 for present tasks, or `None` to find out.
         draws: How often the clean pass drew from each seed generator.
         pushes: Whether `task_gramian` is to be asked for.
+        shares: The `Shares` of the pass that this one repeats, where there
+            are several replicas.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Pass:
         mask=None,
         draws=None,
         pushes=False,
+        shares=None,
     ):
         self._pushes = pushes
         self._pushforward: Any = None
@@ -87,11 +93,26 @@ class Pass:
             outputs, by_task, presence, state, total = aux
             # JAX returns dicts with sorted keys.
             by_task = {name: by_task[name] for name in self._partition.tasks}
-            self.outcome = Outcome(outputs, by_task, presence, state, total)
+            self.outcome = Outcome(
+                outputs, by_task, presence, state, total, ops.isfinite(total)
+            )
             if mask is None:
                 self.mask = presence
+        self.shares = shares
+        if backend.num_replicas() > 1:
+            self._average()
         if draws is None and replay is not None:
             replay.note_end()
+
+    def _average(self):
+        """Replaces the losses here by their means over the replicas."""
+        if self.shares is not None:
+            self.losses = self.shares.mean(self.losses, self._task)
+            return
+        outcome = self.outcome
+        self.shares = Shares(self.losses, outcome.presence, outcome.total)
+        self.losses, self.mask = self.shares.losses, self.shares.mask
+        outcome.is_finite = self.shares.is_finite
 
     def _linearize(self, trainable):
         """Runs the pass; returns losses, aux and the pullback by variable."""
@@ -192,9 +213,23 @@ class Pass:
         """Gradients by variable index, without the loss scale."""
         if not wanted:
             return []
-        return self._unscaled(
-            self._pullback(self._scaled(cotangents), wanted, last)
+        return self._collected(
+            self._pullback(self._seeds(cotangents), wanted, last)
         )
+
+    def _seeds(self, cotangents):
+        """What is pulled back for cotangents of the losses, by their index."""
+        if self.shares is not None:
+            cotangents = {
+                k: cotangent
+                * ops.cast(self.shares.of(k, self._task), cotangent.dtype)
+                for k, cotangent in cotangents.items()
+            }
+        return self._scaled(cotangents)
+
+    def _collected(self, gradients):
+        """Gradients of the whole batch, from what was pulled back here."""
+        return backend.sum_over_replicas(self._unscaled(gradients))
 
     def _scaled(self, cotangents):
         if self._scale is None:
@@ -238,7 +273,7 @@ class Pass:
             ]
             gradients = self._pull({k: seed}, reached)
             slopes = self._slopes_along(gradients, reached)
-            rows.append(slopes[:num_tasks] * weights)
+            rows.append(slopes * weights)
             if k + 1 < num_tasks:
                 # Not before this gradient has served: one lives at a time.
                 seed = backend.after(weights[k + 1], slopes)
@@ -257,6 +292,7 @@ class Pass:
             divisor = ops.where(norm > 0, norm, 1)
             direction = [part / divisor for part in direction]
         slopes = self._pushforward(dict(zip(indices, direction, strict=True)))
+        slopes = self.averaged(slopes[: len(self._partition.tasks)])
         return slopes if norm is None else slopes * norm
 
     def task_gradient(self, weight):
@@ -360,6 +396,7 @@ class Pass:
                 task=task,
                 mask=self.mask,
                 draws=self._draws,
+                shares=self.shares,
             )
 
     def on(self, x, y, sample_weight, offsets):
@@ -387,7 +424,14 @@ class Pass:
         for i, offset in self._by_index(offsets).items():
             trainable[i] = trainable[i] + offset
         with self._replay():
-            return losses_at(self._model, self._batch, self._values, trainable)
+            losses = losses_at(
+                self._model, self._batch, self._values, trainable
+            )
+        return self.averaged(losses)
+
+    def averaged(self, losses):
+        """Means over the replicas of task losses `[K]` computed here."""
+        return losses if self.shares is None else self.shares.mean(losses)
 
     def release(self):
         self._pullback = self._pushforward = None

@@ -145,15 +145,16 @@ class RepresentationPass(Pass):
         count = len(self._features)
         place = {i: count + n for n, i in enumerate(self._behind)}
         for k, indices in enumerate(self._partition.own):
-            gradients = self._unscaled(
-                self._pull_heads(
-                    self._scaled({k: weights[k]}),
-                    [*range(count), *(place[i] for i in indices)],
-                )
+            gradients = self._pull_heads(
+                self._seeds({k: weights[k]}),
+                [*range(count), *(place[i] for i in indices)],
             )
-            rows.append(gradients[:count])
-            own.append(gradients[count:])
-        return TaskGradients(Jacobian(rows=rows, dtype=self._dtype), own)
+            rows.append(self._unscaled(gradients[:count]))
+            own.append(self._collected(gradients[count:]))
+        jacobian = Jacobian(rows=rows, dtype=self._dtype)
+        # Each replica has the features of its part of the batch.
+        jacobian.is_divided = self.shares is not None
+        return TaskGradients(jacobian, own)
 
     def through_trunk(self, by_feature: list[Any]) -> list[Any]:
         """Takes a gradient by the representation to the shared variables.
@@ -162,7 +163,7 @@ class RepresentationPass(Pass):
             by_feature: One tensor per tensor of the representation.
         """
         scaled = self._scaled(dict(enumerate(by_feature)))
-        return self._unscaled(
+        return self._collected(
             self._through_trunk(
                 list(scaled.values()), None, self._partition.shared, False
             )

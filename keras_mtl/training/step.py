@@ -12,6 +12,7 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.forward import Pass
+from keras_mtl.training.replicas import mean_state
 from keras_mtl.training.representation import RepresentationPass
 from keras_mtl.training.values import Values
 from keras_mtl.training.values import losses_at
@@ -63,7 +64,7 @@ def _run_step_on(model, batch):
     if means is not None:
         changes = only_if(means.due, changes, strategy.accumulation.variables)
     assignments = [
-        *zip(plan.state_variables, outcome.state, strict=True),
+        *zip(plan.state_variables, mean_state(outcome.state), strict=True),
         *changes,
     ]
     succeeded = commit(model, gradients, assignments, clean, update)
@@ -164,7 +165,7 @@ def commit(model, gradients, assignments, clean, update):
     variables = plan.partition.variables
     scale = loss_scale(optimizer)
     losses_finite = ops.logical_and(
-        ops.all(update.finite), ops.isfinite(clean.outcome.total)
+        ops.all(update.finite), clean.outcome.is_finite
     )
     finite = ops.logical_and(losses_finite, backend.all_finite(gradients))
     proceed, keep = finite, finite
@@ -202,8 +203,7 @@ def commit(model, gradients, assignments, clean, update):
         notes = plan.monitor.note_success()
     else:
         notes = plan.monitor.note(succeeded, update.finite)
-    for variable, value in notes:
-        variable.assign(value)
+    backend.assign(notes)
     return succeeded
 
 
@@ -220,10 +220,9 @@ def observe(model, batch, values, clean, replay, succeeded):
                 for variable in values.partition.variables
             ],
         )
+    new_losses = clean.averaged(new_losses)
     # Losses of absent tasks are 0 before and after.
     succeeded = ops.logical_and(succeeded, ops.all(ops.isfinite(new_losses)))
     with changes_to(strategy.variables) as changes:
         strategy.observe(clean.losses, new_losses, clean.mask)
-    for variable, value in changes:
-        old = ops.convert_to_tensor(variable.value)
-        variable.assign(ops.where(succeeded, value, old))
+    backend.assign(only_if(succeeded, changes, ()))

@@ -1,0 +1,83 @@
+"""Means over replicas that have parts of a batch each."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl import backend
+
+
+class Shares:
+    """What each task's loss here contributes to that of the whole batch.
+
+    Replicas have batches of one size. A task's loss is the mean over those
+    replicas where it has labels, and so are its gradients.
+
+    Args:
+        losses: Tensor `[K]` of this replica's task losses.
+        presence: Tensor `[K]`, 1 for tasks with labels here, or `None` if all
+            have.
+        total: This replica's weighted sum of all losses.
+    """
+
+    def __init__(self, losses: Any, presence: Any, total: Any):
+        num_tasks = losses.shape[0]
+        if presence is None:
+            presence = ops.ones_like(losses)
+        # At once, and whatever is absent here: all replicas must take part.
+        parts = ops.concatenate(
+            [losses, ops.cast(presence, losses.dtype), ops.reshape(total, (1,))]
+        )
+        (sums,) = backend.sum_over_replicas([parts])
+        counts = sums[num_tasks : 2 * num_tasks]
+        #: Tensor `[K]`: what a replica's losses are multiplied with.
+        self.of_tasks = 1 / ops.maximum(counts, 1)
+        self.losses = sums[:num_tasks] * self.of_tasks
+        self.mask = ops.cast(counts > 0, losses.dtype)
+        self.is_finite = ops.isfinite(sums[-1])
+
+    def of(self, index: int, task: int | None) -> Any:
+        """The share of a loss of a pass: of a task, or of the penalties.
+
+        Args:
+            index: Index of the loss.
+            task: The only task of the pass, or `None` if it has all.
+        """
+        if task is not None:
+            return self.of_tasks[task]
+        if index < self.of_tasks.shape[0]:
+            return self.of_tasks[index]
+        return 1 / backend.num_replicas()
+
+    def mean(self, losses: Any, task: int | None = None) -> Any:
+        """Means of losses, or of slopes of losses, of this replica.
+
+        Args:
+            losses: Tensor `[K]`, or `[1]` in a pass of one task.
+            task: That task, or `None`.
+        """
+        shares = self.of_tasks
+        if task is not None:
+            shares = shares[task : task + 1]
+        return backend.sum_over_replicas([losses * shares])[0]
+
+
+def mean_state(values: list[Any]) -> list[Any]:
+    """Means of what layers keep besides weights, such as moving averages.
+
+    Integers, such as the states of seed generators, are the same everywhere.
+    """
+    count = backend.num_replicas()
+    if count == 1:
+        return values
+    places = [
+        i
+        for i, value in enumerate(values)
+        if "float" in keras.backend.standardize_dtype(value.dtype)
+    ]
+    sums = backend.sum_over_replicas([values[i] for i in places])
+    values = list(values)
+    for i, total in zip(places, sums, strict=True):
+        values[i] = total / count
+    return values

@@ -1,0 +1,69 @@
+"""Runs in which several replicas have a part of each batch."""
+
+import keras
+import numpy as np
+
+import keras_mtl
+from keras_mtl import aggregators
+from keras_mtl import balancers
+from keras_mtl import flatness
+from training import toy
+
+BATCH = 8
+
+#: One of each kind of method.
+STRATEGIES = {
+    "ew": lambda: "ew",
+    "uw": lambda: balancers.UW(),
+    "famo": lambda: balancers.FAMO(),
+    "mgda": lambda: "mgda",
+    "low_memory": lambda: keras_mtl.Strategy(aggregator="mgda", memory="low"),
+    "representation": lambda: keras_mtl.Strategy(
+        aggregator="mgda", gradients="representation"
+    ),
+    "pcgrad": lambda: aggregators.PCGrad(seed=0),
+    "db_mtl": lambda: "db_mtl",
+    "fs_mtl": lambda: toy.fs_mtl(rho=0.1),
+    "accumulated": lambda: keras_mtl.Strategy(aggregator="mgda", accumulate=3),
+    "constant": lambda: aggregators.Constant([1.0, 0.5]),
+    "moco": lambda: "moco",
+    "gradvac": lambda: "gradvac",
+    "global_sam": lambda: keras_mtl.Strategy(
+        flatness=flatness.GlobalSAM(rho=0.1), aggregator="mgda"
+    ),
+    "samo": lambda: "samo",
+    "momentum_sam": lambda: flatness.MomentumSAM(rho=0.1),
+}
+
+#: Those that are run where each has to be compiled.
+FIRST = tuple(STRATEGIES)[:10]
+
+
+def part_of(data, rank, count):
+    """Every replica's share of each batch, one batch after the other."""
+    size = BATCH // count
+    starts = range(0, len(data), BATCH)
+    return np.concatenate(
+        [data[start + rank * size :][:size] for start in starts]
+    )
+
+
+def fitted(name, rank=0, count=1, seed=3):
+    """Trains the toy model by one of `STRATEGIES` on a part of the data."""
+    x, y = toy.data()
+    # Some labels are missing, on one replica only in some batches.
+    y["left"][:6] = np.nan
+    x = part_of(x, rank, count)
+    y = {task: part_of(labels, rank, count) for task, labels in y.items()}
+    model = toy.compiled(
+        toy.make_model(seed=seed, regularizer="l2"),
+        STRATEGIES[name](),
+        keras.optimizers.SGD(0.1, momentum=0.9),
+    )
+    toy.fit(model, x, y, batch_size=BATCH // count)
+    return model
+
+
+def variables(model):
+    """All that training changes."""
+    return [*model.variables, *model.optimizer.variables]
