@@ -17,6 +17,7 @@ The three modules offer the same names:
 - `build_scope(model)`: the scope in which a model's variables are created;
 - `to_host(tensors)`: concrete values as NumPy arrays, or `None` in a graph;
 - `while_loop(...)`: a loop that stays on the device in every graph;
+- `check_devices()`: refuses device set-ups that would train wrongly;
 - `num_replicas()`, `sum_over_replicas(...)`, `undivided_loss(...)`,
   `synchronize(...)`: several replicas with a part of each batch;
 - `STACK_FROM`, `gather_rows(...)`, `inner_products(...)`: the layout of task
@@ -39,6 +40,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import all_finite
     from keras_mtl.backend.jax import assign
     from keras_mtl.backend.jax import build_scope
+    from keras_mtl.backend.jax import check_devices
     from keras_mtl.backend.jax import commit
     from keras_mtl.backend.jax import compile_function
     from keras_mtl.backend.jax import gather_rows
@@ -68,6 +70,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import all_finite
     from keras_mtl.backend.tensorflow import assign
     from keras_mtl.backend.tensorflow import build_scope
+    from keras_mtl.backend.tensorflow import check_devices
     from keras_mtl.backend.tensorflow import commit
     from keras_mtl.backend.tensorflow import compile_function
     from keras_mtl.backend.tensorflow import gather_rows
@@ -97,6 +100,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import all_finite
     from keras_mtl.backend.torch import assign
     from keras_mtl.backend.torch import build_scope
+    from keras_mtl.backend.torch import check_devices
     from keras_mtl.backend.torch import commit
     from keras_mtl.backend.torch import compile_function
     from keras_mtl.backend.torch import gather_rows
@@ -133,6 +137,7 @@ __all__ = [
     "all_finite",
     "assign",
     "build_scope",
+    "check_devices",
     "commit",
     "compile_function",
     "gather_rows",

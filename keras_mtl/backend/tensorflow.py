@@ -146,6 +146,25 @@ def build_scope(model):
     return model.distribute_strategy.scope()
 
 
+def check_devices() -> None:
+    """Refuses distribution strategies that would train wrongly or not at all.
+
+    Keras itself does not train with `MultiWorkerMirroredStrategy`: its `fit`
+    fails on data that is divided among processes.
+    """
+    strategy = tf.distribute.get_strategy()
+    if strategy.num_replicas_in_sync > 1 and not isinstance(
+        strategy, tf.distribute.MirroredStrategy
+    ):
+        raise ValueError(
+            "On TensorFlow several replicas need a "
+            "`tf.distribute.MirroredStrategy`. Use that, `strategy=None`, or "
+            "the JAX backend with `keras.distribution`, which takes several "
+            f"processes too. Received: {type(strategy).__name__} with "
+            f"{strategy.num_replicas_in_sync} replicas."
+        )
+
+
 def num_replicas() -> int:
     """How many replicas compute a step together."""
     return tf.distribute.get_strategy().num_replicas_in_sync
@@ -248,7 +267,7 @@ def commit(
     Returns:
         Whether it is known already that `proceed` was True.
     """
-    if num_replicas() > 1:
+    if tf.distribute.has_strategy():
         _commit_on_replicas(
             optimizer, gradients, variables, assignments, proceed, keep
         )
@@ -291,7 +310,7 @@ def assign(assignments) -> None:
 
     Values are the same on all replicas.
     """
-    if num_replicas() == 1:
+    if not tf.distribute.has_strategy():
         for variable, value in assignments:
             variable.assign(value)
         return

@@ -75,6 +75,7 @@ def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
     Raises:
         ValueError: If the strategy does not fit the model.
     """
+    backend.check_devices()
     partition = Partition(
         tasks, model.network_variables(True), model.find_reach(tasks)
     )

@@ -49,21 +49,31 @@ def part_of(data, rank, count):
 
 
 def fitted(name, rank=0, count=1, seed=3):
-    """Trains the toy model by one of `STRATEGIES` on a part of the data."""
+    """Trains the toy model by one of `STRATEGIES` on a part of the data.
+
+    The name may be that of a file with a model instead.
+    """
     x, y = toy.data()
     # Some labels are missing, on one replica only in some batches.
     y["left"][:6] = np.nan
     x = part_of(x, rank, count)
     y = {task: part_of(labels, rank, count) for task, labels in y.items()}
-    model = toy.compiled(
-        toy.make_model(seed=seed, regularizer="l2"),
-        STRATEGIES[name](),
-        keras.optimizers.SGD(0.1, momentum=0.9),
-    )
+    if name in STRATEGIES:
+        model = toy.compiled(
+            toy.make_model(seed=seed, regularizer="l2"),
+            STRATEGIES[name](),
+            keras.optimizers.SGD(0.1, momentum=0.9),
+        )
+    else:
+        model = keras.models.load_model(name)
     toy.fit(model, x, y, batch_size=BATCH // count)
     return model
 
 
 def variables(model):
-    """All that training changes."""
-    return [*model.variables, *model.optimizer.variables]
+    """All that is saved."""
+    return [
+        *model.weights,
+        *model.strategy.variables,
+        *model.optimizer.variables,
+    ]

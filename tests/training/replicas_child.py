@@ -1,7 +1,7 @@
 """Trains with two replicas, and writes what each of them ends with.
 
-`python -m training.replicas_child FOLDER RANK NAME...`, on the backend that
-`KERAS_BACKEND` names. Files are called after strategies and replicas.
+`python -m training.replicas_child KIND FOLDER RANK NAME...`, on the backend
+that `KERAS_BACKEND` names. Files are called after strategies and replicas.
 """
 
 import os
@@ -14,13 +14,15 @@ REPLICAS = 2
 
 
 def main():
-    folder, rank, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    kind, folder, rank, *names = sys.argv[1:]
     run = {
         "torch": run_on_torch,
         "tensorflow": run_on_tensorflow,
         "jax": run_on_jax,
+        "jax_processes": run_on_jax_in_processes,
+        "divided_model": run_on_jax_with_a_divided_model,
     }
-    run[os.environ["KERAS_BACKEND"]](folder, rank, names)
+    run[kind](Path(folder), int(rank), names)
 
 
 def run_on_torch(folder, rank, names):
@@ -40,6 +42,8 @@ def run_on_torch(folder, rank, names):
         # Weights of its own: those of the first process count.
         model = replicas.fitted(name, rank, REPLICAS, seed=3 + rank)
         save(folder, name, rank, toy.arrays(replicas.variables(model)))
+        if rank == 0:
+            save_model(folder, name, model)
     torch.distributed.destroy_process_group()
 
 
@@ -64,6 +68,7 @@ def run_on_tensorflow(folder, rank, names):
                 for variable in replicas.variables(model)
             ]
             save(folder, name, replica, [value.numpy() for value in values])
+        save_model(folder, name, model)
 
 
 def run_on_jax(folder, rank, names):
@@ -86,10 +91,60 @@ def run_on_jax(folder, rank, names):
                 for variable in replicas.variables(model)
             ]
             save(folder, name, replica, [np.asarray(v) for v in values])
+        save_model(folder, name, model)
+
+
+def run_on_jax_in_processes(folder, rank, names):
+    """One of two processes with a device each."""
+    import keras
+
+    keras.distribution.initialize(
+        os.environ["REPLICAS_ADDRESS"], REPLICAS, rank
+    )
+    keras.distribution.set_distribution(
+        keras.distribution.DataParallel(auto_shard_dataset=False)
+    )
+    from training import replicas
+
+    for name in names:
+        model = replicas.fitted(name, rank, REPLICAS)
+        values = [
+            variable.value.addressable_shards[0].data
+            for variable in replicas.variables(model)
+        ]
+        save(folder, name, rank, [np.asarray(value) for value in values])
+
+
+def run_on_jax_with_a_divided_model(folder, rank, names):
+    """Two virtual devices, one with a half of each feature of the trunk."""
+    import jax
+    import keras
+
+    from training import replicas
+    from training import toy
+
+    distribution = keras.distribution
+    devices = [f"cpu:{device.id}" for device in jax.devices()]
+    mesh = distribution.DeviceMesh((1, REPLICAS), ["batch", "model"], devices)
+    layout = distribution.LayoutMap(mesh)
+    layout[".*trunk/kernel"] = (None, "model")
+    layout[".*trunk/bias"] = ("model",)
+    distribution.set_distribution(
+        distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
+    )
+    for name in names:
+        model = replicas.fitted(name)
+        kernel = model.get_layer("trunk").kernel.value
+        assert not kernel.sharding.is_fully_replicated
+        save(folder, name, 0, toy.arrays(replicas.variables(model)))
 
 
 def save(folder, name, replica, arrays):
-    np.savez(folder / f"{name}-{replica}.npz", *arrays)
+    np.savez(folder / f"{Path(name).stem}-{replica}.npz", *arrays)
+
+
+def save_model(folder, name, model):
+    model.save(folder / f"{Path(name).stem}-model.keras")
 
 
 if __name__ == "__main__":
