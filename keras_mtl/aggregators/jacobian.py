@@ -234,9 +234,11 @@ class Jacobian:
         if not self.num_variables:
             return ops.zeros((self.num_tasks,), dtype=self.dtype)
         return sum(
-            ops.sum(
-                ops.cast(left, self.dtype) * ops.cast(right, self.dtype),
-                axis=tuple(range(1, len(left.shape))),
+            backend.row_products(
+                *(
+                    ops.cast(ops.reshape(s, (self.num_tasks, -1)), self.dtype)
+                    for s in (left, right)
+                )
             )
             for left, right in zip(self.stacks, other.stacks, strict=True)
         )

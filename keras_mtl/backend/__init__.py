@@ -22,8 +22,8 @@ The three modules offer the same names:
   `synchronize(...)`: several replicas with a part of each batch;
 - `STACK_FROM`, `gather_rows(...)`, `inner_products(...)`: the layout of task
   gradients that suits the framework;
-- `all_finite(...)`, `lerp(...)`, `squared_norm(...)`, `subtract(...)`: what
-  takes `keras.ops` several passes over the memory;
+- `all_finite(...)`, `lerp(...)`, `row_products(...)`, `squared_norm(...)`,
+  `subtract(...)`: what takes `keras.ops` several passes over the memory;
 - `supports_jit_compile`: whether `jit_compile=True` means anything.
 """
 
@@ -52,6 +52,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import linearize_both_ways
     from keras_mtl.backend.jax import num_replicas
     from keras_mtl.backend.jax import reached_variables
+    from keras_mtl.backend.jax import row_products
     from keras_mtl.backend.jax import set_global_random_state
     from keras_mtl.backend.jax import squared_norm
     from keras_mtl.backend.jax import subtract
@@ -82,6 +83,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import linearize_both_ways
     from keras_mtl.backend.tensorflow import num_replicas
     from keras_mtl.backend.tensorflow import reached_variables
+    from keras_mtl.backend.tensorflow import row_products
     from keras_mtl.backend.tensorflow import set_global_random_state
     from keras_mtl.backend.tensorflow import squared_norm
     from keras_mtl.backend.tensorflow import subtract
@@ -112,6 +114,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import linearize_both_ways
     from keras_mtl.backend.torch import num_replicas
     from keras_mtl.backend.torch import reached_variables
+    from keras_mtl.backend.torch import row_products
     from keras_mtl.backend.torch import set_global_random_state
     from keras_mtl.backend.torch import squared_norm
     from keras_mtl.backend.torch import subtract
@@ -149,6 +152,7 @@ __all__ = [
     "linearize_both_ways",
     "num_replicas",
     "reached_variables",
+    "row_products",
     "set_global_random_state",
     "squared_norm",
     "subtract",

@@ -246,6 +246,12 @@ def _gramian(vectors):
     return matrix @ matrix.T
 
 
+def row_products(left, right):
+    """Returns the inner product of each row of `[K, P]` with the other's."""
+    # Fused: the products are never written down.
+    return jnp.sum(left * right, axis=1)
+
+
 def squared_norm(tensors):
     """Returns the sum of the squares of all entries of some tensors."""
     return sum(jnp.sum(jnp.square(tensor)) for tensor in tensors)

@@ -233,6 +233,12 @@ def inner_products(vectors):
     return matrix @ ops.transpose(matrix)
 
 
+def row_products(left, right):
+    """Returns the inner product of each row of `[K, P]` with the other's."""
+    # No copy of all products, where nothing is fused.
+    return (left[:, None, :] @ right[:, :, None])[:, 0, 0]
+
+
 def squared_norm(tensors):
     """Returns the sum of the squares of all entries of some tensors."""
     # One pass over the memory instead of two.

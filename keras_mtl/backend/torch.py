@@ -322,6 +322,12 @@ def inner_products(vectors):
     return matrix @ matrix.T
 
 
+def row_products(left, right):
+    """Returns the inner product of each row of `[K, P]` with the other's."""
+    # No copy of all products.
+    return (left.unsqueeze(1) @ right.unsqueeze(2)).reshape(-1)
+
+
 def squared_norm(tensors):
     """Returns the sum of the squares of all entries of some tensors."""
     # One pass over the memory instead of two, and fewer operations.

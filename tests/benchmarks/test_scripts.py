@@ -40,6 +40,17 @@ def test_steps_are_timed(script, names):
     assert all(float(time) > 0 for _, time in rows)
 
 
+def test_peer_time():
+    if keras.backend.backend() != "torch":
+        pytest.skip("The peers need torch.")
+    pytest.importorskip("torchjd")
+    output = output_of("peer_time.py", "--network", "lenet")
+    differences = dict(
+        re.findall(r"^(\w+): updates differ by (\S+)", output, re.MULTILINE)
+    )
+    assert float(differences["upgrad"]) < 1e-3
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory():
     output = output_of("memory.py")

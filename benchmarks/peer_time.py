@@ -1,0 +1,189 @@
+"""Times training steps against TorchJD and loops as scripts have them.
+
+```shell
+python benchmarks/peer_time.py [--network mlp] [--quick]
+```
+
+On torch only. See `benchmarks/README.md` for what is compared with what.
+"""
+
+import argparse
+import os
+
+from steps import workers
+
+NETWORKS = ("lenet", "mlp")
+METHODS = (
+    "mgda",
+    "upgrad",
+    "pcgrad",
+    "cagrad",
+    "nash_mtl",
+    "aligned_mtl",
+    "fairgrad",
+)
+PLAIN, PLAIN_TORCH = "plain Keras", "plain torch"
+FLAT, FLAT_SCRIPT = "fs_mtl", "script: FS-MTL"
+RHO = 0.05
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    workers.add_arguments(parser)
+    parser.set_defaults(backend="torch")
+    parser.add_argument("--network", choices=(*NETWORKS, "all"), default="all")
+    parser.add_argument(
+        "--methods", nargs="+", choices=(*METHODS, FLAT), default=[]
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=60.0,
+        help="time to spend on each network",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="two rounds of two methods, to see that it runs",
+    )
+    arguments = parser.parse_args()
+    if arguments.backend != "torch":
+        parser.error("TorchJD needs torch: --backend must be torch.")
+    if arguments.quick:
+        arguments.methods = ["upgrad", FLAT]
+    arguments.methods = arguments.methods or [*METHODS, FLAT]
+    return arguments
+
+
+def main():
+    arguments = parse()
+    if arguments.worker:
+        work(arguments)
+    else:
+        workers.run(arguments)
+
+
+def work(arguments):
+    """Prints one table for each network."""
+    import torchjd
+    from steps import table
+    from steps import timing
+    from steps import variants
+
+    version = getattr(torchjd, "__version__", None) or version_of("torchjd")
+    about = variants.floor_module().describe()
+    print(f"\n## {about}, torchjd {version}", flush=True)
+    chosen = NETWORKS if arguments.network == "all" else (arguments.network,)
+    for network in chosen:
+        makers, references = steps_of(network, arguments.methods)
+        steps, first_calls = timing.prepare(makers)
+        before = os.getloadavg()[0]
+        if arguments.quick:
+            times = timing.measure(steps, 0, fewest_rounds=2)
+        else:
+            times = timing.measure(steps, arguments.seconds)
+        after = os.getloadavg()[0]
+        rounds = len(next(iter(times.values())))
+        print(
+            f"\n### {network}: {rounds} rounds, load average "
+            f"{before:.1f} before, {after:.1f} after\n"
+        )
+        rows = timing.summary(times, references)
+        print(table.markdown(rows, first_calls), flush=True)
+        print()
+        for method in arguments.methods:
+            share = difference(network, method)
+            print(f"{method}: updates differ by {share:.1e} of their length")
+
+
+def version_of(package):
+    from importlib import metadata
+
+    return metadata.version(package)
+
+
+def problem_of(network):
+    import keras
+    from steps.networks import NETWORKS as PROBLEMS
+
+    keras.utils.set_random_seed(0)
+    return PROBLEMS[network]().build()
+
+
+def steps_of(network, methods):
+    """What prepares the steps, by name, and what each is compared with."""
+    from steps import peer_torch
+    from steps import variants
+
+    makers = {
+        PLAIN: lambda: variants.plain_step(problem_of(network)),
+        PLAIN_TORCH: lambda: peer_torch.plain_step(problem_of(network))[0],
+    }
+    references = {}
+    for method in methods:
+        name, peer = method, f"TorchJD: {method}"
+        if method == FLAT:
+            peer = FLAT_SCRIPT
+        references[name] = peer
+        makers[name] = lambda method=method: variants.strategy_step(
+            problem_of(network), strategy_of(method)
+        )
+        makers[peer] = lambda method=method: peer_step(network, method)[0]
+    return makers, references
+
+
+def strategy_of(method):
+    import keras_mtl
+
+    if method == FLAT:
+        return keras_mtl.strategies.FSMTL(
+            keras_mtl.aggregators.CAGrad(c=0.4, rescale=0), rho=RHO
+        )
+    if method == "cagrad":
+        # TorchJD's is not divided by 1 + c^2.
+        return keras_mtl.aggregators.CAGrad(c=0.4, rescale=0)
+    return keras_mtl.strategies.get(method)
+
+
+def peer_step(network, method, **kwargs):
+    from steps import peer_torch
+
+    problem = problem_of(network)
+    if method == FLAT:
+        return peer_torch.flat_step(problem, RHO, **kwargs)
+    return peer_torch.aggregated_step(problem, method, **kwargs)
+
+
+def difference(network, method):
+    """How far the updates of one step are apart, relative to their length."""
+    import keras
+    import torch
+    from steps import peer_torch
+
+    import keras_mtl
+
+    # A rate at which rounding errors of the weights do not matter.
+    step, peer = peer_step(network, method, learning_rate=1.0)
+    before = [value.detach().clone() for value in peer.trunk.parameters()]
+    step()
+    problem = problem_of(network)
+    model = keras_mtl.MultiTaskModel(*problem.functional())
+    model.compile(
+        keras.optimizers.SGD(1.0),
+        loss=problem.losses,
+        strategy=strategy_of(method),
+    )
+    model.train_on_batch(problem.x, problem.y)
+    ours = peer_torch.Network(problem).trunk.parameters()
+    with torch.no_grad():
+        update, expected = (
+            torch.cat(
+                [(a - b).flatten() for a, b in zip(end, before, strict=True)]
+            )
+            for end in (ours, peer.trunk.parameters())
+        )
+        return float((update - expected).norm() / expected.norm())
+
+
+if __name__ == "__main__":
+    main()
