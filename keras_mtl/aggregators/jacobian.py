@@ -233,6 +233,19 @@ class Jacobian:
         """Returns the inner product of each row with that of another `[K]`."""
         if not self.num_variables:
             return ops.zeros((self.num_tasks,), dtype=self.dtype)
+        if not backend.STACKS_ROWS:
+            # Stacks would be written down for nothing else.
+            return ops.stack(
+                [
+                    sum(
+                        ops.sum(
+                            ops.cast(a, self.dtype) * ops.cast(b, self.dtype)
+                        )
+                        for a, b in zip(left, right, strict=True)
+                    )
+                    for left, right in zip(self.rows, other.rows, strict=True)
+                ]
+            )
         return sum(
             backend.row_products(
                 *(
