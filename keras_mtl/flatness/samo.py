@@ -119,7 +119,9 @@ class SAMO(Flatness):
         selected = clean.perturbs(self)[: len(gradient)]
         if self.shared_direction:
             draw = self._draw(values, selected)
-            differences = self._differences(clean, draw, len(values))
+            steps = self._both_ways(draw, len(values))
+            above, below = (clean.losses_near(step) for step in steps)
+            differences = above - below
 
             def signed(k):
                 return draw, differences[k]
@@ -127,7 +129,10 @@ class SAMO(Flatness):
 
             def signed(k):
                 draw = self._draw(values, selected)
-                return draw, self._differences(clean, draw, len(values))[k]
+                steps = self._both_ways(draw, len(clean.values_of(k)))
+                # Through the task's own head only.
+                above, below = (clean.near(step, k).losses for step in steps)
+                return draw, (above - below)[0]
 
         def direction(k):
             draw, difference = signed(k)
@@ -158,17 +163,16 @@ class SAMO(Flatness):
             draw.append(ops.cast(ops.reshape(numbers, shape), value.dtype))
         return draw
 
-    def _differences(self, clean, draw, num_variables):
-        """How much each loss rises along the direction."""
+    def _both_ways(self, draw, num_variables):
+        """Offsets of as many variables: along the direction and against it."""
         rest = [None] * (num_variables - len(draw))
-
-        def losses(length):
-            steps = [
-                None if probe is None else length * probe for probe in draw
+        return [
+            [
+                *(None if probe is None else length * probe for probe in draw),
+                *rest,
             ]
-            return clean.losses_near([*steps, *rest])
-
-        return losses(self.mu) - losses(-self.mu)
+            for length in (self.mu, -self.mu)
+        ]
 
     def _mix(self, joint, sign, probe):
         """`alpha g_0 + (1 - alpha) e_k` of one variable."""
