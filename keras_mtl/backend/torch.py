@@ -370,13 +370,15 @@ def commit(
     Returns:
         Whether it is known already that `proceed` was True.
     """
-    proceeds = proceed is not None and bool(proceed)
+    # Each reading waits for the device.
+    proceeds = proceed is None or bool(proceed)
+    keeps = proceeds if keep is proceed else keep is None or bool(keep)
     with torch.no_grad():
-        if proceed is None or proceeds:
+        if proceeds:
             optimizer.apply(gradients, variables)
-        if keep is None or bool(keep):
+        if keeps:
             assign(assignments)
-    return proceeds
+    return proceed is not None and proceeds
 
 
 def assign(assignments) -> None:

@@ -123,7 +123,9 @@ class SoftAdapt(PeriodicBalancer):
         own_losses = ops.cast(losses, points.dtype)
         present = presence(own_losses, mask)
         num_points = ops.convert_to_tensor(self.num_points)
-        lengths = ops.one_hot(num_points, self.history + 1, dtype=points.dtype)
+        # No `ops.one_hot`: on torch it may wait for the device.
+        places = ops.arange(self.history + 1, dtype=num_points.dtype)
+        lengths = ops.cast(ops.equal(num_points[:, None], places), points.dtype)
         table = ops.convert_to_tensor(self.coefficients, dtype=points.dtype)
         # A sum of products: `matmul` of float64 is float32 on one backend.
         coefficients = ops.sum(lengths[:, :, None] * table[None], axis=1)

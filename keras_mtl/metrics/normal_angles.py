@@ -130,7 +130,7 @@ def _angles(left, right):
     sine = ops.norm(cross, axis=0)
     angles = ops.arctan2(sine, cosine) * (180.0 / math.pi)
     has_none = ops.all(ops.equal(right, 0), axis=-1)
-    return ops.where(has_none, ops.full_like(angles, 90.0), angles)
+    return ops.where(has_none, ops.cast(90.0, angles.dtype), angles)
 
 
 def _median(histogram):

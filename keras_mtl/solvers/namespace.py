@@ -84,6 +84,12 @@ class Graph:
     min = staticmethod(ops.amin)
     while_loop = staticmethod(backend.while_loop)
 
+    @staticmethod
+    def full_like(x: Any, value: Any) -> Any:
+        """A tensor like `x` that holds a number everywhere."""
+        # Keras's, on torch, reads the number back from the device.
+        return ops.zeros_like(x) + value
+
     def __init__(self, epsilon: float):
         self.epsilon = epsilon
 

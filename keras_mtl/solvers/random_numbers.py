@@ -28,7 +28,7 @@ def random_orders(xp: Any, seed: Any, num_tasks: int) -> Any:
     low_bits = 2 ** max(num_tasks - 1, 1).bit_length() - 1
     columns = xp.arange(num_tasks, dtype="int32")
     keys = xp.bitwise_or(
-        xp.bitwise_and(keys, xp.full_like(keys, ~low_bits)), columns
+        xp.bitwise_and(keys, _filled(xp, keys, ~low_bits)), columns
     )
     return xp.cast(xp.argsort(keys, axis=-1), "int32")
 
@@ -96,5 +96,10 @@ def _mix(xp, x):
 
 def _shift_right(xp, x, bits):
     """Shifts in zeros, where the shift of signed integers copies the sign."""
-    shifted = xp.bitwise_right_shift(x, xp.full_like(x, bits))
-    return xp.bitwise_and(shifted, xp.full_like(x, 2 ** (32 - bits) - 1))
+    shifted = xp.bitwise_right_shift(x, _filled(xp, x, bits))
+    return xp.bitwise_and(shifted, _filled(xp, x, 2 ** (32 - bits) - 1))
+
+
+def _filled(xp, x, value):
+    # `ops.full_like`, on torch, reads the number back from the device.
+    return xp.zeros_like(x) + value
