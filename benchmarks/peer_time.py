@@ -8,11 +8,10 @@ On torch only. See `benchmarks/README.md` for what is compared with what.
 """
 
 import argparse
-import os
 
 from steps import workers
 
-NETWORKS = ("lenet", "mlp")
+NETWORKS = ("lenet", "resnet18", "mlp", "mlp_32")
 METHODS = (
     "mgda",
     "upgrad",
@@ -32,6 +31,12 @@ def parse():
     workers.add_arguments(parser)
     parser.set_defaults(backend="torch")
     parser.add_argument("--network", choices=(*NETWORKS, "all"), default="all")
+    parser.add_argument(
+        "--data-format",
+        choices=("channels_first", "channels_last"),
+        default="channels_first",
+        help="layout of the images of Keras; torch's is channels_first",
+    )
     parser.add_argument(
         "--methods", nargs="+", choices=(*METHODS, FLAT), default=[]
     )
@@ -65,31 +70,20 @@ def main():
 
 def work(arguments):
     """Prints one table for each network."""
+    import keras
     import torchjd
-    from steps import table
-    from steps import timing
+    from steps import timed_table
     from steps import variants
 
+    keras.config.set_image_data_format(arguments.data_format)
     version = getattr(torchjd, "__version__", None) or version_of("torchjd")
     about = variants.floor_module().describe()
     print(f"\n## {about}, torchjd {version}", flush=True)
     chosen = NETWORKS if arguments.network == "all" else (arguments.network,)
     for network in chosen:
         makers, references = steps_of(network, arguments.methods)
-        steps, first_calls = timing.prepare(makers)
-        before = os.getloadavg()[0]
-        if arguments.quick:
-            times = timing.measure(steps, 0, fewest_rounds=2)
-        else:
-            times = timing.measure(steps, arguments.seconds)
-        after = os.getloadavg()[0]
-        rounds = len(next(iter(times.values())))
-        print(
-            f"\n### {network}: {rounds} rounds, load average "
-            f"{before:.1f} before, {after:.1f} after\n"
-        )
-        rows = timing.summary(times, references)
-        print(table.markdown(rows, first_calls), flush=True)
+        seconds = 0 if arguments.quick else arguments.seconds
+        timed_table.print_table(network, makers, references, seconds)
         print()
         for method in arguments.methods:
             share = difference(network, method)

@@ -11,7 +11,7 @@ import argparse
 
 from steps import workers
 
-NETWORKS = ("lenet", "mlp")
+NETWORKS = ("lenet", "mlp", "resnet18", "encoder_decoder")
 
 
 def parse():
@@ -23,6 +23,11 @@ def parse():
         type=float,
         default=40.0,
         help="time to spend on each network and backend, without compiling",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="two rounds of each step, to see that it runs",
     )
     parser.add_argument(
         "--only",
@@ -55,7 +60,8 @@ def work(arguments):
             wanted = {*arguments.only}
             wanted |= {variants.REFERENCES.get(name) for name in wanted}
             makers = {k: v for k, v in makers.items() if k in wanted}
-        print_table(network, makers, variants.REFERENCES, arguments.seconds)
+        seconds = 0 if arguments.quick else arguments.seconds
+        print_table(network, makers, variants.REFERENCES, seconds)
 
 
 if __name__ == "__main__":

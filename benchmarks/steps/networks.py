@@ -1,4 +1,4 @@
-"""The two networks that are timed, with their data."""
+"""The networks that are timed, with their data."""
 
 import dataclasses
 from typing import Any
@@ -68,7 +68,7 @@ def lenet() -> Problem:
     layers = keras.layers
     generator = np.random.default_rng(0)
     tasks = ("left", "right")
-    x = generator.normal(size=(BATCH_SIZE, 36, 36, 1)).astype("float32")
+    x = _images(generator, BATCH_SIZE, 36, 1)
     return Problem(
         trunk=keras.Sequential(
             [
@@ -95,22 +95,177 @@ def lenet() -> Problem:
     )
 
 
-def mlp() -> Problem:
+def mlp(width: int = 512, batch_size: int = BATCH_SIZE) -> Problem:
     """Eight regression tasks on vectors."""
     layers = keras.layers
     generator = np.random.default_rng(0)
     tasks = [f"task_{index}" for index in range(8)]
-    x = generator.normal(size=(BATCH_SIZE, 256)).astype("float32")
+    x = generator.normal(size=(batch_size, 256)).astype("float32")
     return Problem(
         trunk=keras.Sequential(
-            [layers.Dense(512, activation="relu") for _ in range(3)]
+            [layers.Dense(width, activation="relu") for _ in range(3)]
         ),
         heads={task: layers.Dense(1, name=task) for task in tasks},
         losses={task: keras.losses.MeanSquaredError() for task in tasks},
         x=x,
         y={
-            task: generator.normal(size=(BATCH_SIZE, 1)).astype("float32")
+            task: generator.normal(size=(batch_size, 1)).astype("float32")
             for task in tasks
+        },
+    )
+
+
+def mlp_32() -> Problem:
+    """The same with 32 tasks."""
+    return mlp().with_tasks(32)
+
+
+class ResidualBlock(keras.layers.Layer):
+    """Two convolutions 3 x 3 beside a short cut, as in a ResNet-18.
+
+    Args:
+        channels: Channels of the output.
+        stride: Of the first convolution; the short cut has a convolution
+            1 x 1 where it is not 1.
+    """
+
+    def __init__(self, channels: int, stride: int = 1):
+        super().__init__()
+        layers = keras.layers
+        # Padded on both sides, which "same" does not for a stride of 2.
+        padding = [layers.ZeroPadding2D(1)] if stride > 1 else []
+        self.residual = keras.Sequential(
+            [
+                *padding,
+                _convolution(channels, 3, stride),
+                _normalization(),
+                layers.ReLU(),
+                _convolution(channels, 3),
+                _normalization(),
+            ]
+        )
+        self.shortcut = keras.Sequential()
+        if stride > 1:
+            self.shortcut.add(_convolution(channels, 1, stride))
+            self.shortcut.add(_normalization())
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the weights."""
+        self.residual.build(input_shape)
+        if self.shortcut.layers:
+            self.shortcut.build(input_shape)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Returns features of as many rows and columns over the stride."""
+        outputs = self.residual(inputs, training=training)
+        if self.shortcut.layers:
+            inputs = self.shortcut(inputs, training=training)
+        return keras.ops.relu(outputs + inputs)
+
+
+def _convolution(channels: int, size: int, stride: int = 1) -> Any:
+    return keras.layers.Conv2D(
+        channels,
+        size,
+        strides=stride,
+        padding="same" if stride == 1 else "valid",
+        use_bias=False,
+    )
+
+
+def _normalization() -> Any:
+    channels_last = keras.config.image_data_format() == "channels_last"
+    return keras.layers.BatchNormalization(-1 if channels_last else 1)
+
+
+def _images(generator: Any, count: int, size: int, channels: int) -> np.ndarray:
+    """Noise in the layout that Keras is set to."""
+    x = generator.normal(size=(count, size, size, channels))
+    if keras.config.image_data_format() == "channels_first":
+        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    return x.astype("float32")
+
+
+def resnet18() -> Problem:
+    """Two classifications of images 32 x 32 by a ResNet-18, batches of 8."""
+    layers = keras.layers
+    generator = np.random.default_rng(0)
+    tasks = ("coarse", "fine")
+    x = _images(generator, 8, 32, 3)
+    blocks = [
+        ResidualBlock(channels, stride)
+        for channels, first in ((64, 1), (128, 2), (256, 2), (512, 2))
+        for stride in (first, 1)
+    ]
+    return Problem(
+        trunk=keras.Sequential(
+            [
+                _convolution(64, 3),
+                _normalization(),
+                layers.ReLU(),
+                *blocks,
+                layers.GlobalAveragePooling2D(),
+            ]
+        ),
+        heads={
+            task: layers.Dense(10, activation="softmax", name=task)
+            for task in tasks
+        },
+        losses={
+            task: keras.losses.SparseCategoricalCrossentropy() for task in tasks
+        },
+        x=x,
+        y={
+            task: generator.integers(0, 10, size=len(x)).astype("int32")
+            for task in tasks
+        },
+    )
+
+
+def encoder_decoder() -> Problem:
+    """Segmentation, depth and normals of images 64 x 64, batches of 8.
+
+    With channels last, as losses by pixel have them.
+    """
+    layers = keras.layers
+    generator = np.random.default_rng(0)
+    shape = (8, 64, 64)
+
+    def convolution(channels: int) -> Any:
+        return layers.Conv2D(channels, 3, padding="same", activation="relu")
+
+    def normal(channels: int) -> np.ndarray:
+        return generator.normal(size=(*shape, channels)).astype("float32")
+
+    encoder = [
+        layer
+        for channels in (32, 64, 128)
+        for layer in (convolution(channels), layers.MaxPooling2D(2))
+    ]
+    decoder = [
+        layer
+        for channels in (128, 64, 32)
+        for layer in (layers.UpSampling2D(2), convolution(channels))
+    ]
+    return Problem(
+        trunk=keras.Sequential([*encoder, *decoder]),
+        heads={
+            "segmentation": layers.Conv2D(
+                13, 1, activation="softmax", name="segmentation"
+            ),
+            "depth": layers.Conv2D(1, 1, name="depth"),
+            "normals": layers.Conv2D(3, 1, name="normals"),
+        },
+        losses={
+            "segmentation": keras.losses.SparseCategoricalCrossentropy(),
+            "depth": keras.losses.MeanSquaredError(),
+            "normals": keras.losses.MeanSquaredError(),
+        },
+        x=normal(3),
+        y={
+            "segmentation": generator.integers(0, 13, shape).astype("int32"),
+            "depth": normal(1),
+            "normals": normal(3),
         },
     )
 
@@ -134,4 +289,10 @@ def wide_mlp(width: int) -> Problem:
     )
 
 
-NETWORKS = {"lenet": lenet, "mlp": mlp}
+NETWORKS = {
+    "lenet": lenet,
+    "mlp": mlp,
+    "mlp_32": mlp_32,
+    "resnet18": resnet18,
+    "encoder_decoder": encoder_decoder,
+}

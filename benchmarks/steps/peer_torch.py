@@ -1,15 +1,14 @@
-"""The same networks and steps, written with torch and TorchJD."""
+"""The same steps, written with torch and TorchJD."""
 
 import itertools
 
-import keras
 import torch
-from torch import nn
 from torchjd import aggregation
 from torchjd.autojac import jac_to_grad
 from torchjd.autojac import mtl_backward
 
 from steps.networks import LEARNING_RATE
+from steps.torch_modules import Network
 
 #: By the names that our strategies have: TorchJD's aggregator for K tasks.
 AGGREGATORS = {
@@ -21,95 +20,6 @@ AGGREGATORS = {
     "aligned_mtl": lambda count: aggregation.AlignedMTL(),
     "fairgrad": lambda count: aggregation.FairGrad(alpha=1.0),
 }
-
-
-class Network(nn.Module):
-    """A problem's trunk and heads as torch modules, with the same weights.
-
-    Args:
-        problem: A built `Problem`.
-    """
-
-    def __init__(self, problem):
-        super().__init__()
-        self.channels_last = problem.x.ndim == 4
-        shape = problem.x.shape[1:]
-        layers = []
-        for layer in problem.trunk.layers:
-            converted, shape = _converted(layer, shape)
-            layers += converted
-        self.trunk = nn.Sequential(*layers)
-        self.heads = nn.ModuleDict(
-            {
-                task: nn.Sequential(*_converted(head, shape)[0])
-                for task, head in problem.heads.items()
-            }
-        )
-        self.losses = {
-            task: nn.CrossEntropyLoss()
-            if isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
-            else nn.MSELoss()
-            for task, loss in problem.losses.items()
-        }
-
-    def batch(self, problem):
-        """The problem's batch as tensors."""
-        x = torch.as_tensor(problem.x)
-        if self.channels_last:
-            x = x.permute(0, 3, 1, 2).contiguous()
-        y = {}
-        for task, labels in problem.y.items():
-            labels = torch.as_tensor(labels)
-            y[task] = labels if labels.is_floating_point() else labels.long()
-        return x, y
-
-    def task_losses(self, features, y):
-        """The losses by task."""
-        return [
-            self.losses[task](head(features), y[task])
-            for task, head in self.heads.items()
-        ]
-
-
-def _converted(layer, shape):
-    """Torch modules like a Keras layer, and the shape of their output."""
-    layers = keras.layers
-    kind = type(layer)
-    if kind is layers.Conv2D:
-        kernel, bias = layer.get_weights()
-        rows, columns, _, channels = kernel.shape
-        module = nn.Conv2d(kernel.shape[2], channels, (rows, columns))
-        _fill(module, kernel.transpose(3, 2, 0, 1), bias)
-        shape = (shape[0] - rows + 1, shape[1] - columns + 1, channels)
-        return [module, *_activation(layer)], shape
-    if kind is layers.MaxPooling2D:
-        size = layer.pool_size[0]
-        shape = (shape[0] // size, shape[1] // size, shape[2])
-        return [nn.MaxPool2d(size)], shape
-    if kind is layers.Flatten:
-        return [nn.Flatten()], shape
-    if kind is layers.Dense:
-        kernel, bias = layer.get_weights()
-        units = kernel.shape[1]
-        if len(shape) == 3:
-            # torch flattens channels first.
-            kernel = kernel.reshape(*shape, units).transpose(2, 0, 1, 3)
-            kernel = kernel.reshape(-1, units)
-        module = nn.Linear(*kernel.shape)
-        _fill(module, kernel.T, bias)
-        return [module, *_activation(layer)], (units,)
-    raise NotImplementedError(f"There is no torch module for {kind.__name__}.")
-
-
-def _activation(layer):
-    # torch's cross-entropy takes what comes before the softmax.
-    return [nn.ReLU()] if layer.activation is keras.activations.relu else []
-
-
-def _fill(module, weight, bias):
-    with torch.no_grad():
-        module.weight.copy_(torch.tensor(weight.copy()))
-        module.bias.copy_(torch.tensor(bias))
 
 
 def plain_step(problem, learning_rate=LEARNING_RATE):
@@ -162,11 +72,14 @@ def flat_step(problem, rho, learning_rate=LEARNING_RATE):
         for k, (of_task, gradients) in enumerate(
             zip(values, clean, strict=True)
         ):
-            norm = _flat(gradients).norm()
+            offsets = [
+                *_scaled(gradients[: len(shared)], rho),
+                *_scaled(gradients[len(shared) :], rho),
+            ]
             kept = [value.detach().clone() for value in of_task]
             with torch.no_grad():
-                for value, gradient in zip(of_task, gradients, strict=True):
-                    value.add_(gradient * (rho / (norm + 1e-12)))
+                for value, offset in zip(of_task, offsets, strict=True):
+                    value.add_(offset)
             near = network.task_losses(network.trunk(x), y)[k]
             moved = torch.autograd.grad(near, of_task)
             with torch.no_grad():
@@ -186,6 +99,12 @@ def flat_step(problem, rho, learning_rate=LEARNING_RATE):
         return losses
 
     return _looped(network, problem, backward, learning_rate), network
+
+
+def _scaled(gradients, rho):
+    """A perturbation of a length, along some gradients."""
+    factor = rho / (_flat(gradients).norm() + 1e-12)
+    return [gradient * factor for gradient in gradients]
 
 
 def _flat(gradients):

@@ -9,6 +9,10 @@ from pathlib import Path
 import keras
 import pytest
 
+# All go through the same code on each backend, but for the timed loops; what is
+# slow to compile is run on torch.
+
+MLP = ["--network", "mlp"]
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -23,18 +27,21 @@ def output_of(script, *arguments):
     return done.stdout
 
 
+@pytest.mark.slow_on("jax", "tensorflow")
 @pytest.mark.parametrize(
-    ("script", "names"),
+    ("script", "options", "names"),
     [
-        ("monitor_time.py", ["EW", "EW, again", "EW, monitored"]),
+        ("monitor_time.py", MLP, ["EW", "EW, again", "EW, monitored"]),
+        ("growth.py", ["--axis", "tasks"], ["plain Keras", "MGDA"]),
         (
             "representation_time.py",
+            MLP,
             ["plain Keras", "MGDA, parameters", "MGDA, representation"],
         ),
     ],
 )
-def test_steps_are_timed(script, names):
-    output = output_of(script, "--network", "mlp")
+def test_steps_are_timed(script, options, names):
+    output = output_of(script, *options)
     rows = re.findall(r"^\| (\S.*?) +\| +(\d+\.\d+) \|", output, re.MULTILINE)
     assert [name for name, _ in rows] == names
     assert all(float(time) > 0 for _, time in rows)
@@ -51,12 +58,19 @@ def test_peer_time():
     assert float(differences["upgrad"]) < 1e-3
 
 
+@pytest.mark.slow_on("jax", "tensorflow")
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory():
     output = output_of("memory.py")
     rows = re.findall(r"^\| (.*?) +\| +([+-]*[\d.]+)", output, re.MULTILINE)
     names = [name for name, _ in rows]
     assert names[1:] == ["plain Keras", 'MGDA, memory="low"']
+
+
+@pytest.mark.slow_on("jax", "tensorflow")
+def test_import_time():
+    output = output_of("import_time.py")
+    assert re.search(r"^keras_mtl adds -?\d+ ms", output, re.MULTILINE)
 
 
 def test_solvers():
@@ -73,6 +87,7 @@ def test_solvers():
         assert float(error) < 1e-5 and float(rounding) < 1e-5, name
 
 
+@pytest.mark.slow_on("jax", "tensorflow")
 def test_deviations():
     output = output_of("deviations.py")
     rows = re.findall(
@@ -88,6 +103,7 @@ def test_deviations():
     assert output.count("LibMTL") >= 15
 
 
+@pytest.mark.slow_on("jax", "tensorflow")
 def test_state():
     output = output_of("state.py", "--no-peers")
     assert "Ours: 3 of 3 go on the same" in output

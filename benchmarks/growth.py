@@ -1,0 +1,100 @@
+"""Times steps and compilation as tasks, weights and batches grow.
+
+```shell
+python benchmarks/growth.py [--axis tasks] [--backend jax] [--quick]
+```
+
+See `benchmarks/README.md` for what is compared with what.
+"""
+
+import argparse
+
+from steps import workers
+
+#: What grows, and the values it takes.
+AXES = {
+    "tasks": (2, 4, 8, 16, 40),
+    "width": (256, 512, 1024, 2048, 4096),
+    "batch": (32, 128, 512, 2048),
+}
+
+#: What does not grow on the other axes.
+USUAL = {"tasks": 8, "width": 512, "batch": 256}
+
+STRATEGIES = {
+    "MGDA": "mgda",
+    "PCGrad": "pcgrad",
+    "NashMTL": "nash_mtl",
+    "DB-MTL": "db_mtl",
+    "FS-MTL (CAGrad)": "fs_mtl",
+}
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    workers.add_arguments(parser)
+    parser.add_argument("--axis", choices=(*AXES, "all"), default="all")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=15.0,
+        help="time to spend on each value, without compiling",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="two rounds of one strategy at the first value",
+    )
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse()
+    if arguments.worker:
+        work(arguments)
+    else:
+        workers.run(arguments)
+
+
+def work(arguments):
+    """Prints the tables of one backend, the one that Keras runs on."""
+    from steps import variants
+    from steps.timed_table import print_table
+
+    print(f"\n## {variants.floor_module().describe()}", flush=True)
+    count = 1 if arguments.quick else None
+    for axis in AXES if arguments.axis == "all" else (arguments.axis,):
+        for value in AXES[axis][:count]:
+            steps, weights = makers(list(STRATEGIES)[:count], axis, value)
+            print_table(
+                f"{axis} {value}, {weights / 1e6:.2f} million weights",
+                steps,
+                dict.fromkeys(list(steps)[1:], variants.PLAIN),
+                0 if arguments.quick else arguments.seconds,
+            )
+
+
+def makers(names, axis, value):
+    """What prepares the steps, by name, and the size of the network."""
+    import keras
+    from steps import variants
+    from steps.networks import mlp
+
+    sizes = {**USUAL, axis: value}
+
+    def problem():
+        # Each row trains weights of its own, from the same values.
+        keras.utils.set_random_seed(0)
+        network = mlp(sizes["width"], sizes["batch"])
+        return network.with_tasks(sizes["tasks"]).build()
+
+    def strategy(name):
+        return lambda: variants.strategy_step(problem(), STRATEGIES[name])
+
+    steps = {variants.PLAIN: lambda: variants.plain_step(problem())}
+    steps |= {name: strategy(name) for name in names}
+    return steps, problem().trunk.count_params()
+
+
+if __name__ == "__main__":
+    main()
