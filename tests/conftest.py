@@ -1,6 +1,8 @@
 """What all tests share: the backend's name, float32, one seed."""
 
+import gc
 import os
+from pathlib import Path
 
 import keras
 import pytest
@@ -12,9 +14,24 @@ keras.config.set_floatx("float32")
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
+#: What depends on rounding is compiled as for users, the rest quickly.
+NUMERICAL = ("aggregators", "analysis", "balancers", "golden", "solvers")
+
+# Traced programs are many objects that stay.
+gc.set_threshold(100_000, 50, 50)
+
 
 def pytest_report_header(config):
     return f"keras {keras.__version__}, backend {keras.backend.backend()}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Makes tests slow that are marked so for the backend in use."""
+    for item in items:
+        for marker in item.iter_markers("slow_on"):
+            if keras.backend.backend() in marker.args:
+                item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,6 +48,22 @@ def compile_once(tmp_path_factory):
     cache = directory / "compiled"
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def compile_quickly(request, monkeypatch):
+    """On JAX, takes a quarter of the time from tests of other things."""
+    folder = request.path.relative_to(Path(__file__).parent).parts[0]
+    if keras.backend.backend() != "jax" or folder in NUMERICAL:
+        yield
+        return
+    import jax
+
+    # For processes that the test starts.
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(autouse=True)

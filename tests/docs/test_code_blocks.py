@@ -28,6 +28,8 @@ def test_the_readme_has_an_example():
     assert list(code_blocks((ROOT / "README.md").read_text()))
 
 
+# Compiled, each block of some ten takes seconds.
+@pytest.mark.slow_on("jax")
 @pytest.mark.parametrize("page", pages_with_code())
 def test_code_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
