@@ -134,6 +134,17 @@ class Component(keras.layers.Layer):
             counter.assign(0)
         return value
 
+    @property
+    def parts(self) -> "list[Component]":
+        """The components inside that it was constructed with."""
+        return []
+
+    @property
+    def structure(self) -> str:
+        """Names of its class and of its parts: `"Strategy(Equal, MGDA)"`."""
+        parts = ", ".join(part.structure for part in self.parts)
+        return type(self).__name__ + (parts and f"({parts})")
+
     def get_build_config(self):
         # State is made for the tasks and variables of a model, by whoever
         # uses the component: a config alone revives it without state.

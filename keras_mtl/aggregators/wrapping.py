@@ -30,6 +30,10 @@ class WrappingAggregator(Aggregator):
                 f"{aggregator}"
             )
 
+    @property
+    def parts(self):
+        return [self.aggregator]
+
     def sibling(self, index: int) -> "WrappingAggregator":
         config = self.get_config()
         config["name"] = f"{config['name']}_{index}"

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_mtl.comparison.atomic_files import write_atomically
+from keras_mtl.atomic_files import write_atomically
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import make_model
 from keras_mtl.comparison.problem import resolve_strategy

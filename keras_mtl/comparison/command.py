@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
+from keras_mtl.atomic_files import write_atomically
 from keras_mtl.backend_choice import is_installed
-from keras_mtl.comparison.atomic_files import write_atomically
 from keras_mtl.comparison.html_report import html_report
 from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.jobs import all_agreements

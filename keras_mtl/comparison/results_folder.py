@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import IO
 from typing import Any
 
-from keras_mtl.comparison.atomic_files import remove_temporary_files
-from keras_mtl.comparison.atomic_files import write_json
+from keras_mtl.atomic_files import remove_temporary_files
+from keras_mtl.atomic_files import write_json
 from keras_mtl.comparison.folder_lock import lock_folder
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.import_path import source_digest

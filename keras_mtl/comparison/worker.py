@@ -14,8 +14,8 @@ import threading
 from typing import IO
 from typing import Any
 
+from keras_mtl.atomic_files import write_json
 from keras_mtl.comparison import agreement
-from keras_mtl.comparison.atomic_files import write_json
 from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import load_data

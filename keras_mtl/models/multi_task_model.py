@@ -10,6 +10,7 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.models import networks
+from keras_mtl.models.checkpoints import Checkpoints
 from keras_mtl.models.partition import Partition
 from keras_mtl.models.reach import probe_reach
 from keras_mtl.models.settings import Settings
@@ -51,7 +52,7 @@ class TaskGradientsByVariable(NamedTuple):
 
 
 @keras_mtl_export("keras_mtl.MultiTaskModel")
-class MultiTaskModel(TaskTrainer):
+class MultiTaskModel(Checkpoints, TaskTrainer):
     """A multi-output Keras model whose outputs are tasks.
 
     Everything that `keras.Model` does works as it does there. In addition,

@@ -49,8 +49,10 @@ class RandomState(keras.layers.Layer):
     def save_own_variables(self, store):
         for key, variable in self._states().items():
             store[key] = ops.convert_to_numpy(variable.value)
-        if self.draws_globally:
-            store["global"] = backend.global_random_state()
+        drawn_from = backend.global_random_state()
+        # There is none on the backends that a file of torch may get to.
+        if self.draws_globally and drawn_from is not None:
+            store["global"] = drawn_from
 
     def load_own_variables(self, store):
         states = self._states()

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_mtl.models.checkpoint_record import CheckpointRecord
 from keras_mtl.models.random_state import RandomState
 from keras_mtl.models.task_losses import TaskLosses
 from keras_mtl.strategies import Strategy
@@ -25,6 +26,7 @@ class Settings:
 
     def __init__(self, model):
         self.random_state = RandomState(model)
+        self.checkpoint_record = CheckpointRecord(model)
         self.strategy: Strategy | None = None
         self.built_for: tuple[list[str], list[str]] | None = None
         self.monitor: StepMonitor | None = None

@@ -232,12 +232,10 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
     # ---------------------------------------------------------- strategy
 
     def _own_strategy(self, strategy):
-        """A strategy that no other model trains."""
-        if (
-            strategy is None
-            or not strategy.built
-            or strategy is self._settings.strategy
-        ):
+        """A strategy of which no other model trains any part."""
+        if strategy is None or strategy is self._settings.strategy:
+            return strategy
+        if not any(part.built for part in (strategy, *strategy.components)):
             return strategy
         return type(strategy).from_config(strategy.get_config())
 

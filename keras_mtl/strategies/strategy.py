@@ -327,6 +327,11 @@ class Strategy(Component):
         return update
 
     @property
+    def parts(self) -> list[Component]:
+        parts = [self.balancer, self.flatness, self.aggregator]
+        return [part for part in parts if part is not None]
+
+    @property
     def components(self) -> list[Component]:
         """All parts, those that are made for one use of a part too."""
         parts = [

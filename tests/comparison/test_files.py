@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from keras_mtl.comparison import atomic_files
+from keras_mtl import atomic_files
 from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.results_folder import SCHEMA
 from keras_mtl.comparison.results_folder import ResultsFolder
@@ -28,8 +28,12 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         atomic_files.write_atomically(path, "new")
     assert path.read_text() == "old"
-    left = [it.name for it in tmp_path.iterdir() if it != path]
-    assert len(left) == 1 and left[0].endswith(".tmp")
+    assert [it.name for it in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_what_a_killed_write_has_left_is_removed(tmp_path):
+    (tmp_path / "file.json").write_text("old")
+    (tmp_path / "file.json.123.tmp").write_text("ne")
     atomic_files.remove_temporary_files(tmp_path)
     assert [it.name for it in tmp_path.iterdir()] == ["file.json"]
 

@@ -244,6 +244,15 @@ def test_a_strategy_belongs_to_one_model():
     assert int(second.strategy.iterations) == 0
 
 
+def test_an_aggregator_belongs_to_one_model():
+    aggregator = keras_mtl.aggregators.MoCo()
+    first = state_child.make_model(aggregator)
+    second = state_child.make_model(aggregator)
+    assert first.strategy.aggregator is aggregator
+    assert second.strategy.aggregator is not aggregator
+    assert len(second.strategy.variables) == len(first.strategy.variables)
+
+
 def test_model_counts_are_those_of_the_network():
     model = state_child.make_model("db_mtl")
     plain = state_child.make_network(keras.Model)

@@ -1,0 +1,152 @@
+"""What a file of weights says about the training that it is of."""
+
+import json
+import os
+import weakref
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+#: Files in which Keras looks for variables by the attributes of a model.
+SUFFIXES = (".keras", ".weights.h5", ".weights.json")
+
+#: More than any model needs: a file that says more was tampered with.
+MOST_BYTES = 2**20
+
+
+class TrainingSetup(NamedTuple):
+    """What the state of a strategy belongs to.
+
+    Attributes:
+        tasks: Names of the tasks, in order.
+        strategy: The strategy and its parts, or `None` for plain training.
+    """
+
+    tasks: list[str]
+    strategy: str | None
+
+    def __str__(self) -> str:
+        tasks = ", ".join(map(repr, self.tasks))
+        number = len(self.tasks)
+        return f"the strategy {self.strategy} and {number} tasks ({tasks})"
+
+    def fits(self, other: "TrainingSetup") -> bool:
+        """Whether the state of one can go on in the other.
+
+        Without a strategy there is no state: it starts afresh, or is left.
+        """
+        return None in (self.strategy, other.strategy) or self == other
+
+
+class CheckpointRecord(keras.layers.Layer):
+    """Writes beside a model's weights which strategy and tasks they are of.
+
+    Args:
+        model: The `MultiTaskModel` that it belongs to.
+    """
+
+    def __init__(self, model):
+        super().__init__(name="checkpoint_record")
+        # A layer that held the model would make it a layer of itself.
+        self._model = weakref.ref(model)
+        self.built = True
+
+    @property
+    def setup(self) -> TrainingSetup | None:
+        """What the model is trained by, or `None` before `compile`."""
+        model = self._model()
+        if not model.compiled:
+            return None
+        strategy = None if model.strategy is None else model.strategy.structure
+        return TrainingSetup(model.tasks, strategy)
+
+    def save_own_variables(self, store):
+        if self.setup is not None:
+            text = json.dumps(self.setup._asdict())
+            store["setup"] = np.frombuffer(text.encode(), "uint8")
+
+    def load_own_variables(self, store):
+        # Other loaders than the model's own end here, too.
+        check_fits(read_setup(store), self.setup, "The file")
+
+
+def check_fits(
+    saved: TrainingSetup | None, setup: TrainingSetup | None, file: str
+) -> None:
+    """Raises `ValueError` for a file of another strategy or other tasks.
+
+    Args:
+        saved: What the file says, or `None` if it says nothing.
+        setup: What the model is trained by, or `None` before `compile`.
+        file: The file, for the message.
+    """
+    if saved is None or setup is None or saved.fits(setup):
+        return
+    raise ValueError(
+        f"{file} is of another training. It has {saved}. The model has "
+        f"{setup}. Compile the model as the file has it, or take the "
+        "weights of the network alone: `model.load_weights(path, "
+        "weights_only=True)`."
+    )
+
+
+def read_setup(store: Any) -> TrainingSetup | None:
+    """Returns what a file says, or `None` if Keras alone has written it."""
+    if "setup" not in store.keys():
+        return None
+    content = np.asarray(store["setup"])
+    try:
+        if content.dtype != "uint8" or content.size > MOST_BYTES:
+            raise ValueError(f"{content.size} numbers of {content.dtype}")
+        said = json.loads(content.tobytes())
+        tasks, strategy = said["tasks"], said["strategy"]
+        if not isinstance(strategy, str | None) or not all(
+            isinstance(task, str) for task in tasks
+        ):
+            raise TypeError("names must be text")
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(
+            "The file does not say in a form that is known which strategy and "
+            f"tasks it is of: {error}."
+        ) from error
+    return TrainingSetup(list(tasks), strategy)
+
+
+class _RecordReader(keras.layers.Layer):
+    """Stands in for a model of whose file only the record is wanted."""
+
+    def __init__(self):
+        super().__init__()
+        self.checkpoint_record = _ReadRecord()
+        self.built = True
+
+    def load_own_variables(self, store):
+        """Leaves what the model has of its own."""
+
+
+class _ReadRecord(keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.setup = None
+        self.built = True
+
+    def load_own_variables(self, store):
+        self.setup = read_setup(store)
+
+
+def record_of(filepath: str | os.PathLike) -> TrainingSetup | None:
+    """Returns what a file of weights says, without loading the weights.
+
+    Args:
+        filepath: What `load_weights` takes.
+
+    Returns:
+        What the file is of, or `None` if it says nothing.
+    """
+    if not str(filepath).endswith(SUFFIXES):
+        return None
+    reader = _RecordReader()
+    keras.saving.load_weights(reader, filepath)
+    return reader.checkpoint_record.setup

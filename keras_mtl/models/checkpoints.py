@@ -1,0 +1,172 @@
+"""Saving and loading a model's files, as a whole or not at all."""
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl import backend
+from keras_mtl.atomic_files import replaced_at_once
+from keras_mtl.models.checkpoint_record import CheckpointRecord
+from keras_mtl.models.checkpoint_record import check_fits
+from keras_mtl.models.checkpoint_record import record_of
+
+
+class Checkpoints(keras.Model):
+    """The part of `MultiTaskModel` that saves and loads.
+
+    A file is written beside its place and moved there when it is whole, so
+    that a process that is killed while it saves leaves the file of before.
+    Loading that fails leaves the model as it was.
+    """
+
+    @property
+    def checkpoint_record(self) -> CheckpointRecord:
+        """What `.keras` and weight files say of strategy and tasks."""
+        return self._settings.checkpoint_record
+
+    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+        """Saves the model as `keras.Model.save` does, the file at once.
+
+        Args:
+            filepath: As for `keras.Model.save`. A `.keras` file on this
+                machine is there as a whole or as it was before, whenever the
+                process is stopped.
+            overwrite: As for `keras.Model.save`.
+            zipped: As for `keras.Model.save`.
+            **kwargs: As for `keras.Model.save`.
+        """
+        save = super().save
+        if (
+            _is_replaceable(filepath, ".keras", overwrite)
+            and zipped is not False
+        ):
+            with replaced_at_once(Path(filepath)) as temporary:
+                save(temporary, zipped=zipped, **kwargs)
+        else:
+            save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(self, filepath, overwrite=True, max_shard_size=None):
+        """Saves the weights as `keras.Model.save_weights` does, at once.
+
+        The state of the optimizer and of the strategy goes with them.
+
+        Args:
+            filepath: As for `keras.Model.save_weights`. A single file on this
+                machine is there as a whole or as it was before, whenever the
+                process is stopped.
+            overwrite: As for `keras.Model.save_weights`.
+            max_shard_size: As for `keras.Model.save_weights`.
+        """
+        save = super().save_weights
+        if max_shard_size is None and _is_replaceable(
+            filepath, ".weights.h5", overwrite
+        ):
+            with replaced_at_once(Path(filepath)) as temporary:
+                save(temporary)
+        else:
+            save(filepath, overwrite, max_shard_size)
+
+    def load_weights(
+        self,
+        filepath: str | os.PathLike,
+        skip_mismatch: bool = False,
+        weights_only: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Loads weights and the state of optimizer and strategy.
+
+        If anything fails, all of it is as it was before.
+
+        Args:
+            filepath: As for `keras.Model.load_weights`.
+            skip_mismatch: As for `keras.Model.load_weights`. The state of
+                another strategy, or for other tasks, is left out then, with
+                a warning.
+            weights_only: Whether the optimizer, the strategy and the random
+                numbers stay as they are, and the network's weights alone are
+                loaded, from a `.weights.h5` file. Defaults to `False`.
+            **kwargs: As for `keras.Model.load_weights`.
+
+        Raises:
+            ValueError: If the file is of another strategy or of other tasks,
+                or does not fit the model.
+            OSError: If the file is damaged.
+        """
+        skipped = list(kwargs.pop("objects_to_skip", None) or [])
+        if weights_only:
+            skipped += self._all_but_weights(filepath)
+        else:
+            try:
+                check_fits(
+                    record_of(filepath),
+                    self.checkpoint_record.setup,
+                    str(filepath),
+                )
+            except ValueError as error:
+                if not skip_mismatch:
+                    raise
+                warnings.warn(str(error), stacklevel=2)
+                skipped += [self.strategy, self.checkpoint_record]
+        if skipped:
+            kwargs["objects_to_skip"] = skipped
+        with self._unchanged_on_error():
+            super().load_weights(filepath, skip_mismatch, **kwargs)
+
+    def _all_but_weights(self, filepath):
+        if not str(filepath).endswith((".weights.h5", ".weights.json")):
+            raise ValueError(
+                "`weights_only=True` is for files of `save_weights`. Of a "
+                "`.keras` file, take the model without optimizer and strategy: "
+                "`keras.saving.load_model(path, compile=False)`. Received: "
+                f"filepath={filepath}"
+            )
+        parts = [
+            getattr(self, "optimizer", None),
+            self.strategy,
+            self.random_state,
+            self.checkpoint_record,
+            *self.metrics,
+        ]
+        return [part for part in parts if part is not None]
+
+    @contextlib.contextmanager
+    def _unchanged_on_error(self) -> Iterator[None]:
+        """Sets all state back to what it was if something is raised."""
+        optimizer = getattr(self, "optimizer", None)
+        variables = [
+            *self.variables,
+            *self.metrics_variables,
+            *([] if optimizer is None else optimizer.variables),
+        ]
+        before = [ops.copy(variable.value) for variable in variables]
+        draws_globally = self.random_state.draws_globally
+        random_numbers = backend.global_random_state()
+        is_done = False
+        try:
+            yield
+            is_done = True
+        finally:
+            if not is_done:
+                for variable, value in zip(variables, before, strict=True):
+                    variable.assign(value)
+                self.random_state.draws_globally = draws_globally
+                backend.set_global_random_state(random_numbers)
+
+
+def _is_replaceable(filepath: Any, suffix: str, overwrite: bool) -> bool:
+    """Whether a file on this machine can be written beside its place."""
+    if not isinstance(filepath, (str, os.PathLike)):
+        return False
+    # Keras asks before it overwrites; what is elsewhere has no renaming.
+    return (
+        str(filepath).endswith(suffix)
+        and "://" not in str(filepath)
+        and Path(filepath).parent.is_dir()
+        and (overwrite or not Path(filepath).exists())
+    )

@@ -1,0 +1,269 @@
+"""Files are whole or as before, and loading does all or nothing."""
+
+import io
+import os
+import platform
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_mtl
+from keras_mtl import aggregators
+from keras_mtl.models.checkpoint_record import CheckpointRecord
+from keras_mtl.models.checkpoint_record import read_setup
+
+# What Keras says of layers that a file does not have.
+IGNORED = pytest.mark.filterwarnings("ignore:Skipping nested container")
+
+
+def make(strategy="db_mtl", names=("left", "right"), widths=(1, 1), seed=0):
+    """Returns a compiled model whose state is random, all of it."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((4,))
+    features = keras.layers.Dense(6, name="trunk")(inputs)
+    features = keras.layers.Dropout(0.5, seed=1)(features)
+    outputs = {
+        name: keras.layers.Dense(width)(features)
+        for name, width in zip(names, widths, strict=True)
+    }
+    model = keras_mtl.MultiTaskModel(inputs, outputs)
+    model.compile("adam", dict.fromkeys(names, "mse"), strategy=strategy)
+    model.optimizer.build(model.network_variables(True))
+    generator = np.random.default_rng(seed)
+    for variable in variables(model):
+        values = generator.integers(1, 100, variable.shape)
+        variable.assign(values.astype(variable.dtype))
+    return model
+
+
+def variables(model):
+    """All but what counts the steps of this process."""
+    every = [
+        *model.weights,
+        *model.variables,
+        *model.optimizer.variables,
+    ]
+    unique = {id(variable): variable for variable in every}.values()
+    return [it for it in unique if not it.path.startswith("step_monitor")]
+
+
+def arrays(variables):
+    return [keras.ops.convert_to_numpy(it.value) for it in variables]
+
+
+def state(model):
+    """Values of the weights, then of all other variables."""
+    return arrays(variables(model))
+
+
+def assert_equal(actual, expected):
+    for value, wanted in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(value, wanted)
+
+
+@pytest.fixture(scope="module", params=["model.keras", "model.weights.h5"])
+def saved(request, tmp_path_factory):
+    """A file of a model, its content, and the state of the model."""
+    path = tmp_path_factory.mktemp("saved") / request.param
+    model = make(seed=1)
+    save(model, path)
+    return path, path.read_bytes(), state(model)
+
+
+def save(model, path):
+    model.save(path) if path.suffix == ".keras" else model.save_weights(path)
+
+
+def test_a_file_brings_everything(saved):
+    path, _, expected = saved
+    model = make(seed=2)
+    assert not np.array_equal(state(model)[0], expected[0])
+    model.load_weights(path)
+    assert_equal(state(model), expected)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])
+def test_half_a_file_is_refused(saved, tmp_path, part):
+    path, content, _ = saved
+    half = tmp_path / path.name
+    half.write_bytes(content[: int(part * len(content))])
+    model = make(seed=2)
+    before = state(model)
+    # `BadZipFile` is no `OSError`.
+    with pytest.raises(Exception, match="zip|truncated|signature"):
+        model.load_weights(half)
+    assert_equal(state(model), before)
+    if path.suffix == ".keras":
+        with pytest.raises(ValueError, match="accessible `.keras` zip file"):
+            keras.saving.load_model(half)
+
+
+@IGNORED
+def test_loading_that_fails_late_changes_nothing(saved):
+    path, _, _ = saved
+    model = make(widths=(1, 3), seed=2)
+    before = state(model)
+    with pytest.raises(ValueError, match="could not be loaded"):
+        model.load_weights(path)
+    assert_equal(state(model), before)
+
+
+@IGNORED
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"strategy": "famo"},
+            r"has the strategy DBMTL\(Log, DBMTL\) and 2 tasks \('left', "
+            r"'right'\)\. The model has the strategy Strategy\(FAMO, Sum\)",
+        ),
+        (
+            {"strategy": aggregators.CRMOGM(aggregators.MGDA())},
+            r"The model has the strategy Strategy\(Equal, CRMOGM\(MGDA\)\)",
+        ),
+        (
+            {"names": ("left", "depth")},
+            r"The model has .* and 2 tasks \('left', 'depth'\)",
+        ),
+        (
+            {"names": ("left", "right", "depth"), "widths": (1, 1, 1)},
+            r"The model has .* and 3 tasks \('left', 'right', 'depth'\)",
+        ),
+    ],
+)
+def test_another_training_is_refused_by_name(saved, changes, text):
+    path, _, _ = saved
+    model = make(seed=2, **changes)
+    before = state(model)
+    with pytest.raises(ValueError, match=text) as error:
+        model.load_weights(path)
+    assert str(path) in str(error.value)
+    assert "weights_only=True" in str(error.value)
+    assert_equal(state(model), before)
+    # Keras's own function says it, too.
+    with pytest.raises(ValueError, match=text):
+        keras.saving.load_weights(model, path)
+
+
+def test_what_was_refused_can_be_skipped(saved):
+    path, _, expected = saved
+    if path.suffix == ".keras":
+        pytest.skip("Keras skips parts of files of weights only")
+    model = make("famo", seed=2)
+    strategy = arrays(model.strategy.variables)
+    with pytest.warns(UserWarning, match="is of another training"):
+        model.load_weights(path, skip_mismatch=True)
+    assert_equal(arrays(model.strategy.variables), strategy)
+    weights = len(model.get_weights())
+    assert_equal(model.get_weights(), expected[:weights])
+
+
+def test_weights_only(saved):
+    path, _, expected = saved
+    model = make("famo", seed=2)
+    before = state(model)
+    weights = len(model.get_weights())
+    if path.suffix == ".keras":
+        with pytest.raises(ValueError, match="compile=False"):
+            model.load_weights(path, weights_only=True)
+        loaded = keras.saving.load_model(path, compile=False)
+        assert_equal(loaded.get_weights(), expected[:weights])
+        return
+    model.load_weights(path, weights_only=True)
+    assert_equal(model.get_weights(), expected[:weights])
+    assert_equal(state(model)[weights:], before[weights:])
+
+
+@pytest.mark.parametrize("strategy", [None, "db_mtl"])
+def test_without_a_strategy_there_is_no_state_to_mix_up(tmp_path, strategy):
+    """Plain training may follow on a strategy, and the other way round."""
+    path = tmp_path / "model.weights.h5"
+    first = make(strategy, seed=1)
+    first.save_weights(path)
+    second = make("db_mtl" if strategy is None else None, seed=2)
+    second.load_weights(path)
+    assert_equal(second.get_weights(), first.get_weights())
+
+
+def test_no_file_is_replaced_by_half_a_file(saved, tmp_path, monkeypatch):
+    path, content, _ = saved
+    copied = tmp_path / path.name
+    copied.write_bytes(content)
+
+    def failing(record, store):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CheckpointRecord, "save_own_variables", failing)
+    with pytest.raises(KeyboardInterrupt):
+        save(make(seed=2), copied)
+    assert copied.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [copied]
+
+
+def test_what_killed_processes_have_left_is_removed(tmp_path):
+    path = tmp_path / "model.weights.h5"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+
+    def left_by(pid, node=None):
+        name = f".{path.name}.{node or platform.node()}.{pid}.tmp"
+        (tmp_path / name).mkdir()
+        return name
+
+    left_by(ended.pid)
+    # Of one that is running, and of one that may be.
+    kept = {left_by(os.getppid()), left_by(ended.pid, "elsewhere")}
+    make().save_weights(path)
+    assert {it.name for it in tmp_path.iterdir()} == {path.name, *kept}
+
+
+def test_other_ways_to_save_are_left_to_keras(tmp_path, monkeypatch):
+    model = make(seed=1)
+    file = io.BytesIO()
+    keras.saving.save_model(model, tmp_path / "function.keras")
+    model.save(tmp_path / "folder", zipped=False)
+    model.save_weights(tmp_path / "model.weights.json", max_shard_size=0.1)
+    other = make(seed=2)
+    other.load_weights(tmp_path / "model.weights.json")
+    assert_equal(state(other), state(model))
+    asked = []
+    monkeypatch.setattr(
+        "builtins.input", lambda text: asked.append(text) or "n"
+    )
+    with pytest.raises(ValueError, match="extension"):
+        model.save(tmp_path / "model.other")
+    path = tmp_path / "model.keras"
+    path.write_text("old")
+    model.save(path, overwrite=False)
+    assert asked and path.read_text() == "old"
+    assert file.getvalue() == b""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no JSON",
+        b"[]",
+        b'{"tasks": ["a"]}',
+        b'{"tasks": [1], "strategy": null}',
+        b'{"tasks": ["a"], "strategy": 3}',
+        b"[" * 100_000,
+        b" " * (2**20 + 1),
+    ],
+)
+def test_a_record_that_was_tampered_with(content):
+    store = {"setup": np.frombuffer(content, "uint8")}
+    with pytest.raises(ValueError, match="does not say in a form"):
+        read_setup(store)
+
+
+def test_a_file_of_torch_can_be_saved_elsewhere(tmp_path):
+    """Unseeded dropout of torch leaves a state that other backends lack."""
+    model = make()
+    model.random_state.draws_globally = True
+    model.save_weights(tmp_path / "model.weights.h5")
+    make(seed=2).load_weights(tmp_path / "model.weights.h5")
