@@ -5,6 +5,16 @@ from typing import Any
 
 import numpy as np
 
+#: What counts steps and batches is an int32 on the device.
+MOST = 2**31 - 1
+
+#: Of parts that a layer makes itself, such as experts. More would not fit
+#: anywhere, and a file that wants them was tampered with.
+MOST_PARTS = 4096
+
+#: Of numbers that a metric counts by, such as classes.
+MOST_COUNTERS = 2**20
+
 
 def checked_number(
     argument: str,
@@ -26,6 +36,8 @@ def checked_number(
     is_inside = (
         isinstance(value, (int, float, np.number))
         and not isinstance(value, bool)
+        # Larger integers have no float.
+        and (not isinstance(value, int) or abs(value) < 2**1023)
         and (
             low < value < high
             or (value == low and interval[0] == "[")
@@ -41,14 +53,27 @@ def checked_number(
     return float(value)
 
 
-def checked_integer(argument: str, value: Any, low: int = 1) -> int:
-    """Returns `value` if it is an integer from `low` on, or raises."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise ValueError(
-            f"Argument `{argument}` must be an integer, at least {low}. "
-            f"Received: {argument}={_shown(value)}"
-        )
-    return value
+def checked_integer(
+    argument: str, value: Any, low: int = 1, high: int = MOST
+) -> int:
+    """Returns `value` if it is an integer from `low` to `high`, or raises.
+
+    Args:
+        argument: Name of the argument, for the message.
+        value: What was given.
+        low: The smallest integer allowed. Defaults to 1.
+        high: The largest. Defaults to `2**31 - 1`, the largest of an int32.
+    """
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if is_integer and low <= value <= high:
+        return value
+    end = f"at least {low}"
+    if is_integer and value > high:
+        end = f"at most {high}"
+    raise ValueError(
+        f"Argument `{argument}` must be an integer, {end}. Received: "
+        f"{argument}={_shown(value)}"
+    )
 
 
 def checked_choice(argument: str, value: Any, choices: Sequence[Any]) -> Any:
@@ -77,7 +102,7 @@ def checked_vector(
         return None
     try:
         array = np.asarray(values, dtype="float64")
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         array = np.empty(0)
     if array.ndim != 1 or not array.size or not np.all(np.isfinite(array)):
         raise ValueError(
@@ -124,7 +149,8 @@ def check_size(
 def _shown(value: Any) -> str:
     """Returns a value for a message; what looks like a number, by its type."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f"{value}"
+        # Python writes no integer of more than 4300 digits.
+        return f"{value}" if abs(value) < 2**1023 else "an integer of that size"
     return f"{value} of type {type(value).__name__}"
 
 

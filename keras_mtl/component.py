@@ -11,6 +11,9 @@ from keras_mtl import backend
 from keras_mtl.seeded import checked_seed
 from keras_mtl.seeded import reset_seed
 
+#: Classes of what Keras writes for the dtype of a layer.
+POLICIES = ("DTypePolicy", "FloatDTypePolicy")
+
 
 class InitialState:
     """What the variables of a component hold before the first step.
@@ -149,6 +152,25 @@ class Component(keras.layers.Layer):
         # State is made for the tasks and variables of a model, by whoever
         # uses the component: a config alone revives it without state.
         return None
+
+    @classmethod
+    def from_config(cls, config):
+        dtype = config.get("dtype")
+        if isinstance(dtype, dict) and not (
+            dtype.get("class_name") in POLICIES
+            and dtype.get("module") == "keras"
+        ):
+            raise ValueError(
+                'The "dtype" in a config must be the name of a dtype or the '
+                f"config of a `keras.DTypePolicy`. Received: {dtype!r}"
+            )
+        return super().from_config(config)
+
+    def build_from_config(self, config):
+        raise ValueError(
+            f'A config of {type(self).__name__} has no "build_config": its '
+            f"state is made for the model that it trains. Received: {config!r}"
+        )
 
     def load_own_variables(self, store):
         # A file of weights that were trained without a strategy says nothing

@@ -7,6 +7,9 @@ from typing import Any
 
 import keras
 
+from keras_mtl.revive import revive
+from keras_mtl.revive import with_article
+
 
 def _folded(name: str) -> str:
     """Folds the spellings of one name: `"IMTLG"`, `"imtl_g"`, `"imtlg"`."""
@@ -78,7 +81,7 @@ class Registry:
                 raise unknown_name(self.kind, identifier, self._classes)
             return folded[_folded(identifier)]()
         raise wrong_type(
-            f"{_article(self.kind)}: a name, a config or an instance of "
+            f"{with_article(self.kind)}: a name, a config or an instance of "
             f"`{self.base.__name__}`",
             identifier,
         )
@@ -93,16 +96,4 @@ class Registry:
         custom_objects: dict[str, Any] | None = None,
     ) -> Any:
         """Returns a component from the config that `serialize` gave."""
-        component = keras.saving.deserialize_keras_object(
-            config, custom_objects=custom_objects
-        )
-        if not isinstance(component, self.base):
-            raise ValueError(
-                f"The config does not describe {_article(self.kind)}. "
-                f"Received: {config!r}."
-            )
-        return component
-
-
-def _article(kind: str) -> str:
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+        return revive(self.kind, self.base, config, custom_objects)

@@ -22,7 +22,8 @@ FRAMEWORKS = {"jax", "jaxlib", "tensorflow", "torch"}
 # A package imports only from packages of lower rank, and from itself.
 RANKS = {
     "export": 0,
-    "registry": 0,
+    "registry": 1,
+    "revive": 0,
     "arguments": 0,
     "atomic_files": 0,
     "backend_choice": 0,

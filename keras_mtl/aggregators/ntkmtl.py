@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
 from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.arguments import MOST_PARTS
 from keras_mtl.arguments import checked_integer
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.namespace import run
@@ -57,7 +58,7 @@ class NTKMTL(GramianAggregator):
 
     def __init__(self, n: int = 1, **kwargs):
         super().__init__(**kwargs)
-        self.n = checked_integer("n", n)
+        self.n = checked_integer("n", n, high=MOST_PARTS)
         # The training step looks here.
         self.samples = n
 

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 
 from keras_mtl.aggregators.aggregator import Aggregator
+from keras_mtl.revive import entry
+from keras_mtl.revive import revive
 
 
 class WrappingAggregator(Aggregator):
@@ -43,10 +45,10 @@ class WrappingAggregator(Aggregator):
     @classmethod
     def from_config(cls, config):
         config = dict(config)
-        config["aggregator"] = keras.saving.deserialize_keras_object(
-            config["aggregator"]
+        config["aggregator"] = revive(
+            "aggregator", Aggregator, entry(config, "aggregator")
         )
-        return cls(**config)
+        return super().from_config(config)
 
     def get_config(self):
         return {

@@ -1,6 +1,7 @@
 """CelebA in its original files."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from keras_mtl.datasets.manual_files import manual_folder
 from keras_mtl.datasets.picture_files import PictureSamples
 from keras_mtl.datasets.recipe import ArraySpec
 from keras_mtl.datasets.recipe import Recipe
+from keras_mtl.datasets.text_files import read_lines
 
 FOLDER = "celeba"
 
@@ -55,6 +57,11 @@ class CelebAAttributes(Recipe):
         )
         wanted = self.splits.index(split)
         names = [name for name, part in parts.items() if part == wanted]
+        if not names:
+            raise ValueError(
+                f"{folder / 'list_eval_partition.txt'} has no picture of the "
+                f"split {split!r}. Get it again."
+            )
         unknown = [name for name in names if name not in attributes]
         if unknown:
             raise ValueError(
@@ -72,21 +79,37 @@ class CelebAAttributes(Recipe):
 
 
 def _partition(path):
-    lines = path.read_text().splitlines()
-    return {name: int(part) for name, part in map(str.split, lines)}
+    """Numbers of the splits by name of the picture."""
+    parts = {}
+    for number, line in enumerate(read_lines(path), 1):
+        words = line.split()
+        if len(words) != 2 or words[1] not in ("0", "1", "2"):
+            raise ValueError(
+                f"Line {number} of {path} must have the name of a picture and "
+                f"0, 1 or 2. Found: {line[:60]!r}"
+            )
+        # The name becomes a path; it must not lead elsewhere.
+        if Path(words[0]).name != words[0] or "\\" in words[0]:
+            raise ValueError(
+                f"Line {number} of {path} must have the name of a file in "
+                f"img_align_celeba. Found: {words[0][:60]!r}"
+            )
+        parts[words[0]] = int(words[1])
+    return parts
 
 
 def _attributes(path):
     """Lists of -1 and 1 by name of the picture."""
-    _, header, *lines = path.read_text().splitlines()
+    lines = read_lines(path)
+    header = lines[1] if len(lines) > 1 else ""
     if tuple(header.split()) != ATTRIBUTES:
         raise ValueError(
             f"The second line of {path} must have the 40 attributes of "
             f"CelebA. Found: {header[:60]!r}"
         )
     table = {}
-    for number, line in enumerate(lines, 3):
-        name, *signs = line.split()
+    for number, line in enumerate(lines[2:], 3):
+        name, *signs = line.split() or [""]
         if len(signs) != len(ATTRIBUTES) or not set(signs) <= {"-1", "1"}:
             raise ValueError(
                 f"Line {number} of {path} must have 40 numbers, -1 or 1, "

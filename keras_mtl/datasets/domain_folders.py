@@ -77,6 +77,10 @@ class DomainFolders(Recipe):
                 for path in sorted((folder / name).iterdir())
                 if path.suffix.lower() in SUFFIXES
             ]
+            if not pictures:
+                raise ValueError(
+                    f"{folder / name} has no pictures. Get the archive again."
+                )
             order = generator.permutation(len(pictures))
             for row in _share(order, split):
                 paths.append(pictures[row])

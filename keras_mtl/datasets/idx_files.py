@@ -3,6 +3,7 @@
 import gzip
 import math
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 SIDE = 28
 NUM_CLASSES = 10
 PREFIXES = {"train": "train", "test": "t10k"}
+
+#: Bytes that one byte of a gzip file can stand for, at most.
+DEFLATE_RATIO = 1032
 
 # The last two bytes: unsigned bytes, and the number of dimensions.
 MAGIC_OF_IMAGES = 0x0803
@@ -61,33 +65,48 @@ def _existing(folder, name):
 
 
 def _read(path, magic):
-    content = _bytes_of(path)
-    found = int.from_bytes(content[:4], "big")
-    if found != magic:
-        raise ValueError(
-            f"{path} must begin with the magic number {magic:#010x}. Found: "
-            f"{found:#010x}"
+    num_dimensions = magic & 0xFF
+    with _opened(path) as file:
+        content = _bytes_of(file, path, 4 + 4 * num_dimensions)
+        found = int.from_bytes(content[:4], "big")
+        if found != magic:
+            raise ValueError(
+                f"{path} must begin with the magic number {magic:#010x}. "
+                f"Found: {found:#010x}"
+            )
+        shape = tuple(
+            int.from_bytes(content[place : place + 4], "big")
+            for place in range(4, len(content), 4)
         )
-    start = 4 + 4 * (magic & 0xFF)
-    shape = tuple(
-        int.from_bytes(content[place : place + 4], "big")
-        for place in range(4, start, 4)
+        announced = math.prod(shape)
+        # What is not in the file is not made room for.
+        most = DEFLATE_RATIO * path.stat().st_size
+        if len(shape) < num_dimensions or announced > most:
+            raise ValueError(_not_what_follows(path, shape, "too few"))
+        # One more, to see whether there are.
+        values = _bytes_of(file, path, announced + 1)
+    if len(values) != announced:
+        follow = len(values) if len(values) < announced else "more"
+        raise ValueError(_not_what_follows(path, shape, follow))
+    return np.frombuffer(values, dtype="uint8").reshape(shape)
+
+
+def _not_what_follows(path, shape, follow):
+    return (
+        f"{path} announces an array of shape {shape}, but {follow} bytes "
+        "follow. It may be truncated: get it again."
     )
-    if len(content) != start + math.prod(shape):
-        raise ValueError(
-            f"{path} announces an array of shape {shape}, but "
-            f"{max(0, len(content) - start)} bytes follow. It may be "
-            "truncated: get it again."
-        )
-    return np.frombuffer(content, dtype="uint8", offset=start).reshape(shape)
 
 
-def _bytes_of(path):
-    if path.suffix != ".gz":
-        return path.read_bytes()
+def _opened(path):
+    return gzip.open(path) if path.suffix == ".gz" else open(path, "rb")
+
+
+def _bytes_of(file, path, number):
+    """Reads so many bytes, or what there is of them."""
     try:
-        return gzip.decompress(path.read_bytes())
-    except (EOFError, gzip.BadGzipFile) as error:
+        return file.read(number)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(
             f"{path} cannot be unpacked: {error}. Get it again."
         ) from error

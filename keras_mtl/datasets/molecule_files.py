@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_mtl.datasets.text_files import read_lines
+
 CHARGES = {"H": 1, "C": 6, "N": 7, "O": 8, "F": 9}
 
 MAX_ATOMS = 29
@@ -35,7 +37,7 @@ class Molecule(NamedTuple):
 
 def read_molecule(path: Path) -> Molecule:
     """Reads a file of QM9, or raises `ValueError` that names it."""
-    lines = path.read_text().splitlines()
+    lines = read_lines(path)
     try:
         num_atoms = int(lines[0])
         values = lines[1].split()[2:]
@@ -45,8 +47,12 @@ def read_molecule(path: Path) -> Molecule:
         atoms = [line.split() for line in lines[2 : 2 + num_atoms]]
         charges = [CHARGES[atom[0]] for atom in atoms]
         positions = [[_number(it) for it in atom[1:4]] for atom in atoms]
-        if len(charges) != num_atoms or num_atoms > MAX_ATOMS:
+        if not 0 < len(charges) == num_atoms <= MAX_ATOMS:
             raise ValueError(f"{len(charges)} of {num_atoms} atoms")
+        if any(len(position) != 3 for position in positions):
+            raise ValueError("an atom has no three coordinates")
+        if not np.all(np.isfinite([*sum(positions, []), *properties.values()])):
+            raise ValueError("a number is not finite")
     except (IndexError, KeyError, ValueError) as error:
         raise ValueError(
             f"{path} is no molecule of QM9: {error}. Get the archive again."
@@ -59,11 +65,16 @@ def read_molecule(path: Path) -> Molecule:
 def read_atom_energies(path: Path) -> dict[int, dict[str, float]]:
     """Returns u0, u, h and g of single atoms by charge, from atomref.txt."""
     energies = {}
-    for line in path.read_text().splitlines():
+    for line in read_lines(path):
         words = line.split()
         if words and words[0] in CHARGES and len(words) >= 6:
-            # Behind the element and its zero-point energy.
-            values = [float(word) for word in words[2:6]]
+            try:
+                # Behind the element and its zero-point energy.
+                values = [float(word) for word in words[2:6]]
+            except ValueError as error:
+                raise ValueError(
+                    f"{path} must have numbers behind {words[0]}: {error}"
+                ) from error
             energies[CHARGES[words[0]]] = dict(
                 zip(ATOMISATION, values, strict=True)
             )
@@ -77,10 +88,12 @@ def read_atom_energies(path: Path) -> dict[int, dict[str, float]]:
 
 def read_uncharacterized(path: Path) -> set[int]:
     """Returns numbers of molecules to leave out, from uncharacterized.txt."""
-    rows = (line.split() for line in path.read_text().splitlines())
+    rows = (line.split() for line in read_lines(path))
     # The last line says how many "compounds" there are.
     return {
-        int(words[0]) for words in rows if len(words) > 2 and words[0].isdigit()
+        int(words[0])
+        for words in rows
+        if len(words) > 2 and words[0].isdecimal()
     }
 
 

@@ -124,7 +124,7 @@ def _read_all(folder: Path):
     paths = [
         path
         for path in sorted(folder.glob(f"{PREFIX}*.xyz"))
-        if int(path.stem.removeprefix(PREFIX)) not in skipped
+        if _number_of(path) not in skipped
     ]
     charges = np.zeros((len(paths), MAX_ATOMS), "int32")
     positions = np.zeros((len(paths), MAX_ATOMS, 3), "float32")
@@ -140,3 +140,14 @@ def _read_all(folder: Path):
                 value -= sum(atoms[int(it)][task] for it in molecule.charges)
             targets[row, column] = value
     return {"charges": charges, "positions": positions}, targets
+
+
+def _number_of(path: Path) -> int:
+    """Returns the number of a molecule, from the name of its file."""
+    text = path.stem.removeprefix(PREFIX)
+    if not text.isdecimal():
+        raise ValueError(
+            f"{path} must be called {PREFIX}, a number, and .xyz. Remove it, "
+            "or get the archive again."
+        )
+    return int(text)

@@ -104,7 +104,7 @@ class NpySamples:
 
     def _read(self, kind, row):
         path = self.folder / kind.folder / f"{row}.npy"
-        array = np.load(existing_file(self.recipe.name, path))
+        array = _array_of(existing_file(self.recipe.name, path))
         if array.shape != kind.spec.shape:
             raise ValueError(
                 f"{path} must have the shape {kind.spec.shape}. Found: "
@@ -112,12 +112,34 @@ class NpySamples:
             )
         if kind.spec.dtype == "int32":
             high = self.recipe.num_classes - 1
+            # NaN is not equal to itself.
+            if not np.array_equal(array, np.floor(array)):
+                raise ValueError(
+                    f"{path} must have whole numbers, the classes. Found "
+                    "others."
+                )
             if array.min() < VOID or array.max() > high:
                 raise ValueError(
                     f"{path} must have classes from 0 to {high}, and {VOID} "
                     f"for none. Found: {array.min()} to {array.max()}"
                 )
         return array
+
+
+def _array_of(path):
+    """Opens an array of numbers, of which nothing is read yet."""
+    try:
+        # Mapped: memory is taken for what is there, not for what is announced.
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (EOFError, OSError, OverflowError, ValueError) as error:
+        raise ValueError(
+            f"{path} is no whole .npy file: {error}. Get the archive again."
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{path} must hold an array of numbers. Found: {array.dtype}"
+        )
+    return array
 
 
 class NYUv2(NpyFolders):

@@ -1,9 +1,14 @@
 """Reads pictures of any format and size."""
 
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+#: What Pillow raises for files that are no pictures, or not whole.
+BROKEN = (OSError, SyntaxError, ValueError, struct.error, zlib.error)
 
 
 def read_pictures(
@@ -17,7 +22,6 @@ def read_pictures(
     """
     try:
         from PIL import Image
-        from PIL import UnidentifiedImageError
     except ImportError as error:
         raise ImportError(
             "Reading pictures needs Pillow. Install it with "
@@ -31,9 +35,11 @@ def read_pictures(
                 resized = picture.convert("RGB").resize(
                     (width, height), Image.Resampling.BILINEAR
                 )
-        except UnidentifiedImageError as error:
+        except FileNotFoundError:
+            raise
+        except (*BROKEN, Image.DecompressionBombError) as error:
             raise ValueError(
-                f"{path} is no picture that can be read. Get it again."
+                f"{path} is no picture that can be read: {error}. Get it again."
             ) from error
         images[place] = np.asarray(resized, dtype="float32") / 255.0
     return images

@@ -16,6 +16,8 @@ from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.revive import revive_function
+from keras_mtl.revive import revive_schedule
 
 Schedule: Any = keras.optimizers.schedules.LearningRateSchedule
 Radius: TypeAlias = Any  # float | Schedule
@@ -110,7 +112,7 @@ class Flatness(Component):
                 f'norm="separate" or drop it. Received: head_rho={head_rho}.'
             )
         if isinstance(variables, dict):
-            variables = keras.saving.deserialize_keras_object(variables)
+            variables = revive_function("variables", variables)
         if not (
             variables in (None, "all", "normalization") or callable(variables)
         ):
@@ -132,7 +134,7 @@ class Flatness(Component):
 
     def _set_radius(self, argument, value):
         if isinstance(value, dict):
-            value = keras.optimizers.schedules.deserialize(value)
+            value = revive_schedule(value)
         if not isinstance(value, Schedule):
             value = checked_number(
                 argument,

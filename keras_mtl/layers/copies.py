@@ -5,6 +5,9 @@ from typing import Any
 
 import keras
 
+from keras_mtl.revive import entry
+from keras_mtl.revive import revive_layer
+
 
 class Template:
     """A layer that is copied by its config, and never called itself.
@@ -60,15 +63,10 @@ def with_templates(
 ) -> dict[str, Any]:
     """Returns the config of a layer with `expert` and `gate` revived."""
 
-    def revive(item):
-        return keras.saving.deserialize_keras_object(
-            item, custom_objects=custom_objects
-        )
-
     return {
         **config,
-        "expert": revive(config["expert"]),
-        "gate": revive(config["gate"]),
+        "expert": revive_layer(entry(config, "expert"), custom_objects),
+        "gate": revive_layer(entry(config, "gate"), custom_objects),
     }
 
 

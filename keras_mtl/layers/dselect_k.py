@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_mtl.arguments import MOST_PARTS
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
@@ -107,9 +108,9 @@ class DSelectK(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.supports_masking = True
-        self.k = checked_integer("k", k)
+        self.k = checked_integer("k", k, high=MOST_PARTS)
         if num_experts is not None:
-            checked_integer("num_experts", num_experts, low=2)
+            checked_integer("num_experts", num_experts, 2, MOST_PARTS)
             if k > num_experts:
                 raise ValueError(
                     "Argument `k` must be at most the number of experts. "

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_mtl.arguments import MOST_PARTS
 from keras_mtl.arguments import checked_integer
 from keras_mtl.layers.copies import Template
 from keras_mtl.layers.gated_experts import GatedExperts
@@ -30,7 +31,7 @@ class ExpertList(GatedExperts):
             experts = _checked_experts(expert, num_experts)
         else:
             self._template = Template("expert", expert)
-            checked_integer("num_experts", num_experts, low=2)
+            checked_integer("num_experts", num_experts, 2, MOST_PARTS)
             experts = [
                 self._template.copy(f"expert_{i}") for i in range(num_experts)
             ]

@@ -9,6 +9,9 @@ import keras
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.layers.task_names import checked_tasks
 from keras_mtl.layers.tasks_in_order import TasksInOrder
+from keras_mtl.layers.trunk_and_heads import check_trunk_and_heads
+from keras_mtl.revive import entry
+from keras_mtl.revive import revive_layer
 
 
 @keras_mtl_export("keras_mtl.layers.HardSharing")
@@ -78,14 +81,7 @@ class HardSharing(TasksInOrder):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        layers = [trunk, *heads.values()] if isinstance(heads, Mapping) else []
-        if not layers or not all(
-            isinstance(layer, keras.layers.Layer) for layer in layers
-        ):
-            raise ValueError(
-                "`trunk` must be a layer and `heads` a dict from task names to "
-                f"layers. Received: trunk={trunk!r}, heads={heads!r}"
-            )
+        check_trunk_and_heads(trunk, heads)
         self.tasks = checked_tasks(list(heads))
         self.trunk = trunk
         self.heads = dict(heads)
@@ -118,15 +114,12 @@ class HardSharing(TasksInOrder):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        def revive(item):
-            return keras.saving.deserialize_keras_object(
-                item, custom_objects=custom_objects
-            )
-
-        heads = {task: revive(head) for task, head in config["heads"]}
-        return cls(
-            **{**config, "trunk": revive(config["trunk"]), "heads": heads}
-        )
+        trunk = revive_layer(entry(config, "trunk"), custom_objects)
+        heads = {
+            task: revive_layer(head, custom_objects)
+            for task, head in entry(config, "heads")
+        }
+        return cls(**{**config, "trunk": trunk, "heads": heads})
 
 
 def _checked_features(features, tasks):

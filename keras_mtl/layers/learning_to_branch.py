@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.arguments import MOST_PARTS
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
@@ -15,6 +16,8 @@ from keras_mtl.layers.gumbel_softmax import gumbel_softmax
 from keras_mtl.layers.parent_choice import ParentChoice
 from keras_mtl.layers.task_names import checked_tasks
 from keras_mtl.layers.tasks_in_order import TasksInOrder
+from keras_mtl.revive import entry
+from keras_mtl.revive import revive_layer
 from keras_mtl.seeded import checked_seed
 
 
@@ -108,7 +111,9 @@ class LearningToBranch(TasksInOrder):
         super().__init__(**kwargs)
         self.tasks = checked_tasks(tasks)
         self.width = checked_integer(
-            "width", len(self.tasks) if width is None else width
+            "width",
+            len(self.tasks) if width is None else width,
+            high=MOST_PARTS,
         )
         self.blocks = checked_rows(blocks, self.width)
         self.initial_temperature = checked_number(
@@ -244,10 +249,8 @@ class LearningToBranch(TasksInOrder):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        def revive(item):
-            return keras.saving.deserialize_keras_object(
-                item, custom_objects=custom_objects
-            )
-
-        blocks = [[revive(block) for block in row] for row in config["blocks"]]
+        blocks = [
+            [revive_layer(block, custom_objects) for block in row]
+            for row in entry(config, "blocks")
+        ]
         return cls(**{**config, "blocks": blocks})

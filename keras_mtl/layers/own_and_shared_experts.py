@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from keras_mtl.arguments import MOST_PARTS
 from keras_mtl.arguments import checked_integer
 from keras_mtl.layers.task_names import check_keys
 from keras_mtl.layers.task_names import checked_tasks
@@ -36,7 +37,7 @@ class OwnAndSharedExperts(TasksInOrder):
         self.tasks = checked_tasks(tasks, reserved=(SHARED,))
         self.num_task_experts = _by_task(num_task_experts, self.tasks)
         self.num_shared_experts = checked_integer(
-            "num_shared_experts", num_shared_experts
+            "num_shared_experts", num_shared_experts, high=MOST_PARTS
         )
 
     def get_config(self):
@@ -54,5 +55,6 @@ def _by_task(value: Any, tasks: Sequence[str]) -> dict[str, int]:
         value = dict.fromkeys(tasks, value)
     check_keys("Argument `num_task_experts`, if a dict,", value, tasks)
     return {
-        task: checked_integer("num_task_experts", value[task]) for task in tasks
+        task: checked_integer("num_task_experts", value[task], high=MOST_PARTS)
+        for task in tasks
     }

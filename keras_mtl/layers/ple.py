@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_mtl.arguments import MOST_PARTS
 from keras_mtl.arguments import checked_integer
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.layers.cgc import CGC
@@ -101,7 +102,9 @@ class PLE(OwnAndSharedExperts):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.set_numbers(tasks, num_task_experts, num_shared_experts)
-        self.num_levels = checked_integer("num_levels", num_levels)
+        self.num_levels = checked_integer(
+            "num_levels", num_levels, high=MOST_PARTS
+        )
         self._templates = _templates(expert, num_levels)
         self._gate = None if gate is None else Template("gate", gate)
         self.levels = [self._make_level(j) for j in range(num_levels)]

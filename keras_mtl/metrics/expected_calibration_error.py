@@ -4,6 +4,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_mtl.arguments import MOST_COUNTERS
 from keras_mtl.arguments import checked_integer
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.metrics.class_labels import class_labels
@@ -70,7 +71,9 @@ class ExpectedCalibrationError(ProbabilityMetric):
         dtype: Any = None,
     ):
         super().__init__(from_logits, ignore_class, name, dtype)
-        self.num_bins = checked_integer("num_bins", num_bins)
+        self.num_bins = checked_integer(
+            "num_bins", num_bins, high=MOST_COUNTERS
+        )
         # Weight, accuracy and confidence, by bin.
         self.sums = LongSum(self, (3, self.num_bins))
 

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.arguments import MOST_COUNTERS
 from keras_mtl.arguments import checked_integer
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.metrics.class_labels import checked_ignore_class
@@ -66,7 +67,9 @@ class MeanIoU(keras.metrics.Metric):
         dtype: Any = None,
     ):
         super().__init__(name=name, dtype=dtype)
-        self.num_classes = checked_integer("num_classes", num_classes, low=2)
+        self.num_classes = checked_integer(
+            "num_classes", num_classes, 2, MOST_COUNTERS
+        )
         self.ignore_class = checked_ignore_class(ignore_class)
         # Labelled, predicted, and both, by class.
         self.counts = LongSum(self, (3, self.num_classes))

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl import strategies
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.models import networks
 from keras_mtl.models.checkpoints import Checkpoints
@@ -20,6 +21,7 @@ from keras_mtl.models.trunk_split import NoTrunkError
 from keras_mtl.models.trunk_split import TrunkSplit
 from keras_mtl.models.trunk_split import split_trunk
 from keras_mtl.registry import unknown_name
+from keras_mtl.revive import revive_layer
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.forward import Pass
 from keras_mtl.training.values import Values
@@ -433,15 +435,14 @@ class MultiTaskModel(Checkpoints, TaskTrainer):
     def from_config(cls, config, custom_objects=None):
         if "network" not in config:
             return super().from_config(config, custom_objects)
-
-        def revive(item):
-            return keras.saving.deserialize_keras_object(
-                item, custom_objects=custom_objects
+        network = revive_layer(config["network"], custom_objects)
+        model = cls(network=network, name=config.get("name"))
+        strategy = config.get("strategy")
+        if strategy is not None:
+            # A copy has the settings; `compile` decides what it trains with.
+            model._settings.strategy = strategies.deserialize(
+                strategy, custom_objects
             )
-
-        model = cls(network=revive(config["network"]), name=config["name"])
-        # A copy has the settings; `compile` decides what it trains with.
-        model._settings.strategy = revive(config["strategy"])
         return model
 
 
@@ -466,17 +467,16 @@ def _as_network(inputs, outputs, trunk, heads, task_inputs, network):
             raise ValueError("`inputs` and `outputs` must be given together.")
         network = keras.Model(inputs, outputs)
     if given[1]:
-        layers = [trunk, *heads.values()] if isinstance(heads, dict) else [None]
-        if not all(isinstance(layer, keras.layers.Layer) for layer in layers):
-            raise ValueError(
-                "`trunk` must be a layer and `heads` a dict from task names to "
-                f"layers. Received: trunk={trunk!r}, heads={heads!r}."
-            )
         network = networks.TrunkAndHeads(trunk, heads, task_inputs)
         if trunk.built and all(head.built for head in heads.values()):
             network.built = True
     if network is None:
         return None
+    if not isinstance(network, keras.Model):
+        raise ValueError(
+            "The network of a multi-task model must be a keras.Model. "
+            f"Received: {type(network).__name__}."
+        )
     names = None
     if networks.is_functional(network):
         names = list(networks.graph_outputs(network))

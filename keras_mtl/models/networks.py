@@ -5,6 +5,9 @@ from typing import Any
 import keras
 
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.layers.trunk_and_heads import check_trunk_and_heads
+from keras_mtl.revive import entry
+from keras_mtl.revive import revive_layer
 
 
 @keras_mtl_export("keras_mtl.models.TrunkAndHeads")
@@ -33,6 +36,7 @@ class TrunkAndHeads(keras.Model):
     """
 
     def __init__(self, trunk, heads, task_inputs=False, **kwargs):
+        check_trunk_and_heads(trunk, heads)
         super().__init__(**kwargs)
         self.trunk = trunk
         self.heads = dict(heads)
@@ -89,16 +93,14 @@ class TrunkAndHeads(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        def revive(item):
-            return keras.saving.deserialize_keras_object(
-                item, custom_objects=custom_objects
-            )
-
         return cls(
-            trunk=revive(config["trunk"]),
-            heads={task: revive(head) for task, head in config["heads"]},
-            task_inputs=config["task_inputs"],
-            name=config["name"],
+            trunk=revive_layer(entry(config, "trunk"), custom_objects),
+            heads={
+                task: revive_layer(head, custom_objects)
+                for task, head in entry(config, "heads")
+            },
+            task_inputs=entry(config, "task_inputs"),
+            name=config.get("name"),
         )
 
 

@@ -461,7 +461,12 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         }
 
     def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        config = dict(config)
+        strategy = config.pop("strategy", None)
+        if strategy is not None:
+            strategy = strategies.deserialize(strategy)
+        config = keras.saving.deserialize_keras_object(config)
+        self.compile(**config, strategy=strategy)
         if self.built:
             # State is loaded into it next.
             self.optimizer.build(self.network_variables(True))

@@ -7,9 +7,11 @@ import keras
 from keras_mtl import aggregators
 from keras_mtl import balancers
 from keras_mtl import flatness
+from keras_mtl.component import Component
 from keras_mtl.registry import Registry
 from keras_mtl.registry import unknown_name
 from keras_mtl.registry import wrong_type
+from keras_mtl.revive import revive
 from keras_mtl.strategies.db_mtl import DBMTL as DBMTL
 from keras_mtl.strategies.fs_mtl import FSMTL as FSMTL
 from keras_mtl.strategies.samo import SAMO as SAMO
@@ -69,7 +71,7 @@ def get(identifier: Any) -> Strategy | None:
     if identifier is None or isinstance(identifier, Strategy):
         return identifier
     if isinstance(identifier, dict):
-        return get(keras.saving.deserialize_keras_object(identifier))
+        return get(revive("strategy", Component, identifier))
     if isinstance(identifier, aggregators.Aggregator):
         return Strategy(aggregator=identifier)
     if isinstance(identifier, balancers.Balancer):

@@ -6,11 +6,13 @@ from typing import Any
 
 import keras
 
+from keras_mtl.revive import revive_function
+
 
 def checked_granularity(value: Any) -> Any:
     """Returns `granularity`, or raises `ValueError` for anything else."""
     if isinstance(value, dict):
-        value = keras.saving.deserialize_keras_object(value)
+        value = revive_function("granularity", value)
     if value in ("model", "layer") or callable(value):
         return value
     raise ValueError(

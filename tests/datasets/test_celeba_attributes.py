@@ -1,10 +1,13 @@
 """CelebA in its original files."""
 
+import zlib
+
 import numpy as np
 import pytest
 
 from keras_mtl.datasets import celeba_attributes
 from keras_mtl.datasets.celeba_files import ATTRIBUTES
+from keras_mtl.datasets.picture_files import read_pictures
 from tests.datasets.prepared_check import check_prepared
 
 image = pytest.importorskip("PIL.Image")
@@ -84,3 +87,65 @@ def test_files_hold_the_same(celeba, tmp_path):
         celeba[0],
         image_size=(12, 10),
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("list_eval_partition.txt", lambda text: "", "no picture of the split"),
+        ("list_eval_partition.txt", lambda text: "000001.jpg", "Line 1 of"),
+        (
+            "list_eval_partition.txt",
+            lambda text: text.replace(" 2", " 3"),
+            "and 0, 1 or 2. Found: '000004.jpg 3'",
+        ),
+        (
+            "list_eval_partition.txt",
+            lambda text: text.replace("000004", "../../000004"),
+            "name of a file in img_align_celeba",
+        ),
+        (
+            "list_eval_partition.txt",
+            lambda text: text.replace("000004", "..\\000004"),
+            "name of a file in img_align_celeba",
+        ),
+        ("list_eval_partition.txt", lambda text: text + "\udcff", "no text"),
+        ("list_attr_celeba.txt", lambda text: "", "40 attributes"),
+        ("list_attr_celeba.txt", lambda text: text + "\n\n", "Line 10 of"),
+        ("list_attr_celeba.txt", lambda text: text + "\udcff", "no text"),
+        ("img_align_celeba/000004.jpg", lambda text: "", "no picture that"),
+        ("img_align_celeba/000004.jpg", lambda text: "GIF89a", "no picture"),
+    ],
+)
+def test_refuses_damaged_files(celeba, name, change, message):
+    path = celeba[0] / "celeba" / name
+    text = path.read_text(errors="surrogateescape")
+    path.write_text(change(text), errors="surrogateescape")
+    with pytest.raises(ValueError, match=message) as error:
+        celeba_attributes("test", data_dir=celeba[0])
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp"])
+def test_refuses_half_a_picture(tmp_path, suffix):
+    path = tmp_path / f"picture.{suffix}"
+    values = np.random.default_rng(0).integers(0, 255, (40, 40, 3), "uint8")
+    image.fromarray(values).save(path)
+    content = path.read_bytes()
+    for part in (0.0, 0.02, 0.2, 0.6):
+        path.write_bytes(content[: int(part * len(content))])
+        with pytest.raises(ValueError, match="no picture that") as error:
+            read_pictures([path], (4, 4))
+        assert str(path) in str(error.value)
+
+
+def test_refuses_a_picture_of_a_million_by_a_million(tmp_path):
+    path = tmp_path / "picture.png"
+    image.new("L", (1, 1)).save(path)
+    content = bytearray(path.read_bytes())
+    # Width and height, and their check sum, in the header of a PNG.
+    content[16:24] = 2 * (10**6).to_bytes(4, "big")
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="no picture that.*decompression bomb"):
+        read_pictures([path], (4, 4))

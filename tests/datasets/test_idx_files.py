@@ -1,6 +1,7 @@
 """Reading the files of MNIST: what is in them, and what they must not be."""
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -50,7 +51,19 @@ def test_says_what_is_missing(tmp_path):
             idx_bytes(np.zeros((0, 28, 28))),
             r"Found: an array of shape \(0, 28, 28\)",
         ),
+        (
+            "train-images-idx3",
+            b"\0\0\x08\3" + 3 * b"\xff\xff\xff\xff",
+            "too few bytes follow",
+        ),
+        ("train-images-idx3", b"\0\0\x08\3\0\0", "too few bytes follow"),
+        (
+            "train-images-idx3",
+            idx_bytes(np.zeros((10, 28, 28))) + b"\0",
+            "more bytes follow",
+        ),
         ("train-labels-idx1", idx_bytes(np.zeros(9)), "has 9 labels, but"),
+        ("train-labels-idx1", idx_bytes(np.full(10, 255)), "Found: 255"),
         ("train-labels-idx1", idx_bytes(np.full(10, 10)), "Found: 10"),
     ],
 )
@@ -63,7 +76,9 @@ def test_refuses_what_is_not_right(tmp_path, name, content, message):
     assert str(path) in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"x" * 99)[:-9]])
+@pytest.mark.parametrize(
+    "content", [b"no gzip", gzip.compress(idx_bytes(np.zeros(10)))[:-9]]
+)
 def test_refuses_archives_that_are_broken(tmp_path, content):
     write_idx(tmp_path, "train", *random_set(10, 0))
     path = tmp_path / "train-labels-idx1-ubyte.gz"
@@ -71,3 +86,37 @@ def test_refuses_archives_that_are_broken(tmp_path, content):
     with pytest.raises(ValueError, match="cannot be unpacked") as error:
         read_idx_images(tmp_path, "train")
     assert str(path) in str(error.value)
+
+
+def damaged(content):
+    """Yields what may become of a packed file on its way."""
+    for part in (0.0, 0.01, 0.5, 0.99):
+        yield content[: int(part * len(content))]
+    for place in (0, 3, 40, len(content) // 2, len(content) - 6):
+        changed = bytearray(content)
+        changed[place] ^= 0xFF
+        yield bytes(changed)
+
+
+def test_refuses_damaged_archives(tmp_path):
+    write_idx(tmp_path, "train", *random_set(10, 0))
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    for content in damaged(path.read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(ValueError) as error:
+            read_idx_images(tmp_path, "train")
+        assert str(path) in str(error.value)
+
+
+def test_does_not_unpack_more_than_is_announced(tmp_path):
+    """10 MB of zeros in 10 kB, behind a header of ten images."""
+    write_idx(tmp_path, "train", *random_set(10, 0))
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    content = idx_bytes(np.zeros((10, 28, 28))) + bytes(10_000_000)
+    path.write_bytes(gzip.compress(content))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="more bytes follow"):
+        read_idx_images(tmp_path, "train")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1_000_000

@@ -1,5 +1,8 @@
 """NYUv2 and Cityscapes in the layout of MTAN."""
 
+import io
+import pickle
+
 import numpy as np
 import pytest
 
@@ -138,3 +141,55 @@ def test_files_hold_the_same(nyu, tmp_path):
 def test_files_of_cityscapes_hold_the_same(tmp_path):
     write(tmp_path / "cityscapes", {"image": 3, "label_7": None, "depth": 1})
     check_prepared("cityscapes", tmp_path / "cache", tmp_path, **OPTIONS)
+
+
+def header_of(shape, dtype="<f8"):
+    """The beginning of a .npy file, without the numbers."""
+    described = {"descr": dtype, "fortran_order": False, "shape": shape}
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, described)
+    return content.getvalue()
+
+
+def archive():
+    content = io.BytesIO()
+    np.savez(content, np.zeros(SIZE))
+    return content.getvalue()
+
+
+def saved(array):
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+WHOLE = saved(np.zeros(SIZE))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        WHOLE[:5],
+        WHOLE[:60],
+        WHOLE[:-1],
+        b"\x92" + WHOLE[1:],
+        header_of((10**12,)),
+        header_of((10**30, 10**30)),
+        header_of((-1, 8)),
+        header_of(SIZE, "|O") + pickle.dumps([0] * 48),
+        archive(),
+        saved(np.full(SIZE, "0")),
+        saved(np.zeros((8, 6))),
+        saved(np.full(SIZE, 255)),
+        saved(np.full(SIZE, np.nan)),
+        saved(np.full(SIZE, 0.5)),
+    ],
+)
+def test_refuses_damaged_files(nyu, content):
+    data_dir, _ = nyu
+    path = data_dir / "nyuv2" / "val" / "label" / "1.npy"
+    path.write_bytes(content)
+    with pytest.raises(ValueError) as error:
+        nyuv2("test", data_dir=data_dir, **OPTIONS)
+    assert str(path) in str(error.value)

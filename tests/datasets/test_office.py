@@ -140,3 +140,12 @@ def test_options_of_single_domains_are_not_for_load():
 def test_files_hold_the_same(office, tmp_path):
     name, data_dir = office
     check_prepared(name, tmp_path, data_dir, domain=DOMAINS[name][-1], **SMALL)
+
+
+def test_refuses_a_class_without_pictures(tmp_path):
+    write(tmp_path, "office31", per_class=(1, 1, 1))
+    folder = tmp_path / "office31" / "dslr" / "images" / "class_07"
+    (folder / "0.png").unlink()
+    with pytest.raises(ValueError, match="has no pictures") as error:
+        office31("train", data_dir=tmp_path, **SMALL)
+    assert str(folder) in str(error.value)

@@ -139,7 +139,7 @@ def test_batches_are_those_rows(data_dir):
     ],
 )
 def test_refuses_what_is_no_molecule(data_dir, old, new):
-    path = data_dir / "qm9" / "dsgdb9nsd_000003.xyz"
+    path = data_dir / "qm9" / THIRD
     text = path.read_text()
     path.write_text(text.replace("-0.0126981359", "-0.0127").replace(old, new))
     with pytest.raises(ValueError, match="is no molecule of QM9") as error:
@@ -166,3 +166,43 @@ def test_files_hold_the_same(data_dir, tmp_path):
     check_prepared(
         "qm9", tmp_path / "cache", data_dir, num_validation=2, num_test=3
     )
+
+
+THIRD = "dsgdb9nsd_000003.xyz"
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        (THIRD, lambda text: ""),
+        (THIRD, lambda text: text[:100]),
+        (
+            THIRD,
+            lambda text: text.replace("5", str(10**12), 1),
+        ),
+        (THIRD, lambda text: text.replace("5", "-1", 1)),
+        (THIRD, lambda text: text.replace("13.21", "nan")),
+        (THIRD, lambda text: text.replace("C\t-0.01", "X\t0")),
+        (
+            THIRD,
+            lambda text: text.replace("6.8*^-6", "9*^999"),
+        ),
+        (
+            THIRD,
+            lambda text: text.replace(" 1.0858041578\t 0.0080009958\t", ""),
+        ),
+        (THIRD, lambda text: text + "\udcff"),
+        ("atomref.txt", lambda text: text.replace("-0.500273", "much")),
+        ("atomref.txt", lambda text: text + "\udcff"),
+        ("uncharacterized.txt", lambda text: text + "\udcff"),
+        ("dsgdb9nsd_best.xyz", lambda text: METHANE),
+    ],
+)
+def test_refuses_damaged_files(data_dir, name, change):
+    path = data_dir / "qm9" / name
+    text = path.read_text() if path.exists() else ""
+    # A lone surrogate becomes a byte that is no text.
+    path.write_text(change(text), errors="surrogateescape")
+    with pytest.raises(ValueError) as error:
+        small("train", data_dir)
+    assert str(path) in str(error.value)
