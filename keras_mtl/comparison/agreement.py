@@ -1,6 +1,8 @@
 """Whether backends do the same: equal weights, equal batches, a few steps."""
 
 import io
+import zipfile
+import zlib
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -20,6 +22,18 @@ from keras_mtl.training.monitor import NonFiniteError
 # Of plain gradient descent: Adam divides rounding errors of gradients that
 # are zero by their own size, and would show those alone.
 LEARNING_RATE = 0.01
+
+# What reading a damaged archive of arrays raises.
+DAMAGES = (
+    EOFError,
+    KeyError,
+    MemoryError,
+    OSError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def write_start(settings: Settings, data: Data, path: Path) -> None:
@@ -82,8 +96,10 @@ def compare_weights(
     """
     found = []
     for strategy, paths in files.items():
-        weights = {name: read_weights(path) for name, path in paths.items()}
-        origin = read_weights(start) if weights else []
+        origin = read_weights(start) if paths else []
+        weights = {
+            name: read_weights(path, origin) for name, path in paths.items()
+        }
         for first, second in combinations(weights, 2):
             found.append(
                 {
@@ -96,10 +112,36 @@ def compare_weights(
     return found
 
 
-def read_weights(path: Path) -> list[np.ndarray]:
-    """Returns the weights of a file in their order."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return [arrays[f"weight_{index}"] for index in range(len(arrays))]
+def read_weights(
+    path: Path, like: Sequence[np.ndarray] | None = None
+) -> list[np.ndarray]:
+    """Returns the weights of a file in their order.
+
+    Args:
+        path: The file.
+        like: Weights whose shapes they must have, or `None` for any.
+
+    Raises:
+        ValueError: If the file is damaged, or of another model; names it.
+    """
+    try:
+        # NumPy leaves a file open that it cannot read.
+        with open(path, "rb") as file, np.load(file) as arrays:
+            weights = [
+                arrays[f"weight_{index}"] for index in range(len(arrays))
+            ]
+        if any(array.dtype.kind != "f" for array in weights):
+            raise ValueError("it has arrays of something else")
+        if like is not None and [it.shape for it in like] != [
+            it.shape for it in weights
+        ]:
+            raise ValueError("its shapes are not those at the start")
+    except DAMAGES as error:
+        raise ValueError(
+            f"{path} does not hold the weights of the model: {error}. Remove "
+            "it, and the steps are taken again."
+        ) from error
+    return weights
 
 
 def _built_model(settings: Settings, data: Data) -> Any:

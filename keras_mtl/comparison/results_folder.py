@@ -12,6 +12,7 @@ from keras_mtl.comparison.folder_lock import lock_folder
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.import_path import source_digest
 from keras_mtl.comparison.jobs import Job
+from keras_mtl.comparison.record_form import check_record
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.versions import versions_of
 
@@ -61,7 +62,7 @@ class ResultsFolder:
             )
         if not self.settings_file.exists():
             return
-        known = _read_json(self.settings_file)
+        known = self._known_settings()
         for name in sorted({*fixed, *known}):
             # What only one side has, a backend or a module more, differs in
             # nothing that both have run.
@@ -84,9 +85,18 @@ class ResultsFolder:
             remove_temporary_files(folder)
         known = {}
         if self.settings_file.exists():
-            known = _read_json(self.settings_file)
+            known = self._known_settings()
         if known != {**known, **fixed}:
             write_json(self.settings_file, {**known, **fixed})
+
+    def _known_settings(self) -> dict[str, Any]:
+        known = _read_json(self.settings_file)
+        if not isinstance(known, dict):
+            raise ValueError(
+                f"{self.settings_file} must hold an object, not "
+                f"{type(known).__name__}. Name another folder with --output."
+            )
+        return known
 
     def file_of(self, job: Job) -> Path:
         """Returns the file of a job, be it there or not."""
@@ -101,6 +111,7 @@ class ResultsFolder:
         """Returns the record of a finished run."""
         path = self.file_of(job)
         record = _read_json(path)
+        check_record(path, record)
         found = [record.get(it) for it in ("schema", "backend", "strategy")]
         if [*found, record.get("seed")] != [SCHEMA, *job]:
             raise ValueError(
@@ -130,9 +141,15 @@ def fixed_settings(settings: Settings) -> dict[str, Any]:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return json.loads(
+            path.read_text(encoding="utf-8"), parse_constant=_refuse
+        )
+    except (RecursionError, ValueError) as error:
         raise ValueError(
             f"{path} is no valid JSON ({error}); this command did not write "
             "it so. Remove it, and what it was about is done again."
         ) from error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")

@@ -1,18 +1,21 @@
 """Files that are whole or not there, and folders that are kept apart."""
 
+import io
 import json
 import os
-import subprocess
-import sys
+import pickle
 
+import numpy as np
 import pytest
 
 from keras_mtl import atomic_files
+from keras_mtl.comparison.agreement import compare_weights
 from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.results_folder import SCHEMA
 from keras_mtl.comparison.results_folder import ResultsFolder
 from keras_mtl.comparison.results_folder import fixed_settings
 from keras_mtl.comparison.settings import Settings
+from tests.comparison.made_up import record
 
 JOB = Job("jax", "ew", 0)
 
@@ -134,32 +137,111 @@ def test_records_are_checked(tmp_path):
     assert folder.unfinished([JOB]) == []
     with pytest.raises(ValueError, match="jax-ew-0.json is no valid JSON"):
         folder.read_run(JOB)
-    record = {"schema": SCHEMA, "backend": "jax", "strategy": "ew", "seed": 1}
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(made_up_record(seed=1)))
     with pytest.raises(ValueError, match="not the record of this run"):
         folder.read_run(JOB)
-    path.write_text(json.dumps({**record, "seed": 0}))
-    assert folder.read_run(JOB)["seed"] == 0
+    path.write_text(json.dumps(made_up_record()))
+    assert folder.read_run(JOB)["tasks"] == ["left", "right"]
 
 
-def test_one_command_at_a_time(tmp_path):
-    prepared(tmp_path)
-    program = (
-        "import sys; from keras_mtl.comparison.folder_lock import lock_folder;"
-        "from pathlib import Path; lock = lock_folder(Path(sys.argv[1]));"
-        "print('locked', flush=True); sys.stdin.read()"
-    )
-    other = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    with other:
-        assert other.stdout.readline() == b"locked\n"
-        with pytest.raises(BlockingIOError, match="Another command"):
-            with ResultsFolder(tmp_path):
-                pass
-        other.kill()
-    # The lock is gone with its owner.
-    with ResultsFolder(tmp_path):
-        pass
+def made_up_record(**changes):
+    """What the file of `JOB` could hold."""
+    found = record("jax", "ew", 0, [0.5, 0.75])
+    return {"schema": SCHEMA, "versions": {"keras": "3"}, **found, **changes}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("seed", True, "'seed' must be an integer from 0 on"),
+        ("seed", -1, "'seed' must be"),
+        ("status", "hacked", "'status' must be one of"),
+        ("status", [], "'status' must be one of"),
+        ("message", 3, "'message' must be text or null"),
+        ("tasks", [], "'tasks' must be a list of one or more names"),
+        ("tasks", [1, 2], "'tasks' must be"),
+        ("parameters", 0.5, "'parameters' must be an integer or null"),
+        ("versions", {"keras": []}, "'versions' must be texts by name"),
+        ("history", [{"loss": "0"}], "'history' must be a list of numbers"),
+        ("history", [{"loss": 10**400}], "'history' must be"),
+        ("history", {}, "'history' must be"),
+        ("cosines", [[1.0]], "'cosines' must be 2 rows of 2"),
+        ("cosines", [[1.0, 2.0], 3], "'cosines' must be rows of numbers"),
+        ("seconds", {"epochs": []}, "'seconds' must be"),
+    ],
+)
+def test_a_record_of_another_form_is_refused(tmp_path, name, value, text):
+    folder = prepared(tmp_path)
+    path = folder.file_of(JOB)
+    path.write_text(json.dumps(made_up_record(**{name: value})))
+    with pytest.raises(ValueError, match=text) as error:
+        folder.read_run(JOB)
+    assert str(path) in str(error.value)
+    lacking = made_up_record()
+    del lacking[name]
+    path.write_text(json.dumps(lacking))
+    with pytest.raises(ValueError, match=f"it has no '{name}'"):
+        folder.read_run(JOB)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("", "no valid JSON"),
+        ("[1, 2]", "it must hold an object, not list"),
+        ('{"seed": NaN}', "NaN is no JSON"),
+        ("[" * 100_000, "no valid JSON"),
+        ("__import__('os').system('touch made')", "no valid JSON"),
+        ('{"__reduce__": "os.system"}', "it has no 'schema'"),
+    ],
+)
+def test_what_is_no_record_is_refused(tmp_path, content, text):
+    folder = prepared(tmp_path)
+    path = folder.file_of(JOB)
+    path.write_text(content)
+    with pytest.raises(ValueError, match=text) as error:
+        folder.read_run(JOB)
+    assert str(path) in str(error.value)
+
+
+def test_settings_of_another_form_are_refused(tmp_path):
+    folder = prepared(tmp_path)
+    folder.settings_file.write_text("[]")
+    with pytest.raises(ValueError, match="must hold an object") as error:
+        prepared(tmp_path)
+    assert str(folder.settings_file) in str(error.value)
+
+
+def archive(**arrays):
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
+WEIGHTS = archive(weight_0=np.ones((2, 3)), weight_1=np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        WEIGHTS[:100],
+        WEIGHTS[:-1],
+        # The check sum tells.
+        WEIGHTS.replace(np.ones(3).tobytes(), np.zeros(3).tobytes()),
+        pickle.dumps([1]),
+        b"\x93NUMPY\x01\x00",
+        archive(other=np.ones((2, 3)), weight_1=np.ones(3)),
+        archive(weight_0=np.ones((2, 3))),
+        archive(weight_0=np.ones((3, 2)), weight_1=np.ones(3)),
+        archive(weight_0=np.full((2, 3), "1"), weight_1=np.ones(3)),
+        archive(weight_0=np.full((2, 3), None), weight_1=np.ones(3)),
+    ],
+)
+def test_damaged_weights_are_refused(tmp_path, content):
+    start, path = tmp_path / "start.npz", tmp_path / "jax-ew.npz"
+    start.write_bytes(WEIGHTS)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="does not hold the weights") as error:
+        compare_weights(start, {"ew": {"jax": path}})
+    assert str(path) in str(error.value)

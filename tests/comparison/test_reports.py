@@ -82,6 +82,12 @@ def test_names_cannot_become_markup():
         strategies=("ew", HOSTILE), tasks=(HOSTILE, "]]>&\"'</script><!--")
     )
     hostile["missing"][0]["message"] = HOSTILE
+    hostile["settings"].update(dataset=HOSTILE, model="a\u2028'\"&</pre>")
+    hostile["versions"] = {
+        backend: {HOSTILE: "</script>&"} for backend in hostile["versions"]
+    }
+    for row in hostile["summary"]:
+        row["measures"]["test_</td>&\"'"] = row["measures"].pop("train_loss")
     harmless = Page(html_report(document()))
     page = Page(html_report(hostile))
     # The same elements, whatever the names.
