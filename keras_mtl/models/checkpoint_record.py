@@ -51,6 +51,8 @@ class CheckpointRecord(keras.layers.Layer):
         super().__init__(name="checkpoint_record")
         # A layer that held the model would make it a layer of itself.
         self._model = weakref.ref(model)
+        #: Epochs of the last `fit` that were over, here or in the file.
+        self.finished_epochs: int | None = None
         self.built = True
 
     @property
@@ -66,10 +68,14 @@ class CheckpointRecord(keras.layers.Layer):
         if self.setup is not None:
             text = json.dumps(self.setup._asdict())
             store["setup"] = np.frombuffer(text.encode(), "uint8")
+        if self.finished_epochs is not None:
+            store["finished_epochs"] = np.array(self.finished_epochs)
 
     def load_own_variables(self, store):
         # Other loaders than the model's own end here, too.
         check_fits(read_setup(store), self.setup, "The file")
+        if "finished_epochs" in store.keys():
+            self.finished_epochs = int(np.asarray(store["finished_epochs"]))
 
 
 def check_fits(

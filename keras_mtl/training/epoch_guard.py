@@ -24,7 +24,7 @@ def with_guards(callbacks, model, dataset=None):
         first.append(DatasetEpoch(dataset))
     if model.strategy is not None:
         first.append(EpochTeller())
-        last.append(EpochGuard())
+        last.append(EpochGuard(_restores(callbacks)))
     if isinstance(callbacks, keras.callbacks.CallbackList):
         # Keras takes it as it is.
         for guard in (*first, *last):
@@ -40,11 +40,21 @@ def with_guards(callbacks, model, dataset=None):
 
 def watches_tasks(callbacks) -> bool:
     """Whether one of the callbacks reads the model's `task_statistics`."""
+    return any(getattr(c, "watches_tasks", False) for c in _listed(callbacks))
+
+
+def _restores(callbacks):
+    """Whether one of the callbacks may begin with a later epoch."""
+    return any(
+        isinstance(callback, keras.callbacks.BackupAndRestore)
+        for callback in _listed(callbacks)
+    )
+
+
+def _listed(callbacks):
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks = callbacks.callbacks
-    if not isinstance(callbacks, (list, tuple)):
-        callbacks = [callbacks]
-    return any(getattr(c, "watches_tasks", False) for c in callbacks)
+        return callbacks.callbacks
+    return callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
 
 
 class DatasetEpoch(keras.callbacks.Callback):
@@ -71,10 +81,12 @@ class EpochTeller(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         model = self.model
+        model.checkpoint_record.finished_epochs = None
         backend.synchronize([*model.variables, *model.optimizer.variables])
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.strategy.end_epoch()
+        self.model.checkpoint_record.finished_epochs = epoch + 1
 
 
 class EpochGuard(keras.callbacks.Callback):
@@ -82,10 +94,35 @@ class EpochGuard(keras.callbacks.Callback):
 
     It comes after the user's callbacks, so that what they change at the start
     of an epoch takes effect in it.
+
+    Args:
+        restores: Whether a callback may have restored a backup.
     """
 
+    def __init__(self, restores=False):
+        super().__init__()
+        self.restores = restores
+
     def on_epoch_begin(self, epoch, logs=None):
+        if self.restores:
+            self._check_restored(epoch)
         self.model.make_train_function()
+
+    def _check_restored(self, epoch):
+        """Refuses weights of one epoch that are taken for another's.
+
+        Keras writes the weights first and the number of the epoch then: in
+        between, a process can be killed.
+        """
+        restored = self.model.checkpoint_record.finished_epochs
+        if restored not in (None, epoch):
+            raise ValueError(
+                f"The backup has the weights of {restored} finished epochs, "
+                f"but says that it is of {epoch}: the process was stopped "
+                "between its two files. Write "
+                f'{{"epoch": {restored}, "batch": 0}} to its '
+                "training_metadata.json, and start again."
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.check_finite()

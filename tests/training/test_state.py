@@ -1,6 +1,8 @@
 """Training that is saved, loaded elsewhere and continued is the same."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -113,6 +115,31 @@ def test_backup_and_restore(tmp_path, name):
     actual = state_child.state(resumed)
     for (key, value), wanted in zip(actual.items(), expected, strict=True):
         np.testing.assert_array_equal(value, wanted, err_msg=key)
+
+
+@pytest.mark.parametrize("said", [None, 1])
+def test_a_backup_of_two_epochs_is_refused(tmp_path, said):
+    """Keras writes the weights first: the epoch may be that of before."""
+    data = state_child.Steps(0, 1)
+
+    def fit(*more):
+        keras.utils.set_random_seed(5)
+        model = state_child.make_model("famo")
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+        model.fit(data, epochs=3, verbose=0, callbacks=[*more, backup])
+
+    with pytest.raises(Interruption):
+        fit(Crash(2))
+    metadata = tmp_path / "backup" / "training_metadata.json"
+    assert json.loads(metadata.read_text())["epoch"] == 2
+    metadata.unlink()
+    if said is not None:
+        metadata.write_text(json.dumps({"epoch": said, "batch": 0}))
+    with pytest.raises(ValueError, match="the weights of 2 finished") as error:
+        fit()
+    # What the message says mends it.
+    metadata.write_text(re.search("{.*}", str(error.value)).group())
+    fit()
 
 
 def test_weights_load_into_a_plain_model(tmp_path):
