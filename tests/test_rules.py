@@ -38,7 +38,7 @@ RANKS = {
     "training": 6,
     "models": 7,
     "analysis": 7,
-    "datasets": 1,
+    "datasets": 2,
     "layers": 1,
     "metrics": 1,
     "visualization": 8,

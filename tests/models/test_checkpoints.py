@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -99,6 +100,22 @@ def test_half_a_file_is_refused(saved, tmp_path, part):
     if path.suffix == ".keras":
         with pytest.raises(ValueError, match="accessible `.keras` zip file"):
             keras.saving.load_model(half)
+
+
+def test_check_sums_tell_of_a_changed_byte(tmp_path):
+    path = tmp_path / "model.keras"
+    model = make(seed=1)
+    model.save(path)
+    content = bytearray(path.read_bytes())
+    place = content.index(model.get_weights()[0].tobytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    other = make(seed=2)
+    before = state(other)
+    for load in (other.load_weights, keras.saving.load_model):
+        with pytest.raises(zipfile.BadZipFile, match="Bad CRC-32"):
+            load(path)
+    assert_equal(state(other), before)
 
 
 @IGNORED

@@ -125,7 +125,7 @@ def make(checkpoint, strategy, folder):
     saver = keras.callbacks.ModelCheckpoint(
         path, save_weights_only=checkpoint == "weights"
     )
-    return model, int(model.optimizer.iterations) // STEPS, saver
+    return model, model.checkpoint_record.finished_epochs or 0, saver
 
 
 def main(checkpoint, strategy, folder, moment="never:0"):

@@ -77,7 +77,7 @@ def test_killed_between_and_within_saves(run, tmp_path):
     def moments(calls):
         return ["batch:5", f"save:{calls // 2}"]
 
-    killed_and_whole(run, tmp_path, "backup", "db_mtl", moments)
+    killed_and_whole(run, tmp_path, "backup", "famo", moments)
 
 
 @pytest.mark.slow
