@@ -52,9 +52,25 @@ class Registry:
         self.base = base
         self._classes: dict[str, type] = {}
 
+        self._nameless: dict[str, type] = {}
+
     def register(self, name: str, cls: type) -> None:
         """Adds a class under its snake-case name."""
         self._classes[name] = cls
+
+    def register_nameless(self, cls: type) -> None:
+        """Adds a class that needs arguments, which a name does not have."""
+        self._nameless[_folded(cls.__name__)] = cls
+
+    def check_has_name(self, identifier: str) -> None:
+        """Raises `ValueError` for the name of a class that needs arguments."""
+        cls = self._nameless.get(_folded(identifier))
+        if cls is not None:
+            raise ValueError(
+                f"The {self.kind} {cls.__name__} needs arguments, which a "
+                f"name does not have. Pass an instance, `{cls.__name__}(...)`. "
+                f"Received: {identifier!r}."
+            )
 
     def names(self) -> list[str]:
         """Returns all names that `get` takes."""
@@ -77,6 +93,7 @@ class Registry:
             return self.deserialize(identifier)
         if isinstance(identifier, str):
             folded = {_folded(name): cls for name, cls in self._classes.items()}
+            self.check_has_name(identifier)
             if _folded(identifier) not in folded:
                 raise unknown_name(self.kind, identifier, self._classes)
             return folded[_folded(identifier)]()

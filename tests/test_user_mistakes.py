@@ -185,6 +185,14 @@ COMPILE = {
     "misspelt_strategy": Mistake(
         compiling(strategy="fs_mlt"), ("'fs_mlt'", "Did you mean 'fs_mtl'")
     ),
+    "name_of_an_aggregator_with_arguments": Mistake(
+        compiling(strategy="constant"),
+        ("Constant needs arguments", "`Constant(...)`"),
+    ),
+    "name_of_a_balancer_with_arguments": Mistake(
+        making(Strategy, balancer="fixed"),
+        ("Fixed needs arguments", "`Fixed(...)`"),
+    ),
     "number_as_strategy": Mistake(
         compiling(strategy=3), ("Expected a strategy", "3 of type int")
     ),
@@ -208,6 +216,10 @@ COMPILE = {
     "weight_of_unknown_task": Mistake(
         compiling(loss_weights={"rihgt": 1.0}),
         ("'rihgt'", "Did you mean 'right'"),
+    ),
+    "text_as_weight": Mistake(
+        compiling(loss_weights={"left": "big"}),
+        ("loss_weights['left']", "big of type str"),
     ),
     "one_weight_for_all": Mistake(
         compiling(loss_weights=2.0), ("must be a dict", "2.0")
@@ -382,6 +394,12 @@ STRATEGIES = {
     "averages_of_representations": Mistake(
         making(Strategy, aggregator="db_mtl", gradients="representation"),
         ("DBMTL keeps averages", 'gradients="parameters"'),
+    ),
+    "list_as_group": Mistake(
+        fitting_anew(
+            Strategy(aggregator="mgda", granularity=lambda variable: [1])
+        ),
+        ("the key of a dict", "trunk/kernel", "[1]"),
     ),
     "unknown_granularity": Mistake(
         making(Strategy, granularity="layers"), ('"layer"', "layers")

@@ -39,7 +39,6 @@ from keras_mtl.aggregators.upgrad import UPGrad
 from keras_mtl.registry import Registry
 
 REGISTRY = Registry("aggregator", Aggregator)
-# `Constant` and `CRMOGM` have no name: they need an argument.
 REGISTRY.register("mean", Mean)
 REGISTRY.register("sum", Sum)
 REGISTRY.register("mgda", MGDA)
@@ -67,6 +66,9 @@ REGISTRY.register("ntkmtl", NTKMTL)
 REGISTRY.register("pcd", PCD)
 REGISTRY.register("random", Random)
 REGISTRY.register("go4align", GO4Align)
+REGISTRY.register_nameless(Constant)
+REGISTRY.register_nameless(CRMOGM)
+REGISTRY.register_nameless(Grouped)
 
 
 def get(identifier: Any) -> Aggregator | None:

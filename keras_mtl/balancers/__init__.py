@@ -33,6 +33,7 @@ REGISTRY.register("famo", FAMO)
 REGISTRY.register("cosmos", COSMOS)
 REGISTRY.register("pbi", PBI)
 REGISTRY.register("soft_adapt", SoftAdapt)
+REGISTRY.register_nameless(Fixed)
 
 
 def get(identifier: Any) -> Balancer:

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_mtl.arguments import checked_number
 from keras_mtl.models.task_losses import as_loss
 from keras_mtl.models.task_losses import by_name
 
@@ -56,6 +57,14 @@ def resolve_losses(
         weights = dict.fromkeys(names)
     elif isinstance(loss_weights, (dict, list, tuple)):
         weights = by_name("loss_weights", loss_weights, names)
+        weights = {
+            name: None
+            if weight is None
+            else checked_number(
+                f"loss_weights[{name!r}]", weight, "(-inf, inf)"
+            )
+            for name, weight in weights.items()
+        }
     else:
         raise ValueError(
             "Argument `loss_weights` must be a dict by task name or a list "

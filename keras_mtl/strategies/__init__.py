@@ -87,6 +87,8 @@ def get(identifier: Any) -> Strategy | None:
             return Strategy(balancer=identifier)
         if identifier in flatness.REGISTRY:
             return Strategy(flatness=identifier)
+        for registry in (aggregators.REGISTRY, balancers.REGISTRY):
+            registry.check_has_name(identifier)
         raise unknown_name("strategy", identifier, names())
     raise wrong_type(
         "a strategy: a name, a config, a `keras_mtl.Strategy`, or an "

@@ -1,6 +1,7 @@
 """Which shared variables are merged together: the granularity."""
 
 from collections.abc import Callable
+from collections.abc import Hashable
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,5 +43,11 @@ def group_variables(
         key = variable.path.rpartition("/")[0]
         if not isinstance(granularity, str):
             key = granularity(variable)
+            if not isinstance(key, Hashable):
+                raise ValueError(
+                    "The function `granularity` must return what can be the "
+                    "key of a dict, such as a string or a tuple. For the "
+                    f"variable {variable.path!r} it returned: {key!r}"
+                )
         groups.setdefault(key, []).append(index)
     return list(groups.values())
