@@ -211,7 +211,16 @@ class MultiTaskModel(Checkpoints, TaskTrainer):
 
     def build(self, input_shape=None):
         if not self._network_is_known:
-            super().build(input_shape)
+            if self._settings.input_spec is None and self._builds_by_call():
+                # By a file that is loaded, for instance: a call builds the
+                # layers, and comes here again.
+                self(
+                    keras.tree.map_shape_structure(
+                        keras.KerasTensor, input_shape
+                    )
+                )
+            else:
+                super().build(input_shape)
             return
         if not self.network.built:
             inputs = self._settings.input_spec
@@ -221,6 +230,9 @@ class MultiTaskModel(Checkpoints, TaskTrainer):
                 )
             self.network(inputs)
         self.built = True
+
+    def _builds_by_call(self):
+        return type(self).build is MultiTaskModel.build
 
     def _delegate(self, attribute):
         """Reads a property from the network where there is one."""
