@@ -204,6 +204,9 @@ class GramianAggregator(Aggregator):
         )
 
     def aggregate(self, jacobian, losses=None, mask=None):
+        if not jacobian.num_variables:
+            # Nothing to merge, and no state was made for it.
+            return []
         weights = self.compute_weights(jacobian.gramian(), losses, mask)
         return jacobian.combine(weights)
 

@@ -80,7 +80,7 @@ def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
         tasks, model.network_variables(True), model.find_reach(tasks)
     )
     split = None
-    if strategy.uses_representation:
+    if strategy.uses_representation and partition.shared:
         split = model.split_trunk(tasks, partition.shared_variables)
     shapes = [tuple(v.shape) for v in partition.shared_variables]
     paths = [variable.path for variable in partition.shared_variables]

@@ -52,9 +52,9 @@ class OnePassUpdate:
             return self._from_samples()
         if self.aggregator.linear:
             return self._from_total(self._linear_weights())
-        if self.strategy.memory == "low":
+        if self.strategy.has_shared and self.strategy.memory == "low":
             return self._from_gramian()
-        if self.strategy.uses_representation:
+        if self.strategy.has_shared and self.strategy.uses_representation:
             return self._from_representation()
         gradients = self.clean.task_gradients(self.weights, last=True)
         shared = self._merge(gradients.shared, self.clean)

@@ -138,6 +138,8 @@ class Strategy(Component):
         self.observes = self.balancer.observes or self.aggregator.observes
         self.flat_aggregator = None
         self.outer_aggregator = None
+        #: Whether there are shared variables to merge gradients of.
+        self.has_shared = True
         self.pair_aggregators: list[Aggregator] = []
         self.flat_parts: list[keras.Variable] = []
         self.own_flat_parts: list[keras.Variable] = []
@@ -257,6 +259,7 @@ class Strategy(Component):
                 f"least {self.aggregator.min_tasks} tasks. The model has "
                 f"{num_tasks}."
             )
+        self.has_shared = bool(shapes)
         every_own = [shape for task in own_shapes for shape in task]
         rows = [(num_tasks, *shape) for shape in shapes]
         pairs = [(2, *shape) for shape in shapes]
