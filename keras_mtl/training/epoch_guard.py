@@ -5,6 +5,7 @@ import logging
 import keras
 
 from keras_mtl import backend
+from keras_mtl.training.weight_averages import start_averages
 
 LOGGER = logging.getLogger("keras_mtl")
 
@@ -83,6 +84,8 @@ class EpochTeller(keras.callbacks.Callback):
         model = self.model
         model.checkpoint_record.finished_epochs = None
         backend.synchronize([*model.variables, *model.optimizer.variables])
+        if model.optimizer.built:
+            start_averages(model.optimizer, model.network_variables(True))
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.strategy.end_epoch()
