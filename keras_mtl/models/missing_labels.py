@@ -40,6 +40,17 @@ def check_any_labelled(labels: dict[str, Any]) -> None:
         )
 
 
+def check_any_samples(task: str, label: Any) -> None:
+    """Raises `ValueError` for labels that are known to be of no samples."""
+    shape: Any = getattr(label, "shape", ())
+    if len(shape) > 0 and shape[0] == 0:
+        raise ValueError(
+            f"There are no samples of task {task!r}: its labels have shape "
+            f"{tuple(shape)}. A batch needs at least one: leave out those "
+            "without."
+        )
+
+
 def are_complete(labels: list[Any]) -> bool:
     """Whether labels hold no NaN, where their values can be read."""
     found = backend.to_host([backend.all_finite(labels)])

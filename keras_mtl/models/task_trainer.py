@@ -13,6 +13,7 @@ from keras_mtl.datasets import MultiTaskDataset
 from keras_mtl.models.labelled_metrics import labelled_metrics
 from keras_mtl.models.loss_computation import LossComputation
 from keras_mtl.models.missing_labels import check_any_labelled
+from keras_mtl.models.missing_labels import check_any_samples
 from keras_mtl.models.random_state import RandomState
 from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.settings import same_settings
@@ -166,7 +167,8 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             on_nonfinite: What a step of a strategy does when a loss or
                 gradient is not finite. `"raise"` leaves the model as it was
                 and raises `keras_mtl.NonFiniteError` at the end of the epoch,
-                `"skip"` leaves it and goes on, `"ignore"` does not look.
+                `"skip"` leaves it, goes on and logs a warning by then,
+                `"ignore"` does not look.
                 Defaults to `"raise"`.
 
         Raises:
@@ -412,6 +414,8 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             return
         if isinstance(y, (dict, list, tuple)):
             labels = losses.labels(y)
+            for task in losses.tasks:
+                check_any_samples(task, labels[task])
             check_any_labelled({task: labels[task] for task in losses.tasks})
         if isinstance(sample_weight, dict):
             losses.sample_weights(sample_weight)
@@ -422,12 +426,14 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         return logs
 
     def check_finite(self) -> None:
-        """Raises `keras_mtl.NonFiniteError` for steps that failed."""
+        """Tells of steps that failed, by an error or in the log."""
         plan = self.training_plan
         if plan is None or self.strategy is None:
             return
         if plan.on_nonfinite == "raise":
             plan.monitor.raise_if_failed()
+        elif plan.on_nonfinite == "skip":
+            plan.monitor.warn_if_failed()
 
     # -------------------------------------------------------------- step
 

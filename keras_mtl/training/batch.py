@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import keras
+from keras import ops
 
 
 @dataclasses.dataclass
@@ -13,6 +14,19 @@ class Batch:
     x: Any
     y: Any
     sample_weight: Any
+
+    @property
+    def has_samples(self) -> Any:
+        """Bool scalar: there are samples, as far as that is not yet known."""
+        return ops.all(
+            ops.stack(
+                [
+                    ops.greater(ops.shape(array)[0], 0)
+                    for array in keras.tree.flatten(self.x)
+                    if array is not None
+                ]
+            )
+        )
 
     def part(self, index: int, count: int) -> "Batch":
         """Every `count`-th sample, from `index` on."""

@@ -25,7 +25,7 @@ class Outcome:
             `None` if all have.
         state: New values of the non-trainable variables.
         total: The weighted sum of all losses, penalties included.
-        is_finite: Bool scalar: that sum is finite.
+        is_finite: Bool scalar: that sum is finite, and of some samples.
     """
 
     outputs: Any
@@ -93,8 +93,10 @@ class Pass:
             outputs, by_task, presence, state, total = aux
             # JAX returns dicts with sorted keys.
             by_task = {name: by_task[name] for name in self._partition.tasks}
+            # Losses are 0 where there are no samples; penalties need not be.
+            is_finite = ops.logical_and(ops.isfinite(total), batch.has_samples)
             self.outcome = Outcome(
-                outputs, by_task, presence, state, total, ops.isfinite(total)
+                outputs, by_task, presence, state, total, is_finite
             )
             if mask is None:
                 self.mask = presence

@@ -1,11 +1,15 @@
 """Notes of steps whose losses or gradients were not finite."""
 
+import logging
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.export import keras_mtl_export
+
+LOGGER = logging.getLogger("keras_mtl")
 
 
 @keras_mtl_export("keras_mtl.NonFiniteError")
@@ -44,12 +48,12 @@ class StepMonitor(keras.layers.Layer):
         """Returns assignments that record a step known to be finite."""
         return [(self.steps, ops.add(self.steps, 1))]
 
-    def note(self, proceed, task_finite):
+    def note(self, proceed, at_fault):
         """Returns assignments that record one step.
 
         Args:
             proceed: Bool scalar: everything was finite.
-            task_finite: Bool tensor `[K]`.
+            at_fault: Bool tensor `[K]`: the tasks to name if not.
         """
         step = ops.add(self.steps, 1)
         is_first = ops.logical_and(
@@ -67,14 +71,14 @@ class StepMonitor(keras.layers.Layer):
                 self.failed_tasks,
                 ops.where(
                     is_first,
-                    ops.cast(ops.logical_not(task_finite), "int32"),
+                    ops.cast(at_fault, "int32"),
                     self.failed_tasks.value,
                 ),
             ),
         ]
 
-    def raise_if_failed(self) -> None:
-        """Raises `NonFiniteError` for failed steps, and forgets them."""
+    def read_and_forget(self) -> tuple[int, str]:
+        """Returns how many steps failed and what did first, and forgets it."""
         failed_steps, step, flags = backend.to_host(
             [
                 ops.convert_to_tensor(variable)
@@ -86,24 +90,42 @@ class StepMonitor(keras.layers.Layer):
             ]
         )
         if not failed_steps:
-            return
-        step = int(step)  # A copy: torch shares the memory of its variables.
+            return 0, ""
+        # Copies: torch shares the memory of its variables.
+        count, step = int(failed_steps), int(step)
         names = [
             t for t, failed in zip(self.tasks, flags, strict=True) if failed
         ]
         self.forget()
-        what = (
-            f"The loss or gradient of task {', '.join(map(repr, names))}"
-            if names
-            else "The update"
+        when = f"at training step {step} (counted from `compile`)"
+        if names:
+            return count, (
+                "The loss or gradient of task "
+                f"{', '.join(map(repr, names))} was not finite {when}."
+            )
+        return count, (
+            f"The update was not finite {when}, while the losses of task "
+            f"{', '.join(map(repr, self.tasks))} were: a gradient of shared "
+            "variables, a regularizer, or a batch without samples."
         )
-        raise NonFiniteError(
-            f"{what} was not finite at training step {step} (counted from "
-            "`compile`). That step changed nothing: weights, optimizer and "
-            "strategy are as before it. Look for NaN or infinite inputs and "
-            "labels and for too large a learning rate, or pass "
-            '`on_nonfinite="skip"` to `compile` to leave out such steps.'
-        )
+
+    def raise_if_failed(self) -> None:
+        """Raises `NonFiniteError` for failed steps, and forgets them."""
+        count, what = self.read_and_forget()
+        if count:
+            raise NonFiniteError(
+                f"{what} That step changed nothing: weights, optimizer and "
+                "strategy are as before it. Look for NaN or infinite inputs "
+                "and labels, for batches without samples and for too large a "
+                'learning rate, or pass `on_nonfinite="skip"` to `compile` to '
+                "leave out such steps."
+            )
+
+    def warn_if_failed(self) -> None:
+        """Logs a warning for steps that were left out, and forgets them."""
+        count, what = self.read_and_forget()
+        if count:
+            LOGGER.warning("Training left out %d step(s). %s", count, what)
 
     def forget(self) -> None:
         """Forgets failed steps."""

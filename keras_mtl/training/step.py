@@ -202,9 +202,30 @@ def commit(model, gradients, assignments, clean, update):
     if succeeds:
         notes = plan.monitor.note_success()
     else:
-        notes = plan.monitor.note(succeeded, update.finite)
+        notes = plan.monitor.note(succeeded, tasks_at_fault(clean, update))
     backend.assign(notes)
     return succeeded
+
+
+def tasks_at_fault(clean, update):
+    """Bool tensor `[K]`: the tasks to name if the step is not finite.
+
+    One loss that is not finite may spoil the weights, and with them the
+    gradients, of all tasks; so the first of these counts in which any is not:
+    losses, norms and losses nearby, gradients of the tasks' own variables.
+    """
+    finite = ops.isfinite(clean.losses)
+    own = ops.stack(
+        [
+            backend.all_finite(gradients)
+            if gradients
+            else ops.ones((), dtype="bool")
+            for gradients in update.own
+        ]
+    )
+    for later in (update.finite, own):
+        finite = ops.where(ops.all(finite), later, finite)
+    return ops.logical_not(finite)
 
 
 def observe(model, batch, values, clean, replay, succeeded):
