@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.models.labelled_mean import LabelledMean
 from keras_mtl.models.missing_labels import are_complete
 from keras_mtl.models.missing_labels import check_any_samples
 from keras_mtl.models.missing_labels import fill_missing
@@ -130,7 +131,7 @@ class TaskLosses:
         self.trackers = []
         if len(losses) > 1:
             self.trackers = [
-                keras.metrics.Mean(name=f"{task}_loss") for task in losses
+                LabelledMean(name=f"{task}_loss") for task in losses
             ]
 
     @property

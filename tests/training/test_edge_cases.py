@@ -175,7 +175,10 @@ def test_labels_vanish_for_an_epoch():
     model = toy.compiled(toy.make_model(), "mgda", sgd())
     toy.fit(model, x, y, epochs=1)
     start = model.get_weights()
-    toy.fit(model, x, unlabelled, epochs=1)
+    history = toy.fit(model, x, unlabelled, epochs=1)
+    # Not 0, which would be the best of all epochs.
+    assert np.isnan(history["left_loss"][0])
+    assert history["loss"][0] == pytest.approx(history["right_loss"][0])
     whole = toy.make_model(keras.Model)
     alone = keras.Model(whole.input, whole.outputs[1])
     whole.set_weights(start)
