@@ -475,5 +475,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         self.compile(**config, strategy=strategy)
         if self.built:
             # State is loaded into it next.
-            self.optimizer.build(self.network_variables(True))
+            if not self.optimizer.built:
+                # A `LossScaleOptimizer` built twice has its state twice.
+                self.optimizer.build(self.network_variables(True))
             self._settle()

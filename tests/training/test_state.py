@@ -15,6 +15,7 @@ import pytest
 import keras_mtl
 from keras_mtl import strategies
 from tests.training import state_child
+from training import toy
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -286,3 +287,15 @@ def test_model_counts_are_those_of_the_network():
     assert model.count_params() == plain.count_params()
     assert len(model.weights) == len(plain.weights)
     assert len(model.trainable_variables) == len(plain.trainable_variables)
+
+
+def test_the_state_of_a_scaled_optimizer_comes_back(tmp_path):
+    def optimizer():
+        inner = keras.optimizers.SGD(0.05, momentum=0.9)
+        return keras.optimizers.LossScaleOptimizer(inner)
+
+    model = toy.compiled(toy.make_model(), "ew", optimizer())
+    toy.step(model)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    toy.assert_same(toy.snapshot(loaded), toy.snapshot(model))
