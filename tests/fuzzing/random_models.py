@@ -228,6 +228,8 @@ def make_batch(choice, size, seed, missing=False, weighted=False):
             if missing:
                 y[task][rng.random(size) < 0.5] = np.nan
         weights[task] = rng.integers(0, 3, size).astype("float32")
+        # Without any, the task's loss is NaN here and 0 in Keras.
+        weights[task][0] = 1.0
     if choice.kind == "two_inputs":
         x = {"first": x, "second": x[:, :2] * 2}
     if choice.kind == "list":
