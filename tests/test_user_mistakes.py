@@ -255,6 +255,10 @@ FIT = {
         lambda model: toy.fit(toy.make_model(), strategy="ew"),
         ("Call `compile()` before `fit(strategy=...)`",),
     ),
+    "texts_as_labels": Mistake(
+        fitting(y={**Y, "right": Y["right"].astype("U")}),
+        ("labels of task 'right'", "<U", "Number the classes"),
+    ),
     "misspelt_strategy_in_fit": Mistake(
         fitting(strategy="dbmlt"), ("'dbmlt'", "Did you mean 'db_mtl'")
     ),

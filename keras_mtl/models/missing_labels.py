@@ -40,8 +40,15 @@ def check_any_labelled(labels: dict[str, Any]) -> None:
         )
 
 
-def check_any_samples(task: str, label: Any) -> None:
-    """Raises `ValueError` for labels that are known to be of no samples."""
+def check_label(task: str, label: Any) -> None:
+    """Raises `ValueError` for labels of no samples, and for texts."""
+    if isinstance(label, np.ndarray) and label.dtype.kind in "OSU":
+        raise ValueError(
+            f"The labels of task {task!r} must be numbers. Received: an array "
+            f"of {label.dtype}. Number the classes, for instance by "
+            "`keras.layers.StringLookup` or `numpy.unique(labels, "
+            "return_inverse=True)`."
+        )
     shape: Any = getattr(label, "shape", ())
     if len(shape) > 0 and shape[0] == 0:
         raise ValueError(

@@ -10,7 +10,7 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.models.labelled_mean import LabelledMean
 from keras_mtl.models.missing_labels import are_complete
-from keras_mtl.models.missing_labels import check_any_samples
+from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.missing_labels import fill_missing
 from keras_mtl.models.missing_labels import find_labelled
 from keras_mtl.models.missing_labels import may_miss
@@ -214,7 +214,7 @@ class TaskLosses:
     def _compute(self, labels, outputs, sample_weights, tasks):
         labels = {task: ops.convert_to_tensor(labels[task]) for task in tasks}
         for task in tasks:
-            check_any_samples(task, labels[task])
+            check_label(task, labels[task])
             check_shapes(task, self.losses[task], labels[task], outputs[task])
         weights = self._fill_missing(labels, outputs, sample_weights)
         values = {}

@@ -13,7 +13,7 @@ from keras_mtl.datasets import MultiTaskDataset
 from keras_mtl.models.labelled_metrics import labelled_metrics
 from keras_mtl.models.loss_computation import LossComputation
 from keras_mtl.models.missing_labels import check_any_labelled
-from keras_mtl.models.missing_labels import check_any_samples
+from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.random_state import RandomState
 from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.settings import same_settings
@@ -415,7 +415,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         if isinstance(y, (dict, list, tuple)):
             labels = losses.labels(y)
             for task in losses.tasks:
-                check_any_samples(task, labels[task])
+                check_label(task, labels[task])
             check_any_labelled({task: labels[task] for task in losses.tasks})
         if isinstance(sample_weight, dict):
             losses.sample_weights(sample_weight)

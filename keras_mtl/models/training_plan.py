@@ -80,8 +80,11 @@ def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
         tasks, model.network_variables(True), model.find_reach(tasks)
     )
     split = None
-    if strategy.uses_representation and partition.shared:
+    if strategy.uses_representation:
         split = model.split_trunk(tasks, partition.shared_variables)
+        if not partition.shared:
+            # A frozen trunk: there is nothing to merge.
+            split = None
     shapes = [tuple(v.shape) for v in partition.shared_variables]
     paths = [variable.path for variable in partition.shared_variables]
     own = [
