@@ -150,7 +150,9 @@ def _shown(value: Any) -> str:
     """Returns a value for a message; what looks like a number, by its type."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         # Python writes no integer of more than 4300 digits.
-        return f"{value}" if abs(value) < 2**1023 else "an integer of that size"
+        if isinstance(value, int) and abs(value) >= 2**1023:
+            return "an integer of that size"
+        return f"{value}"
     return f"{value} of type {type(value).__name__}"
 
 

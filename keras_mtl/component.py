@@ -138,14 +138,14 @@ class Component(keras.layers.Layer):
         return value
 
     @property
-    def parts(self) -> "list[Component]":
+    def inner_components(self) -> "list[Component]":
         """The components inside that it was constructed with."""
         return []
 
     @property
-    def structure(self) -> str:
+    def nested_names(self) -> str:
         """Names of its class and of its parts: `"Strategy(Equal, MGDA)"`."""
-        parts = ", ".join(part.structure for part in self.parts)
+        parts = ", ".join(part.nested_names for part in self.inner_components)
         return type(self).__name__ + (parts and f"({parts})")
 
     def get_build_config(self):

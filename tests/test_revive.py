@@ -216,7 +216,7 @@ def test_every_strategy_loads_in_safe_mode(name, tmp_path):
     model = make_model(name)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    assert loaded.strategy.structure == model.strategy.structure
+    assert loaded.strategy.nested_names == model.strategy.nested_names
     assert loaded.strategy.get_config() == model.strategy.get_config()
 
 
@@ -241,7 +241,7 @@ def nested(levels):
 
 def test_wrappers_within_wrappers():
     revived = aggregators.get(nested(20))
-    assert revived.structure.count("CRMOGM") == 20
+    assert revived.nested_names.count("CRMOGM") == 20
     for load in (aggregators.get, keras.saving.deserialize_keras_object):
         with pytest.raises(ValueError, match=f"more than {MOST_LEVELS} levels"):
             load(nested(10_000))

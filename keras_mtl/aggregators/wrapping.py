@@ -33,7 +33,7 @@ class WrappingAggregator(Aggregator):
             )
 
     @property
-    def parts(self):
+    def inner_components(self):
         return [self.aggregator]
 
     def sibling(self, index: int) -> "WrappingAggregator":

@@ -61,7 +61,9 @@ class CheckpointRecord(keras.layers.Layer):
         model = self._model()
         if not model.compiled:
             return None
-        strategy = None if model.strategy is None else model.strategy.structure
+        strategy = (
+            None if model.strategy is None else model.strategy.nested_names
+        )
         return TrainingSetup(model.tasks, strategy)
 
     def save_own_variables(self, store):

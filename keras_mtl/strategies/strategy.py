@@ -330,7 +330,7 @@ class Strategy(Component):
         return update
 
     @property
-    def parts(self) -> list[Component]:
+    def inner_components(self) -> list[Component]:
         parts = [self.balancer, self.flatness, self.aggregator]
         return [part for part in parts if part is not None]
 
