@@ -35,11 +35,13 @@ def trainer_step(model, problem):
     return step
 
 
-def gradient_step(problem):
+def gradient_step(problem, batched=False):
     """One forward pass, K backward passes, the sum, the optimizer."""
 
     def update(shared, own, x, y):
-        losses, rows, own_gradients = task_gradients(problem, shared, own, x, y)
+        losses, rows, own_gradients = task_gradients(
+            problem, shared, own, x, y, batched
+        )
         return losses, add(rows), own_gradients
 
     return compiled(problem, update)
@@ -69,7 +71,8 @@ def flat_step(problem, rho):
 
 
 def call(layer, values, inputs):
-    outputs, _ = layer.stateless_call(values, [], inputs, training=True)
+    state = [jnp.array(v.value) for v in layer.non_trainable_variables]
+    outputs, _ = layer.stateless_call(values, state, inputs, training=True)
     return outputs
 
 
@@ -78,12 +81,15 @@ def head_loss(problem, task, own, features, y):
     return problem.losses[task](y[task], outputs)
 
 
-def task_gradients(problem, shared, own, x, y):
-    """Losses, and gradients of trunk and heads by task."""
+def task_gradients(problem, shared, own, x, y, batched=False):
+    """Losses, and gradients of trunk and heads by task.
+
+    With `batched`, one backward pass through the trunk for all, by `jax.vmap`.
+    """
     features, pull_trunk = jax.vjp(
         lambda values: call(problem.trunk, values, x), shared
     )
-    losses, rows, own_gradients = {}, [], {}
+    losses, seeds, own_gradients = {}, [], {}
     for task in own:
 
         def loss_of(values, features, task=task):
@@ -92,7 +98,12 @@ def task_gradients(problem, shared, own, x, y):
         losses[task], (own_gradients[task], at_features) = jax.value_and_grad(
             loss_of, argnums=(0, 1)
         )(own[task], features)
-        rows.append(pull_trunk(at_features)[0])
+        seeds.append(at_features)
+    if batched:
+        (stacks,) = jax.vmap(pull_trunk)(jnp.stack(seeds))
+        rows = [[stack[k] for stack in stacks] for k in range(len(seeds))]
+    else:
+        rows = [pull_trunk(seed)[0] for seed in seeds]
     return losses, rows, own_gradients
 
 

@@ -22,11 +22,12 @@ def trainer_step(model, problem):
     return step
 
 
-def gradient_step(problem):
+def gradient_step(problem, batched=False):
     """One forward pass, K backward passes, the sum, the optimizer."""
 
     def update(x, y):
-        losses, rows, own = task_gradients(problem, x, y)
+        gradients_of = batched_task_gradients if batched else task_gradients
+        losses, rows, own = gradients_of(problem, x, y)
         return losses, add(rows), own
 
     return compiled(problem, update)
@@ -71,6 +72,26 @@ def task_gradients(problem, x, y):
         gradients = tape.gradient(losses[task], [*shared, *heads])
         rows.append(gradients[: len(shared)])
         own[task] = gradients[len(shared) :]
+    return losses, rows, own
+
+
+def batched_task_gradients(problem, x, y):
+    """The same, with one vectorized backward pass through the trunk."""
+    shared = [v.value for v in problem.trunk.trainable_variables]
+    with tf.GradientTape(persistent=True) as tape:
+        features = problem.trunk(x, training=True)
+    losses, seeds, own = {}, [], {}
+    for task, head in problem.heads.items():
+        heads = [v.value for v in head.trainable_variables]
+        with tf.GradientTape() as head_tape:
+            head_tape.watch(features)
+            losses[task] = problem.losses[task](y[task], head(features))
+        seed, *own[task] = head_tape.gradient(losses[task], [features, *heads])
+        seeds.append(seed)
+    stacks = tf.vectorized_map(
+        lambda seed: tape.gradient(features, shared, seed), tf.stack(seeds)
+    )
+    rows = [[stack[k] for stack in stacks] for k in range(len(seeds))]
     return losses, rows, own
 
 

@@ -28,11 +28,12 @@ def trainer_step(model, problem):
     return step
 
 
-def gradient_step(problem):
+def gradient_step(problem, batched=False):
     """One forward pass, K backward passes, the sum, the optimizer."""
 
     def update(x, y):
-        losses, rows, own = task_gradients(problem, x, y)
+        gradients_of = batched_task_gradients if batched else task_gradients
+        losses, rows, own = gradients_of(problem, x, y)
         return losses, add(rows), own
 
     return looped(problem, update)
@@ -80,6 +81,24 @@ def task_gradients(problem, x, y):
         )
         rows.append(gradients[: len(shared)])
         own[task] = gradients[len(shared) :]
+    return losses, rows, own
+
+
+def batched_task_gradients(problem, x, y):
+    """The same, with one vectorized backward pass through the trunk."""
+    shared = [v.value for v in problem.trunk.trainable_variables]
+    features = problem.trunk(x, training=True)
+    cut = features.detach().requires_grad_()
+    losses, seeds, own = {}, [], {}
+    for task, head in problem.heads.items():
+        heads = [v.value for v in head.trainable_variables]
+        losses[task] = problem.losses[task](y[task], head(cut))
+        seed, *own[task] = torch.autograd.grad(losses[task], [cut, *heads])
+        seeds.append(seed)
+    stacks = torch.autograd.grad(
+        features, shared, torch.stack(seeds), is_grads_batched=True
+    )
+    rows = [[stack[k] for stack in stacks] for k in range(len(seeds))]
     return losses, rows, own
 
 

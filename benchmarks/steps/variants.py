@@ -11,6 +11,7 @@ RHO = 0.05
 
 PLAIN = "plain Keras"
 GRADIENT_FLOOR = "floor: task gradients"
+BATCHED_FLOOR = "floor: task gradients, batched"
 FLAT_FLOOR = "floor: task gradients twice"
 
 #: Name of a variant, its strategy, and its reference.
@@ -21,7 +22,10 @@ STRATEGIES = (
     ("FS-MTL (CAGrad)", "fs_mtl", FLAT_FLOOR),
 )
 
-REFERENCES = {name: reference for name, _, reference in STRATEGIES}
+REFERENCES = {
+    BATCHED_FLOOR: GRADIENT_FLOOR,
+    **{name: reference for name, _, reference in STRATEGIES},
+}
 
 
 def floor_module():
@@ -59,6 +63,7 @@ def makers(network):
     return {
         PLAIN: lambda: plain_step(problem()),
         GRADIENT_FLOOR: lambda: floor.gradient_step(problem()),
+        BATCHED_FLOOR: lambda: floor.gradient_step(problem(), batched=True),
         FLAT_FLOOR: lambda: floor.flat_step(problem(), RHO),
         **{name: strategy(given) for name, given, _ in STRATEGIES},
     }
