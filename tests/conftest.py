@@ -50,19 +50,21 @@ def compile_once(tmp_path_factory):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-@pytest.fixture(autouse=True)
-def compile_quickly(request, monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def compile_quickly(request):
     """On JAX, takes a quarter of the time from tests of other things."""
+    # Of a module, so that what its fixtures made is compiled alike.
     folder = request.path.relative_to(Path(__file__).parent).parts[0]
     if keras.backend.backend() != "jax" or folder in NUMERICAL:
         yield
         return
     import jax
 
-    # For processes that the test starts.
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        # For processes that the tests start.
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        jax.config.update("jax_disable_most_optimizations", True)
+        yield
     jax.config.update("jax_disable_most_optimizations", False)
 
 
