@@ -2,59 +2,27 @@
 
 from collections.abc import Sequence
 from typing import Any
-from typing import NamedTuple
 
 import keras
 from keras import ops
 
-from keras_mtl import backend
 from keras_mtl import strategies
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.models import networks
 from keras_mtl.models.checkpoints import Checkpoints
-from keras_mtl.models.partition import Partition
-from keras_mtl.models.reach import probe_reach
+from keras_mtl.models.network_arguments import as_network
 from keras_mtl.models.settings import Settings
 from keras_mtl.models.settings import spec_of
+from keras_mtl.models.task_gradients import TaskGradientsResult
+from keras_mtl.models.task_gradients import task_gradients_of
+from keras_mtl.models.task_structure import TaskStructure
 from keras_mtl.models.task_trainer import TaskTrainer
-from keras_mtl.models.trunk_split import NoTrunkError
-from keras_mtl.models.trunk_split import TrunkSplit
-from keras_mtl.models.trunk_split import split_trunk
-from keras_mtl.registry import unknown_name
 from keras_mtl.revive import revive_layer
 from keras_mtl.training.batch import Batch
-from keras_mtl.training.forward import Pass
-from keras_mtl.training.values import Values
-
-
-class TaskGradientsResult(NamedTuple):
-    """What `MultiTaskModel.task_gradients` returns.
-
-    Attributes:
-        losses: Tensor `[K]` of task losses times their `loss_weights`.
-        gradients: `TaskGradientsByVariable`.
-    """
-
-    losses: Any
-    gradients: "TaskGradientsByVariable"
-
-
-class TaskGradientsByVariable(NamedTuple):
-    """Task gradients by variable.
-
-    Attributes:
-        shared: One tensor `[K, *shape]` per variable of
-            `model.shared_variables`.
-        own: For each task, one tensor per variable of
-            `model.task_variables[task]`.
-    """
-
-    shared: list[Any]
-    own: dict[str, list[Any]]
 
 
 @keras_mtl_export("keras_mtl.MultiTaskModel")
-class MultiTaskModel(Checkpoints, TaskTrainer):
+class MultiTaskModel(Checkpoints, TaskStructure, TaskTrainer):
     """A multi-output Keras model whose outputs are tasks.
 
     Everything that `keras.Model` does works as it does there. In addition,
@@ -137,7 +105,7 @@ class MultiTaskModel(Checkpoints, TaskTrainer):
         task_layers: dict[str, Sequence[Any]] | None = None,
         **kwargs,
     ):
-        network = _as_network(
+        network = as_network(
             inputs, outputs, trunk, heads, task_inputs, network
         )
         if network is None and type(self).call is MultiTaskModel.call:
@@ -270,117 +238,8 @@ class MultiTaskModel(Checkpoints, TaskTrainer):
             return self.network.summary(*args, **kwargs)
         return super().summary(*args, **kwargs)
 
-    @property
-    def has_output_names(self) -> bool:
-        """Whether the names of the outputs are known without a call."""
-        return self._output_names() is not None
-
     def _overrides_call(self):
         return type(self).call is not MultiTaskModel.call
-
-    def _output_names(self):
-        tasks = self._settings.network_tasks
-        return None if tasks is None else tasks.names
-
-    # ------------------------------------------------------------- tasks
-
-    @property
-    def tasks(self) -> list[str]:
-        """Names of the tasks, in order: outputs that have a loss."""
-        if self._settings.losses is not None:
-            return self._settings.losses.tasks
-        return list(self._output_names() or [])
-
-    @property
-    def shared_variables(self) -> list[keras.Variable]:
-        """Trainable variables that two or more tasks reach."""
-        return self.partition().shared_variables
-
-    @property
-    def task_variables(self) -> dict[str, list[keras.Variable]]:
-        """For each task, the trainable variables that only it reaches."""
-        return self.partition().task_variables
-
-    def partition(self) -> Partition:
-        """Returns which trainable variables serve which tasks."""
-        return Partition(
-            self.tasks, self.network_variables(True), self.find_reach()
-        )
-
-    def find_reach(
-        self, tasks: Sequence[str] | None = None
-    ) -> dict[str, list[keras.Variable]]:
-        """For each task, all variables that it reaches, frozen ones too."""
-        settings = self._settings
-        tasks = self.tasks if tasks is None else list(tasks)
-        if settings.reach is None or set(settings.reach) != set(tasks):
-            if settings.network_tasks is not None and (
-                not settings.network_tasks.has_mixed_layers
-            ):
-                settings.reach = {
-                    task: settings.network_tasks.variables(task)
-                    for task in tasks
-                }
-            else:
-                settings.reach = probe_reach(
-                    self,
-                    tasks,
-                    self._probe_spec(),
-                    self._shared_layers,
-                    self._task_layers,
-                )
-        return settings.reach
-
-    def _probe_spec(self):
-        if self._settings.network_tasks is not None:
-            return self.network.input
-        return self._settings.input_spec
-
-    def split_trunk(
-        self, tasks: Sequence[str], shared_variables: Sequence[keras.Variable]
-    ) -> TrunkSplit:
-        """Cuts the network at the representation that its tasks share.
-
-        Args:
-            tasks: Names of the tasks.
-            shared_variables: Trainable variables that several tasks reach.
-
-        Raises:
-            ValueError: If there is no such representation.
-        """
-        if not self._network_is_known or self._overrides_call():
-            raise NoTrunkError("the layers of a subclassed model are not known")
-        return split_trunk(self.network, list(tasks), list(shared_variables))
-
-    def task_model(self, task: str) -> keras.Model:
-        """Returns a model of one task, which shares the weights.
-
-        Args:
-            task: Name of an output.
-
-        Returns:
-            A `keras.Model` from the inputs (with `task_inputs`, those of the
-            task) to that output. Nothing else is run.
-
-        Raises:
-            ValueError: If there is no such output, or the model is a subclass
-                whose parts are not known.
-
-        Example:
-
-        ```python
-        model.task_model("kind").predict(x)
-        ```
-        """
-        parts = self._settings.network_tasks
-        if parts is None or self._overrides_call():
-            raise ValueError(
-                "The layers that one task needs are known for Functional "
-                "models and for `trunk=` and `heads=` only."
-            )
-        if task not in parts.names:
-            raise unknown_name("task", str(task), parts.names)
-        return parts.task_model(task)
 
     def task_gradients(
         self, x: Any, y: Any, sample_weight: Any = None
@@ -418,18 +277,7 @@ class MultiTaskModel(Checkpoints, TaskTrainer):
         if not self.built or self._settings.input_spec is None:
             with keras.StatelessScope():
                 self(x)
-        partition = self.partition()
-        values = Values(self, partition, self.network_variables(False))
-        with backend.RandomReplay()():
-            clean = Pass(self, Batch(x, y, sample_weight), values)
-        gradients = clean.task_gradients(ops.ones_like(clean.losses))
-        return TaskGradientsResult(
-            clean.losses,
-            TaskGradientsByVariable(
-                gradients.shared.stacks,
-                dict(zip(partition.tasks, gradients.own, strict=True)),
-            ),
-        )
+        return task_gradients_of(self, Batch(x, y, sample_weight))
 
     # ------------------------------------------------------------ saving
 
@@ -456,48 +304,3 @@ class MultiTaskModel(Checkpoints, TaskTrainer):
                 strategy, custom_objects
             )
         return model
-
-
-def _as_network(inputs, outputs, trunk, heads, task_inputs, network):
-    """Makes a network of the constructor's arguments, and checks it."""
-    given = [
-        inputs is not None or outputs is not None,
-        trunk is not None or heads is not None,
-        network is not None,
-    ]
-    if task_inputs and not given[1]:
-        raise ValueError(
-            "`task_inputs=True` needs `trunk` and `heads`: the trunk is called "
-            "with the inputs of each task in turn."
-        )
-    if sum(given) > 1:
-        raise ValueError(
-            "Give either `inputs` and `outputs`, or `trunk` and `heads`."
-        )
-    if given[0]:
-        if inputs is None or outputs is None:
-            raise ValueError("`inputs` and `outputs` must be given together.")
-        network = keras.Model(inputs, outputs)
-    if given[1]:
-        network = networks.TrunkAndHeads(trunk, heads, task_inputs)
-        if trunk.built and all(head.built for head in heads.values()):
-            network.built = True
-    if network is None:
-        return None
-    if not isinstance(network, keras.Model):
-        raise ValueError(
-            "The network of a multi-task model must be a keras.Model. "
-            f"Received: {type(network).__name__}."
-        )
-    names = None
-    if networks.is_functional(network):
-        names = list(networks.graph_outputs(network))
-    elif isinstance(network, networks.TrunkAndHeads):
-        names = list(network.heads)
-    if names is not None and len(names) < 2:
-        raise ValueError(
-            "A multi-task model needs two or more outputs; this one has "
-            f"{len(names)} ({', '.join(names)}). Use keras.Model for a single "
-            "task."
-        )
-    return network

@@ -1,0 +1,66 @@
+"""The arguments of a `MultiTaskModel` that say what its network is."""
+
+from typing import Any
+
+import keras
+
+from keras_mtl.models import networks
+
+
+def as_network(
+    inputs: Any,
+    outputs: Any,
+    trunk: Any,
+    heads: Any,
+    task_inputs: bool,
+    network: Any,
+) -> keras.Model | None:
+    """Makes a network of the arguments of `MultiTaskModel`, and checks it.
+
+    Returns:
+        The network, or `None` if no argument describes one.
+
+    Raises:
+        ValueError: If they contradict each other, or there is one output.
+    """
+    given = [
+        inputs is not None or outputs is not None,
+        trunk is not None or heads is not None,
+        network is not None,
+    ]
+    if task_inputs and not given[1]:
+        raise ValueError(
+            "`task_inputs=True` needs `trunk` and `heads`: the trunk is called "
+            "with the inputs of each task in turn."
+        )
+    if sum(given) > 1:
+        raise ValueError(
+            "Give either `inputs` and `outputs`, or `trunk` and `heads`."
+        )
+    if given[0]:
+        if inputs is None or outputs is None:
+            raise ValueError("`inputs` and `outputs` must be given together.")
+        network = keras.Model(inputs, outputs)
+    if given[1]:
+        network = networks.TrunkAndHeads(trunk, heads, task_inputs)
+        if trunk.built and all(head.built for head in heads.values()):
+            network.built = True
+    if network is None:
+        return None
+    if not isinstance(network, keras.Model):
+        raise ValueError(
+            "The network of a multi-task model must be a keras.Model. "
+            f"Received: {type(network).__name__}."
+        )
+    names = None
+    if networks.is_functional(network):
+        names = list(networks.graph_outputs(network))
+    elif isinstance(network, networks.TrunkAndHeads):
+        names = list(network.heads)
+    if names is not None and len(names) < 2:
+        raise ValueError(
+            "A multi-task model needs two or more outputs; this one has "
+            f"{len(names)} ({', '.join(names)}). Use keras.Model for a single "
+            "task."
+        )
+    return network

@@ -1,0 +1,127 @@
+"""Which parts of a model serve which tasks."""
+
+from collections.abc import Sequence
+
+import keras
+
+from keras_mtl.models.partition import Partition
+from keras_mtl.models.reach import probe_reach
+from keras_mtl.models.trunk_split import NoTrunkError
+from keras_mtl.models.trunk_split import TrunkSplit
+from keras_mtl.models.trunk_split import split_trunk
+from keras_mtl.registry import unknown_name
+
+
+class TaskStructure(keras.Model):
+    """The part of `MultiTaskModel` that knows its tasks and their variables.
+
+    It needs `network_variables` and `_overrides_call` of the class that it is
+    part of.
+    """
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks, in order: outputs that have a loss."""
+        if self._settings.losses is not None:
+            return self._settings.losses.tasks
+        return list(self._output_names() or [])
+
+    @property
+    def shared_variables(self) -> list[keras.Variable]:
+        """Trainable variables that two or more tasks reach."""
+        return self.partition().shared_variables
+
+    @property
+    def task_variables(self) -> dict[str, list[keras.Variable]]:
+        """For each task, the trainable variables that only it reaches."""
+        return self.partition().task_variables
+
+    def partition(self) -> Partition:
+        """Returns which trainable variables serve which tasks."""
+        return Partition(
+            self.tasks, self.network_variables(True), self.find_reach()
+        )
+
+    def find_reach(
+        self, tasks: Sequence[str] | None = None
+    ) -> dict[str, list[keras.Variable]]:
+        """For each task, all variables that it reaches, frozen ones too."""
+        settings = self._settings
+        tasks = self.tasks if tasks is None else list(tasks)
+        if settings.reach is None or set(settings.reach) != set(tasks):
+            if settings.network_tasks is not None and (
+                not settings.network_tasks.has_mixed_layers
+            ):
+                settings.reach = {
+                    task: settings.network_tasks.variables(task)
+                    for task in tasks
+                }
+            else:
+                settings.reach = probe_reach(
+                    self,
+                    tasks,
+                    self._probe_spec(),
+                    self._shared_layers,
+                    self._task_layers,
+                )
+        return settings.reach
+
+    def _probe_spec(self):
+        if self._settings.network_tasks is not None:
+            return self.network.input
+        return self._settings.input_spec
+
+    def split_trunk(
+        self, tasks: Sequence[str], shared_variables: Sequence[keras.Variable]
+    ) -> TrunkSplit:
+        """Cuts the network at the representation that its tasks share.
+
+        Args:
+            tasks: Names of the tasks.
+            shared_variables: Trainable variables that several tasks reach.
+
+        Raises:
+            ValueError: If there is no such representation.
+        """
+        if not self._network_is_known or self._overrides_call():
+            raise NoTrunkError("the layers of a subclassed model are not known")
+        return split_trunk(self.network, list(tasks), list(shared_variables))
+
+    def task_model(self, task: str) -> keras.Model:
+        """Returns a model of one task, which shares the weights.
+
+        Args:
+            task: Name of an output.
+
+        Returns:
+            A `keras.Model` from the inputs (with `task_inputs`, those of the
+            task) to that output. Nothing else is run.
+
+        Raises:
+            ValueError: If there is no such output, or the model is a subclass
+                whose parts are not known.
+
+        Example:
+
+        ```python
+        model.task_model("kind").predict(x)
+        ```
+        """
+        parts = self._settings.network_tasks
+        if parts is None or self._overrides_call():
+            raise ValueError(
+                "The layers that one task needs are known for Functional "
+                "models and for `trunk=` and `heads=` only."
+            )
+        if task not in parts.names:
+            raise unknown_name("task", str(task), parts.names)
+        return parts.task_model(task)
+
+    @property
+    def has_output_names(self) -> bool:
+        """Whether the names of the outputs are known without a call."""
+        return self._output_names() is not None
+
+    def _output_names(self):
+        tasks = self._settings.network_tasks
+        return None if tasks is None else tasks.names
