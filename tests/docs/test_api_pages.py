@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import keras_mtl
 from keras_mtl.export import EXPORTS
 
 PAGES = sorted((Path(__file__).parents[2] / "docs" / "api").glob("*.md"))
@@ -39,3 +40,12 @@ def test_every_export_is_on_a_page():
         id(resolve(name)) for page in PAGES for name in documented(page)
     }
     assert not [path for path, it in EXPORTS.items() if id(it) not in on_pages]
+
+
+def test_the_model_page_has_what_users_call():
+    page = (PAGES[0].parent / "models.md").read_text()
+    inherited = re.findall(r"^        - (\w+)$", page, re.MULTILINE)
+    assert {"compile", "fit", "load_weights", "task_model"} <= {*inherited}
+    model = keras_mtl.MultiTaskModel
+    for name in inherited:
+        assert getattr(model, name).__doc__, name

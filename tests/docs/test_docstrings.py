@@ -50,11 +50,24 @@ def documented():
         yield path, inspect.getdoc(symbol) or ""
         if not inspect.isclass(symbol):
             continue
-        for name, member in vars(symbol).items():
+        for name, member in members(symbol):
             function = getattr(member, "__func__", member)
             if name.startswith("_") or not inspect.isfunction(function):
                 continue
             yield f"{path}.{name}", inspect.getdoc(function) or ""
+
+
+def members(symbol):
+    """What a class has of its own, or of parts that are not public."""
+    for part in symbol.__mro__:
+        is_private = (
+            part.__module__.startswith("keras_mtl.")
+            and part not in EXPORTS.values()
+        )
+        for name, member in vars(part).items():
+            # Others would get the docstring of Keras.
+            if part is symbol or (is_private and member.__doc__):
+                yield name, member
 
 
 def examples():
