@@ -8,7 +8,6 @@ From the archives in `tests/data`, which say how the values came about. See
 `benchmarks/README.md` for what is left out and why.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -16,24 +15,18 @@ from steps import workers
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    workers.add_arguments(parser)
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="three cases of each kind of values: to see that it runs",
-    )
+    parser = workers.make_parser(__doc__, "three cases of each kind of values")
     return parser.parse_args()
 
 
 def main():
-    arguments = parse()
-    if not arguments.worker:
-        workers.run(arguments)
-        return
+    workers.start(parse(), work)
+
+
+def work(arguments):
+    """Prints the table of one backend."""
     # The archives, and what reads them, belong to the tests.
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    # Keras takes its backend from the environment of the worker.
     from published import report
 
     report.work(3 if arguments.quick else None)

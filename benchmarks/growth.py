@@ -7,8 +7,6 @@ python benchmarks/growth.py [--axis tasks] [--backend jax] [--quick]
 See `benchmarks/README.md` for what is compared with what.
 """
 
-import argparse
-
 from steps import workers
 
 #: What grows, and the values it takes.
@@ -31,29 +29,15 @@ STRATEGIES = {
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    workers.add_arguments(parser)
+    quick = "two rounds of one strategy at the first value"
+    parser = workers.make_parser(__doc__, quick)
+    workers.add_timing(parser, 15.0)
     parser.add_argument("--axis", choices=(*AXES, "all"), default="all")
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=15.0,
-        help="time to spend on each value, without compiling",
-    )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="two rounds of one strategy at the first value",
-    )
     return parser.parse_args()
 
 
 def main():
-    arguments = parse()
-    if arguments.worker:
-        work(arguments)
-    else:
-        workers.run(arguments)
+    workers.start(parse(), work)
 
 
 def work(arguments):
@@ -76,17 +60,15 @@ def work(arguments):
 
 def makers(names, axis, value):
     """What prepares the steps, by name, and the size of the network."""
-    import keras
+    from steps import networks
     from steps import variants
-    from steps.networks import mlp
 
     sizes = {**USUAL, axis: value}
 
+    @networks.fresh
     def problem():
-        # Each row trains weights of its own, from the same values.
-        keras.utils.set_random_seed(0)
-        network = mlp(sizes["width"], sizes["batch"])
-        return network.with_tasks(sizes["tasks"]).build()
+        network = networks.mlp(sizes["width"], sizes["batch"])
+        return network.with_tasks(sizes["tasks"])
 
     def strategy(name):
         return lambda: variants.strategy_step(problem(), STRATEGIES[name])

@@ -7,7 +7,6 @@ python benchmarks/import_time.py [--backend jax] [--quick]
 Each import is made by a process of its own; the three kinds alternate.
 """
 
-import argparse
 import subprocess
 import sys
 import time
@@ -24,28 +23,21 @@ STATEMENTS = {
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    workers.add_arguments(parser)
+    parser = workers.make_parser(__doc__, "one round")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument(
-        "--quick", action="store_true", help="one round, to see that it runs"
-    )
     return parser.parse_args()
 
 
 def main():
-    arguments = parse()
-    if arguments.worker:
-        work(1 if arguments.quick else arguments.rounds)
-    else:
-        workers.run(arguments)
+    workers.start(parse(), work)
 
 
-def work(rounds):
+def work(arguments):
     """Prints the table of one backend."""
     import keras
     from steps import table
 
+    rounds = 1 if arguments.quick else arguments.rounds
     for statement in STATEMENTS.values():
         seconds_of(statement)  # Files are read into the cache.
     times = {name: [] for name in STATEMENTS}

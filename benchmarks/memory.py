@@ -7,7 +7,6 @@ python benchmarks/memory.py [--backend jax] [--quick]
 See `benchmarks/README.md` for what is measured. Linux only.
 """
 
-import argparse
 import subprocess
 import sys
 
@@ -28,8 +27,7 @@ VARIANTS = {
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    workers.add_arguments(parser)
+    parser = workers.make_parser(__doc__, "two rows of a narrow network")
     parser.add_argument(
         "--tasks",
         type=int,
@@ -40,11 +38,6 @@ def parse():
     )
     parser.add_argument(
         "--width", type=int, default=2048, help="units of each hidden layer"
-    )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="two rows of a narrow network, to see that it runs",
     )
     parser.add_argument("--variant", help="internal")
     arguments = parser.parse_args()
@@ -57,10 +50,8 @@ def main():
     arguments = parse()
     if arguments.variant is not None:
         print(*peak_of(arguments.variant, arguments))
-    elif arguments.worker:
-        work(arguments)
     else:
-        workers.run(arguments)
+        workers.start(arguments, work)
 
 
 def work(arguments):

@@ -7,8 +7,6 @@ python benchmarks/peer_time.py [--network mlp] [--quick]
 On torch only. See `benchmarks/README.md` for what is compared with what.
 """
 
-import argparse
-
 from steps import workers
 
 NETWORKS = ("lenet", "resnet18", "mlp", "mlp_32")
@@ -27,10 +25,9 @@ RHO = 0.05
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    workers.add_arguments(parser)
+    parser = workers.make_parser(__doc__, "two rounds of two methods")
+    workers.add_timing(parser, 60.0, NETWORKS)
     parser.set_defaults(backend="torch")
-    parser.add_argument("--network", choices=(*NETWORKS, "all"), default="all")
     parser.add_argument(
         "--data-format",
         choices=("channels_first", "channels_last"),
@@ -39,17 +36,6 @@ def parse():
     )
     parser.add_argument(
         "--methods", nargs="+", choices=(*METHODS, FLAT), default=[]
-    )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=60.0,
-        help="time to spend on each network",
-    )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="two rounds of two methods, to see that it runs",
     )
     arguments = parser.parse_args()
     if arguments.backend != "torch":
@@ -61,11 +47,7 @@ def parse():
 
 
 def main():
-    arguments = parse()
-    if arguments.worker:
-        work(arguments)
-    else:
-        workers.run(arguments)
+    workers.start(parse(), work)
 
 
 def work(arguments):
@@ -79,8 +61,7 @@ def work(arguments):
     version = getattr(torchjd, "__version__", None) or version_of("torchjd")
     about = variants.floor_module().describe()
     print(f"\n## {about}, torchjd {version}", flush=True)
-    chosen = NETWORKS if arguments.network == "all" else (arguments.network,)
-    for network in chosen:
+    for network in arguments.network:
         makers, references = steps_of(network, arguments.methods)
         seconds = 0 if arguments.quick else arguments.seconds
         timed_table.print_table(network, makers, references, seconds)
@@ -97,11 +78,9 @@ def version_of(package):
 
 
 def problem_of(network):
-    import keras
-    from steps.networks import NETWORKS as PROBLEMS
+    from steps import networks
 
-    keras.utils.set_random_seed(0)
-    return PROBLEMS[network]().build()
+    return networks.fresh(networks.NETWORKS[network])()
 
 
 def steps_of(network, methods):

@@ -7,17 +7,15 @@ python benchmarks/representation_time.py [--backend jax] [--quick]
 See `benchmarks/README.md` for what is compared with what.
 """
 
-import argparse
-
 from steps import workers
 
 NETWORKS = ("lenet", "mlp")
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    workers.add_arguments(parser)
-    parser.add_argument("--network", choices=(*NETWORKS, "all"), default="all")
+    quick = "two rounds with the first number of tasks"
+    parser = workers.make_parser(__doc__, quick)
+    workers.add_timing(parser, 20.0, NETWORKS)
     parser.add_argument(
         "--tasks",
         type=int,
@@ -26,26 +24,11 @@ def parse():
         metavar="K",
         help="numbers of tasks",
     )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=20.0,
-        help="time to spend on each table, without compiling",
-    )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="two rounds with the first number of tasks, to see that it runs",
-    )
     return parser.parse_args()
 
 
 def main():
-    arguments = parse()
-    if arguments.worker:
-        work(arguments)
-    else:
-        workers.run(arguments)
+    workers.start(parse(), work)
 
 
 def work(arguments):
@@ -54,9 +37,8 @@ def work(arguments):
     from steps.timed_table import print_table
 
     print(f"\n## {variants.floor_module().describe()}", flush=True)
-    chosen = NETWORKS if arguments.network == "all" else (arguments.network,)
     counts = arguments.tasks[:1] if arguments.quick else arguments.tasks
-    for network in chosen:
+    for network in arguments.network:
         for count in counts:
             steps = makers(network, count)
             others = [name for name in steps if name != variants.PLAIN]
@@ -70,16 +52,14 @@ def work(arguments):
 
 def makers(network, count):
     """Returns, by name, functions that prepare a step of each row."""
-    import keras
+    from steps import networks
     from steps import variants
-    from steps.networks import NETWORKS as PROBLEMS
 
     import keras_mtl
 
+    @networks.fresh
     def problem():
-        # Each row trains weights of its own, from the same values.
-        keras.utils.set_random_seed(0)
-        return PROBLEMS[network]().with_tasks(count).build()
+        return networks.NETWORKS[network]().with_tasks(count)
 
     def by(gradients):
         strategy = keras_mtl.Strategy(aggregator="mgda", gradients=gradients)

@@ -8,19 +8,11 @@ Every method with a state of ours, and those of TorchJD beside torch. See
 `benchmarks/README.md`.
 """
 
-import argparse
-
 from steps import workers
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    workers.add_arguments(parser)
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="three of our methods: to see that it runs",
-    )
+    parser = workers.make_parser(__doc__, "three of our methods")
     parser.add_argument(
         "--no-peers", action="store_true", help="without TorchJD"
     )
@@ -28,14 +20,14 @@ def parse():
 
 
 def main():
-    arguments = parse()
-    if arguments.worker:
-        # Keras takes its backend from the environment of the worker.
-        from saving import report
+    workers.start(parse(), work)
 
-        report.work(arguments.quick, not arguments.no_peers)
-    else:
-        workers.run(arguments)
+
+def work(arguments):
+    """Prints the table of one backend."""
+    from saving import report
+
+    report.work(arguments.quick, not arguments.no_peers)
 
 
 if __name__ == "__main__":

@@ -7,28 +7,14 @@ python benchmarks/step_time.py [--backend jax] [--network lenet]
 See `benchmarks/README.md` for what is compared with what.
 """
 
-import argparse
-
 from steps import workers
 
 NETWORKS = ("lenet", "mlp", "resnet18", "encoder_decoder")
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    workers.add_arguments(parser)
-    parser.add_argument("--network", choices=(*NETWORKS, "all"), default="all")
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=40.0,
-        help="time to spend on each network and backend, without compiling",
-    )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="two rounds of each step, to see that it runs",
-    )
+    parser = workers.make_parser(__doc__, "two rounds of each step")
+    workers.add_timing(parser, 40.0, NETWORKS)
     parser.add_argument(
         "--only",
         nargs="*",
@@ -40,11 +26,7 @@ def parse():
 
 
 def main():
-    arguments = parse()
-    if arguments.worker:
-        work(arguments)
-    else:
-        workers.run(arguments)
+    workers.start(parse(), work)
 
 
 def work(arguments):
@@ -53,8 +35,7 @@ def work(arguments):
     from steps.timed_table import print_table
 
     print(f"\n## {variants.floor_module().describe()}", flush=True)
-    chosen = NETWORKS if arguments.network == "all" else (arguments.network,)
-    for network in chosen:
+    for network in arguments.network:
         makers = variants.makers(network)
         if arguments.only:
             wanted = {*arguments.only}

@@ -1,6 +1,7 @@
 """What all tests share: the backend's name, float32, one seed."""
 
 import gc
+import logging
 import os
 from pathlib import Path
 
@@ -73,3 +74,10 @@ def reset_keras():
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(autouse=True)
+def reset_logger():
+    """Blocks of the docs that silence the library's logger do so for one."""
+    yield
+    logging.getLogger("keras_mtl").setLevel(logging.NOTSET)

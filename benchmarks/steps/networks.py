@@ -1,6 +1,7 @@
 """The networks that are timed, with their data."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -63,25 +64,28 @@ class Problem:
         return keras.optimizers.SGD(LEARNING_RATE)
 
 
-def lenet() -> Problem:
-    """Two classification tasks on images of 36 x 36 pixels."""
-    layers = keras.layers
-    generator = np.random.default_rng(0)
-    tasks = ("left", "right")
-    x = _images(generator, BATCH_SIZE, 36, 1)
+def fresh(make: Callable[[], Problem]) -> Callable[[], Problem]:
+    """Makes a problem whose weights are new, and of the same values, each time.
+
+    Each row of a table trains weights of its own.
+    """
+
+    def build() -> Problem:
+        keras.utils.set_random_seed(0)
+        return make().build()
+
+    return build
+
+
+def two_classifiers(
+    trunk: keras.Model, x: np.ndarray, generator: Any
+) -> Problem:
+    """Two tasks of ten classes each."""
+    tasks = ("first", "second")
     return Problem(
-        trunk=keras.Sequential(
-            [
-                layers.Conv2D(10, 9, activation="relu"),
-                layers.MaxPooling2D(2),
-                layers.Conv2D(20, 5, activation="relu"),
-                layers.MaxPooling2D(2),
-                layers.Flatten(),
-                layers.Dense(50, activation="relu"),
-            ]
-        ),
+        trunk=trunk,
         heads={
-            task: layers.Dense(10, activation="softmax", name=task)
+            task: keras.layers.Dense(10, activation="softmax", name=task)
             for task in tasks
         },
         losses={
@@ -89,10 +93,28 @@ def lenet() -> Problem:
         },
         x=x,
         y={
-            task: generator.integers(0, 10, size=BATCH_SIZE).astype("int32")
+            task: generator.integers(0, 10, size=len(x)).astype("int32")
             for task in tasks
         },
     )
+
+
+def lenet() -> Problem:
+    """Two classification tasks on images of 36 x 36 pixels."""
+    layers = keras.layers
+    generator = np.random.default_rng(0)
+    trunk = keras.Sequential(
+        [
+            layers.Conv2D(10, 9, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(20, 5, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(50, activation="relu"),
+        ]
+    )
+    x = _images(generator, BATCH_SIZE, 36, 1)
+    return two_classifiers(trunk, x, generator)
 
 
 def mlp(width: int = 512, batch_size: int = BATCH_SIZE) -> Problem:
@@ -190,36 +212,21 @@ def resnet18() -> Problem:
     """Two classifications of images 32 x 32 by a ResNet-18, batches of 8."""
     layers = keras.layers
     generator = np.random.default_rng(0)
-    tasks = ("coarse", "fine")
-    x = _images(generator, 8, 32, 3)
     blocks = [
         ResidualBlock(channels, stride)
         for channels, first in ((64, 1), (128, 2), (256, 2), (512, 2))
         for stride in (first, 1)
     ]
-    return Problem(
-        trunk=keras.Sequential(
-            [
-                _convolution(64, 3),
-                _normalization(),
-                layers.ReLU(),
-                *blocks,
-                layers.GlobalAveragePooling2D(),
-            ]
-        ),
-        heads={
-            task: layers.Dense(10, activation="softmax", name=task)
-            for task in tasks
-        },
-        losses={
-            task: keras.losses.SparseCategoricalCrossentropy() for task in tasks
-        },
-        x=x,
-        y={
-            task: generator.integers(0, 10, size=len(x)).astype("int32")
-            for task in tasks
-        },
+    trunk = keras.Sequential(
+        [
+            _convolution(64, 3),
+            _normalization(),
+            layers.ReLU(),
+            *blocks,
+            layers.GlobalAveragePooling2D(),
+        ]
     )
+    return two_classifiers(trunk, _images(generator, 8, 32, 3), generator)
 
 
 def encoder_decoder() -> Problem:

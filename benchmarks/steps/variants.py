@@ -5,7 +5,7 @@ import importlib
 import keras
 
 import keras_mtl
-from steps.networks import NETWORKS
+from steps import networks
 
 RHO = 0.05
 
@@ -51,11 +51,7 @@ def strategy_step(problem, strategy, watched=False):
 def makers(network):
     """Returns, by name, functions that prepare a step of each variant."""
     floor = floor_module()
-
-    def problem():
-        # Each variant trains weights of its own, from the same values.
-        keras.utils.set_random_seed(0)
-        return NETWORKS[network]().build()
+    problem = networks.fresh(networks.NETWORKS[network])
 
     def strategy(identifier):
         return lambda: strategy_step(problem(), identifier)

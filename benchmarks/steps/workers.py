@@ -1,5 +1,6 @@
 """What the scripts share: one process for each backend."""
 
+import argparse
 import os
 import platform
 import subprocess
@@ -16,8 +17,14 @@ THREAD_VARIABLES = (
 )
 
 
-def add_arguments(parser):
-    """Adds the arguments that `run` reads."""
+def make_parser(doc, quick):
+    """Returns a parser with the arguments that `start` reads, and `--quick`.
+
+    Args:
+        doc: Docstring of the script.
+        quick: What `--quick` leaves of it.
+    """
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
     parser.add_argument("--backend", choices=(*BACKENDS, "all"), default="all")
     parser.add_argument(
         "--threads",
@@ -25,7 +32,34 @@ def add_arguments(parser):
         default=1,
         help="threads of the framework; 0 leaves the choice to it",
     )
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{quick}, to see that it runs"
+    )
     parser.add_argument("--worker", action="store_true", help="internal")
+    return parser
+
+
+def add_timing(parser, seconds, networks=None):
+    """Adds the time to spend on a table, and the networks to choose from."""
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=seconds,
+        help="time to spend on each table, without compiling",
+    )
+    if networks is not None:
+        parser.add_argument(
+            "--network", nargs="+", choices=networks, default=networks
+        )
+
+
+def start(arguments, work):
+    """Calls `work(arguments)` in a process for each chosen backend."""
+    if arguments.worker:
+        # Keras takes its backend from the environment of this process.
+        work(arguments)
+    else:
+        run(arguments)
 
 
 def run(arguments):

@@ -14,11 +14,11 @@ from hypothesis.stateful import initialize
 from hypothesis.stateful import invariant
 from hypothesis.stateful import precondition
 from hypothesis.stateful import rule
+from training import toy
 
 import keras_mtl
 from fuzzing import random_models
 from fuzzing.random_models import OPTIMIZERS
-from fuzzing.random_models import arrays
 from fuzzing.random_models import make_batch
 from fuzzing.random_strategies import descriptions
 from fuzzing.random_strategies import make_strategy
@@ -60,10 +60,12 @@ class TrainingMachine(RuleBasedStateMachine):
         model = self.model if model is None else model
         strategy = model.strategy
         return {
-            "trainable": arrays(model.network_variables(True)),
-            "state": arrays(model.network_variables(False)),
-            "optimizer": arrays(model.optimizer.variables),
-            "strategy": [] if strategy is None else arrays(strategy.variables),
+            "trainable": toy.arrays(model.network_variables(True)),
+            "state": toy.arrays(model.network_variables(False)),
+            "optimizer": toy.arrays(model.optimizer.variables),
+            "strategy": []
+            if strategy is None
+            else toy.arrays(strategy.variables),
         }
 
     def is_done(self, action):
@@ -96,7 +98,7 @@ class TrainingMachine(RuleBasedStateMachine):
             # with `fit`.
             del after["optimizer"], before["optimizer"]
         for part, values in before.items():
-            assert_same(values, after[part])
+            toy.assert_same(values, after[part])
 
     def trains(self, action, steps):
         """Runs what makes some steps, or is refused."""
@@ -122,10 +124,10 @@ class TrainingMachine(RuleBasedStateMachine):
             optimizer = optimizer.inner_optimizer
         # The property of that name counts updates, not calls.
         (variable,) = [v for v in optimizer.variables if v.name == "iteration"]
-        iterations = int(arrays([variable])[0])
+        iterations = int(toy.arrays([variable])[0])
         if strategy is None or not strategy.built:
             return iterations, 0
-        return iterations, int(arrays([strategy.iterations])[0])
+        return iterations, int(toy.arrays([strategy.iterations])[0])
 
     def batch(self, size, seed, missing=False, weighted=False):
         # Plain Keras does not know of missing labels.
@@ -216,12 +218,12 @@ class TrainingMachine(RuleBasedStateMachine):
     def step_of_length_zero(self, seed):
         """No variable is left where a perturbed pass had moved it."""
         optimizer = self.model.optimizer
-        before = arrays(self.model.network_variables(True))
-        rate = float(arrays([optimizer.learning_rate])[0])
+        before = toy.arrays(self.model.network_variables(True))
+        rate = float(toy.arrays([optimizer.learning_rate])[0])
         optimizer.learning_rate = 0.0
         self.trains(lambda: self.step(4, seed), 1)
         optimizer.learning_rate = rate
-        assert_same(arrays(self.model.network_variables(True)), before)
+        toy.assert_same(toy.arrays(self.model.network_variables(True)), before)
 
     @precondition(lambda self: self.model.strategy is not None)
     @rule(seed=SEEDS)
@@ -237,7 +239,7 @@ class TrainingMachine(RuleBasedStateMachine):
         layers = random_models.layers_of(self.model)
         layer = layers[index % len(layers)]
         layer.trainable = not layer.trainable
-        frozen = arrays(layer.variables) if not layer.trainable else []
+        frozen = toy.arrays(layer.variables) if not layer.trainable else []
         self.froze_after_compiling = True
         # On JAX, Keras refuses loss scaling for other variables than those
         # that the optimizer was built with.
@@ -254,7 +256,7 @@ class TrainingMachine(RuleBasedStateMachine):
             self.compile_again(self.optimizer, "ew")
             self.trains(lambda: self.step(4, seed), 1)
         if frozen:
-            assert_same(arrays(layer.variables), frozen)
+            toy.assert_same(toy.arrays(layer.variables), frozen)
 
     @rule(seed=SEEDS)
     def evaluate(self, seed):
@@ -395,7 +397,7 @@ class TrainingMachine(RuleBasedStateMachine):
                     # Of an output without a loss.
                     warnings.filterwarnings("ignore", "Gradients do not exist")
                     logs = model.train_on_batch(x, y, w, return_dict=True)
-            ends.append((arrays(model.weights), logs))
+            ends.append((toy.arrays(model.weights), logs))
         assert_near(ends[0][0], ends[1][0])
         assert list(ends[0][1]) == list(ends[1][1])
         for name, value in ends[1][1].items():
@@ -410,19 +412,5 @@ class TrainingMachine(RuleBasedStateMachine):
                 assert np.all(np.isfinite(value)), part
 
 
-def assert_same(left, right):
-    """Asserts that lists of arrays, or dicts of such, are equal bitwise."""
-    if isinstance(left, dict):
-        assert left.keys() == right.keys()
-        for key in left:
-            assert_same(left[key], right[key])
-        return
-    assert len(left) == len(right)
-    for a, b in zip(left, right, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
 def assert_near(left, right):
-    assert len(left) == len(right)
-    for a, b in zip(left, right, strict=True):
-        np.testing.assert_allclose(a, b, **NEAR)
+    toy.assert_near(left, right, **NEAR)

@@ -5,7 +5,6 @@ import dataclasses
 import keras
 import numpy as np
 from hypothesis import strategies as st
-from keras import ops
 
 import keras_mtl
 
@@ -254,11 +253,3 @@ def layers_of(model):
         elif layer.weights:
             found.append(layer)
     return found
-
-
-def arrays(variables):
-    """Copies of the values of variables."""
-    return [
-        np.array(ops.convert_to_numpy(ops.convert_to_tensor(variable)))
-        for variable in variables
-    ]
