@@ -1,9 +1,10 @@
-"""The tests with the oldest and the newest supported versions.
+"""The tests with the oldest and the newest supported versions, and coverage.
 
 ```shell
 pip install nox
 nox --list
 nox --session "tests(torch, lowest)" -- tests/training
+nox --session coverage
 ```
 
 Sessions take what follows `--` as arguments of pytest. Pythons that are not
@@ -34,3 +35,22 @@ def tests(session, versions, backend):
         *session.posargs,
         env={"KERAS_BACKEND": backend},
     )
+
+
+@nox.session
+def coverage(session):
+    """Counts the lines and branches that the tests of all backends run."""
+    requirements = VERSIONS["current"]
+    session.install("-r", requirements, "-e", ".[test,coverage]")
+    session.run("coverage", "erase")
+    for backend in BACKENDS:
+        session.run(
+            "coverage",
+            "run",
+            "-m",
+            "pytest",
+            *session.posargs,
+            env={"KERAS_BACKEND": backend},
+        )
+    session.run("coverage", "combine")
+    session.run("coverage", "report", "--skip-covered", "--fail-under=95")

@@ -37,6 +37,12 @@ def parse():
     parser.add_argument(
         "--methods", nargs="+", choices=(*METHODS, FLAT), default=[]
     )
+    parser.add_argument(
+        "--profile",
+        type=int,
+        metavar="STEPS",
+        help="in place of times, where they go: the profile of so many steps",
+    )
     arguments = parser.parse_args()
     if arguments.backend != "torch":
         parser.error("TorchJD needs torch: --backend must be torch.")
@@ -54,6 +60,7 @@ def work(arguments):
     """Prints one table for each network."""
     import keras
     import torchjd
+    from steps import operations
     from steps import timed_table
     from steps import variants
 
@@ -63,6 +70,9 @@ def work(arguments):
     print(f"\n## {about}, torchjd {version}", flush=True)
     for network in arguments.network:
         makers, references = steps_of(network, arguments.methods)
+        if arguments.profile is not None:
+            operations.print_operations(network, makers, arguments.profile)
+            continue
         seconds = 0 if arguments.quick else arguments.seconds
         timed_table.print_table(network, makers, references, seconds)
         print()

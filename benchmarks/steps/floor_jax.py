@@ -56,7 +56,7 @@ def flat_step(problem, rho):
         for task, row in zip(own, rows, strict=True):
 
             def loss_of(shared, own, task=task):
-                features = call(problem.trunk, shared, x)
+                features = call(problem.trunk, shared, x, training=True)
                 return head_loss(problem, task, own, features, y)
 
             near = moved(shared, row, rho)
@@ -70,9 +70,9 @@ def flat_step(problem, rho):
     return compiled(problem, update)
 
 
-def call(layer, values, inputs):
+def call(layer, values, inputs, **kwargs):
     state = [jnp.array(v.value) for v in layer.non_trainable_variables]
-    outputs, _ = layer.stateless_call(values, state, inputs, training=True)
+    outputs, _ = layer.stateless_call(values, state, inputs, **kwargs)
     return outputs
 
 
@@ -87,7 +87,7 @@ def task_gradients(problem, shared, own, x, y, batched=False):
     With `batched`, one backward pass through the trunk for all, by `jax.vmap`.
     """
     features, pull_trunk = jax.vjp(
-        lambda values: call(problem.trunk, values, x), shared
+        lambda values: call(problem.trunk, values, x, training=True), shared
     )
     losses, seeds, own_gradients = {}, [], {}
     for task in own:

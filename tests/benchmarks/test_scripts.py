@@ -34,6 +34,11 @@ def output_of(script, *arguments):
         ("monitor_time.py", MLP, ["EW", "EW, again", "EW, monitored"]),
         ("growth.py", ["--axis", "tasks"], ["plain Keras", "MGDA"]),
         (
+            "step_time.py",
+            ["--network", "encoder_decoder", "--only", "MGDA"],
+            ["floor: task gradients", "MGDA"],
+        ),
+        (
             "representation_time.py",
             MLP,
             ["plain Keras", "MGDA, parameters", "MGDA, representation"],
@@ -56,6 +61,17 @@ def test_peer_time():
         re.findall(r"^(\w+): updates differ by (\S+)", output, re.MULTILINE)
     )
     assert float(differences["upgrad"]) < 1e-3
+
+
+def test_peer_profile():
+    if keras.backend.backend() != "torch":
+        pytest.skip("The peers need torch.")
+    pytest.importorskip("torchjd")
+    output = output_of("peer_time.py", "--network", "mlp", "--profile", "2")
+    (sums,) = re.findall(r"^\| sum +\|(.*)\|$", output, re.MULTILINE)
+    times = [float(cell) for cell in sums.split("|")]
+    # Plain Keras, plain torch, and two methods with their peers.
+    assert len(times) == 6 and min(times) > 0
 
 
 @pytest.mark.slow_on("jax", "tensorflow")
