@@ -257,14 +257,15 @@ def encoder_decoder() -> Problem:
     return Problem(
         trunk=keras.Sequential([*encoder, *decoder]),
         heads={
-            "segmentation": layers.Conv2D(
-                13, 1, activation="softmax", name="segmentation"
-            ),
+            "segmentation": layers.Conv2D(13, 1, name="segmentation"),
             "depth": layers.Conv2D(1, 1, name="depth"),
             "normals": layers.Conv2D(3, 1, name="normals"),
         },
         losses={
-            "segmentation": keras.losses.SparseCategoricalCrossentropy(),
+            # On torch, Keras 3.15 has no gradient of it by probabilities.
+            "segmentation": keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True
+            ),
             "depth": keras.losses.MeanSquaredError(),
             "normals": keras.losses.MeanSquaredError(),
         },
