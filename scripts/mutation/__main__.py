@@ -27,6 +27,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from covering import Covering
 from mutants import Mutant
 from mutants import mutants_of
+from places import ON_IMPORT
 from places import PLACES
 from places import ROOT
 from places import files_of
@@ -161,18 +162,15 @@ def try_one(
 ) -> dict:
     """Returns what became of a mutant."""
     tests = covering.tests_of(mutant.file, mutant.first, mutant.last, limit)
-    if not tests and mutant.function is not None:
-        tests = covering.tests_of(mutant.file, *mutant.function, limit)
     if not tests:
-        # What runs once, on import.
-        tests = covering.tests_of(mutant.file, 1, 10**6, limit)
+        lines = mutant.function or (1, 10**6)
+        tests = [
+            *covering.tests_in(ON_IMPORT),
+            *covering.tests_of(mutant.file, *lines, limit),
+        ]
     start = time.perf_counter()
-    outcome, failed = "survived", ""
-    if tests:
-        expected = sum(covering.seconds[test] for test in tests)
-        outcome, failed = trials.run(
-            mutant.file, mutant.source, tests, expected
-        )
+    expected = sum(covering.seconds[test] for test in tests)
+    outcome, failed = trials.run(mutant.file, mutant.source, tests, expected)
     return {
         "mutant": mutant.key,
         "outcome": outcome,

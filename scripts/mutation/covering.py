@@ -25,6 +25,8 @@ class Covering:
     ) -> list[str]:
         """Returns tests of some lines, the most telling first.
 
+        Lines that run on import only have none.
+
         Args:
             file: Path from the root.
             first: The first line.
@@ -83,6 +85,12 @@ class Covering:
             for file, by_line in data["lines"].items()
         }
         return cls(dict(data["seconds"]), lines)
+
+    def tests_in(self, path: str) -> list[str]:
+        """Returns the tests of a file."""
+        return [
+            test for test in self.seconds if test.partition("::")[0] == path
+        ]
 
 
 class CoveringPlugin:

@@ -31,10 +31,14 @@ PLACES = {
 TESTS = (
     "tests/aggregators",
     "tests/callbacks/test_task_monitor.py",
+    "tests/docs/test_defaults.py",
     "tests/golden",
     "tests/solvers",
     "tests/training",
 )
+
+#: Of these, what is about code that runs on import, such as defaults.
+ON_IMPORT = "tests/docs/test_defaults.py"
 
 #: Of these, what starts processes of its own or is about other code.
 LEFT_OUT = (

@@ -156,29 +156,33 @@ class Trials:
         files = dict.fromkeys(test.partition("::")[0] for test in tests)
 
         def work():
-            # Two files written in the same second would share bytecode.
-            sys.dont_write_bytecode = True
-            os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
             selection = Selection(tests)
             code = pytest.main([*ARGUMENTS, "-x", *files], plugins=[selection])
-            report.write_text(json.dumps([int(code), selection.failed]))
+            where = importlib.import_module("keras_mtl").__file__
+            report.write_text(json.dumps([int(code), selection.failed, where]))
 
-        changed = self.copy / file
-        changed.write_text(source)
-        for compiled in changed.parent.glob(f"__pycache__/{changed.stem}.*"):
-            compiled.unlink()
         limit = PATIENCE * seconds + AT_LEAST
+        self._write(file, source)
         ended = self._in_child(work, self.folder / "trial.log", limit)
-        shutil.copy2(ROOT / file, changed)
+        self._write(file, (ROOT / file).read_text())
         if not ended:
             return "timeout", ""
         if not report.exists():
             # The process itself came to an end.
             return "killed", ""
-        code, failed = json.loads(report.read_text())
+        code, failed, where = json.loads(report.read_text())
+        if self.copy not in Path(where).parents:
+            raise RuntimeError(f"The package was imported from {where}.")
         if code == pytest.ExitCode.NO_TESTS_COLLECTED:
             raise RuntimeError(f"No test was found of: {', '.join(tests)}")
         return ("killed", failed) if code else ("survived", "")
+
+    def _write(self, file, source):
+        path = self.copy / file
+        path.write_text(source)
+        # Written within one second, two files would share it.
+        for bytecode in path.parent.glob(f"__pycache__/{path.stem}.*"):
+            bytecode.unlink()
 
     def _in_child(
         self, work: Callable[[], Any], log: Path, seconds: float | None
@@ -189,13 +193,12 @@ class Trials:
             with open(log, "w") as stream:
                 for descriptor in (1, 2):
                     os.dup2(stream.fileno(), descriptor)
+            # Of the tests, with their assertions rewritten.
+            sys.dont_write_bytecode = False
             sys.path.insert(0, str(self.copy))
             os.environ["PYTHONPATH"] = str(self.copy)
             os.chdir(ROOT)
             work()
-            where = Path(importlib.import_module("keras_mtl").__file__)
-            if self.copy not in where.parents:
-                raise RuntimeError(f"The package was imported from {where}.")
 
         process = multiprocessing.get_context("fork").Process(target=child)
         process.start()
