@@ -27,7 +27,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from covering import Covering
 from mutants import Mutant
 from mutants import mutants_of
-from places import ON_IMPORT
 from places import PLACES
 from places import ROOT
 from places import files_of
@@ -163,11 +162,14 @@ def try_one(
     """Returns what became of a mutant."""
     tests = covering.tests_of(mutant.file, mutant.first, mutant.last, limit)
     if not tests:
+        # What runs on import, or as `torch.compile` has made it.
         lines = mutant.function or (1, 10**6)
-        tests = [
-            *covering.tests_in(ON_IMPORT),
+        found = (
+            *covering.tests_named("defaults"),
+            *covering.tests_named(Path(mutant.file).stem),
             *covering.tests_of(mutant.file, *lines, limit),
-        ]
+        )
+        tests = list(dict.fromkeys(found))
     start = time.perf_counter()
     expected = sum(covering.seconds[test] for test in tests)
     outcome, failed = trials.run(mutant.file, mutant.source, tests, expected)

@@ -86,10 +86,12 @@ class Covering:
         }
         return cls(dict(data["seconds"]), lines)
 
-    def tests_in(self, path: str) -> list[str]:
-        """Returns the tests of a file."""
+    def tests_named(self, name: str) -> list[str]:
+        """Returns the tests of files `test_<name>.py`."""
         return [
-            test for test in self.seconds if test.partition("::")[0] == path
+            test
+            for test in self.seconds
+            if Path(test.partition("::")[0]).stem == f"test_{name}"
         ]
 
 

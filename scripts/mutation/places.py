@@ -37,9 +37,6 @@ TESTS = (
     "tests/training",
 )
 
-#: Of these, what is about code that runs on import, such as defaults.
-ON_IMPORT = "tests/docs/test_defaults.py"
-
 #: Of these, what starts processes of its own or is about other code.
 LEFT_OUT = (
     "tests/training/test_backends_agree.py",

@@ -195,7 +195,8 @@ class Trials:
                     os.dup2(stream.fileno(), descriptor)
             # Of the tests, with their assertions rewritten.
             sys.dont_write_bytecode = False
-            sys.path.insert(0, str(self.copy))
+            # The tests are imported from the root, but not the package.
+            sys.path[:0] = [str(self.copy), str(ROOT)]
             os.environ["PYTHONPATH"] = str(self.copy)
             os.chdir(ROOT)
             work()

@@ -29,7 +29,7 @@ def test_every_pattern_names_files(place):
 
 
 def test_all_tests_exist():
-    for name in (*places.TESTS, *places.LEFT_OUT, places.ON_IMPORT):
+    for name in (*places.TESTS, *places.LEFT_OUT):
         assert (ROOT / name).exists(), name
     for name in places.LEFT_OUT:
         assert any(name.startswith(f"{folder}/") for folder in places.TESTS)
@@ -62,7 +62,7 @@ def test_tests_are_few_enough_but_at_least_one():
     assert found == ["a/test_mgda.py::one"]
     assert example().tests_of("k/mgda.py", 8, 8, limit=7.5) == []
     assert example().tests_of("k/sum.py", 7, 7, limit=7.5) == []
-    assert example().tests_in("a/test_third.py") == ["a/test_third.py::one"]
+    assert example().tests_named("third") == ["a/test_third.py::one"]
 
 
 def test_what_is_saved_is_loaded(tmp_path):

@@ -126,6 +126,7 @@ def test_epochs_are_told_before_models_are_saved(as_list, caplog):
     assert caplog.messages == [
         f"Epoch {n}: something to say" for n in (1, 2, 3)
     ]
+    assert {record.name for record in caplog.records} == {"keras_mtl"}
 
 
 def test_parts_of_a_batch_average_to_the_whole():
