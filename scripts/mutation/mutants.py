@@ -1,6 +1,7 @@
 """Mutants of a file, as mutmut makes them."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import libcst as cst
@@ -13,6 +14,9 @@ from mutmut.mutation.file_mutation import create_mutations
 
 #: Kinds of what is changed where a value goes missing: mostly errors at once.
 COARSE = (cst.Assign, cst.AnnAssign, cst.AugAssign, cst.Call)
+
+#: Characters that are shown on either side of a difference.
+CONTEXT = 24
 
 #: Functions whose first argument is a name for their messages.
 NAMING = ("check", "required_losses", "revive")
@@ -57,7 +61,16 @@ class Mutant:
         before, after = (
             " ".join(code.split()) for code in (self.before, self.after)
         )
-        return f"{self.file}:{self.first}: `{before}` -> `{after}`"
+        # Long calls differ in one argument.
+        head = len(os.path.commonprefix([before, after])) - CONTEXT
+        tail = len(os.path.commonprefix([before[::-1], after[::-1]])) - CONTEXT
+        shown = (
+            ("... " if head > 0 else "")
+            + code[max(head, 0) : len(code) - max(tail, 0)]
+            + (" ..." if tail > 0 else "")
+            for code in (before, after)
+        )
+        return f"{self.file}:{self.first}: `{next(shown)}` -> `{next(shown)}`"
 
 
 def mutants_of(root: Path, file: str) -> list[Mutant]:
