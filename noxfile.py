@@ -22,6 +22,14 @@ VERSIONS = {
 }
 
 
+@nox.session
+def mutation(session):
+    """Changes the code, and looks whether the tests notice."""
+    requirements = VERSIONS["current"]
+    session.install("-r", requirements, "-e", ".[test,mutation]")
+    session.run("python", "scripts/mutation", *session.posargs)
+
+
 @nox.session(python=["3.11", "3.12", "3.13"])
 @nox.parametrize("backend", BACKENDS, ids=BACKENDS)
 @nox.parametrize("versions", list(VERSIONS), ids=list(VERSIONS))

@@ -70,6 +70,14 @@ def test_seeds():
     assert aggregator.sibling(1).seed != aggregator.seed
 
 
+def test_seeds_of_siblings():
+    # Not to change: results of seeded runs depend on them.
+    assert aggregators.Random(seed=3).sibling(2).seed == 3 + 2 * 7919
+    last = aggregators.Random(seed=2**31 - 1)
+    assert last.sibling(0).seed == 2**31 - 1
+    assert last.sibling(1).seed == 7918
+
+
 def test_wrong_arguments():
     for seed in (-1, 1.5, "a", True):
         with pytest.raises(ValueError, match=f"Received: seed={seed}"):

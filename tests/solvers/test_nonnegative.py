@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -74,6 +76,28 @@ def test_start_does_not_change_the_answer():
             rtol=1e-9,
             atol=1e-12,
         )
+
+
+def test_the_safe_steps_alone_find_the_answer(monkeypatch):
+    monkeypatch.setattr("keras_mtl.solvers.nonnegative.BLOCK_STEPS", 0)
+    generator = np.random.default_rng(4)
+    for num in (2, 5, 12) * 20:
+        matrix, right, gramian, target = problem(generator, num, num + 3)
+        # Along a few directions, so that what enters turns negative later.
+        matrix = matrix @ (np.eye(num) + 2.0)
+        gramian, target = matrix.T @ matrix, matrix.T @ right
+        expected, _ = nnls(matrix, right)
+        values = solve_nonnegative(HOST, gramian, target)
+        np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_the_ridge_leaves_no_bias():
+    # As for a Gramian in float32, with arithmetic that does not hide it.
+    coarse = SimpleNamespace(**{**vars(HOST), "epsilon": 1.2e-7})
+    gramian = np.array([[1.0, 0.99], [0.99, 1.0]])
+    values = solve_nonnegative(coarse, gramian, np.ones(2))
+    # The solution of the 2 x 2 system; without refinement it is 1e-7 off.
+    np.testing.assert_allclose(values, np.full(2, 1 / 1.99), rtol=1e-12)
 
 
 def test_scales_do_not_matter():

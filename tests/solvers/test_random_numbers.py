@@ -30,6 +30,22 @@ def test_rows_are_permutations(num_tasks):
     )
 
 
+@pytest.mark.parametrize("num_tasks", [1, 2, 4, 5, 40])
+def test_equal_numbers_leave_the_tasks_in_their_order(num_tasks, monkeypatch):
+    # Whatever the numbers are, or a sort does with ties.
+    for number in (0, -1, 0x5A5A5A5A):
+        monkeypatch.setattr(
+            "keras_mtl.solvers.random_numbers._keys",
+            lambda xp, seed, size, number=number: np.full(
+                size, number, "int32"
+            ),
+        )
+        np.testing.assert_array_equal(
+            draw(1, 2, num_tasks),
+            np.tile(np.arange(num_tasks), (num_tasks, 1)),
+        )
+
+
 def test_the_same_values_everywhere():
     np.testing.assert_array_equal(draw(42, 0, 4), EXPECTED[0])
     np.testing.assert_array_equal(draw(42, 1, 4), EXPECTED[1])

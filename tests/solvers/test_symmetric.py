@@ -43,6 +43,14 @@ def test_pseudo_inverse(rank):
     )
 
 
+def test_the_pseudo_inverse_of_zero_is_zero():
+    zeros = np.zeros((3, 3))
+    assert not has_full_rank(HOST, zeros)
+    np.testing.assert_array_equal(
+        pseudo_inverse_product(HOST, zeros, np.ones(3)), np.zeros(3)
+    )
+
+
 def test_solution_on_a_support():
     matrix = np.array([[1.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 1.0]])
     solution = solve_on_support(

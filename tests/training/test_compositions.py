@@ -183,6 +183,19 @@ def test_every_triple(aggregator, flatness):
     assert int(toy.arrays([model.strategy.iterations])[0]) == 3 * len(names)
 
 
+@pytest.mark.parametrize("combine", ["second", "each"])
+@pytest.mark.parametrize(
+    "name, lacking",
+    [("moco", "which have no losses"), ("krum", "the method needs 3")],
+)
+def test_some_methods_merge_no_pairs(combine, name, lacking):
+    with pytest.raises(ValueError, match=f"combine='{combine}'.*{lacking}"):
+        keras_mtl.Strategy(
+            flatness=keras_mtl.flatness.TaskSAM(combine=combine),
+            aggregator=name,
+        )
+
+
 @pytest.mark.parametrize("aggregator", AGGREGATORS)
 def test_variants(aggregator):
     place = list(AGGREGATORS).index(aggregator)

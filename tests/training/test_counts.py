@@ -71,6 +71,16 @@ def test_global_flatness_runs_the_model_twice():
     assert calls_of(functional, strategy) == [2, 2, 2, 2]
 
 
+def test_global_flatness_takes_two_gradients_of_sums(monkeypatch):
+    def task_gradients(*_, **__):
+        raise AssertionError("One gradient of each task was taken.")
+
+    monkeypatch.setattr(
+        "keras_mtl.training.forward.Pass.task_gradients", task_gradients
+    )
+    calls_of(functional, keras_mtl.Strategy(flatness="global_sam"))
+
+
 @pytest.mark.parametrize("name", toy.STRATEGIES)
 def test_state_moves_once_per_step(name):
     def make(cls=keras_mtl.MultiTaskModel):

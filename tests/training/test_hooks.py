@@ -85,6 +85,21 @@ def test_observers_see_the_same_dropout(seed):
     np.testing.assert_allclose(before, after, rtol=1e-6)
 
 
+def test_observers_see_the_same_sample_weights():
+    # With a learning rate of 0 nothing but the weights could differ.
+    model = toy.make_model()
+    toy.compiled(model, Watcher(), keras.optimizers.SGD(0.0))
+    weights = np.array([0, 3, 1, 0, 0, 2, 5, 1], dtype="float32")
+    sample_weight = {"left": weights, "right": weights[::-1].copy()}
+    toy.step(model, *toy.first_batch(), sample_weight=sample_weight)
+    watcher = model.strategy.balancer
+    before, after = toy.arrays([watcher.before, watcher.after])
+    np.testing.assert_allclose(before, after, rtol=1e-6)
+    ones = {task: np.ones_like(weights) for task in sample_weight}
+    toy.step(model, *toy.first_batch(), sample_weight=ones)
+    assert not np.allclose(toy.arrays([watcher.before])[0], before, rtol=0.01)
+
+
 def test_the_extra_pass_leaves_no_trace():
     def train(strategy):
         model = toy.make_model(batch_norm=True, dropout=0.3, dropout_seed=1)
@@ -126,6 +141,7 @@ def test_epochs_are_told_before_models_are_saved(as_list, caplog):
     assert caplog.messages == [
         f"Epoch {n}: something to say" for n in (1, 2, 3)
     ]
+    assert {record.name for record in caplog.records} == {"keras_mtl"}
 
 
 def test_parts_of_a_batch_average_to_the_whole():

@@ -194,3 +194,12 @@ def test_the_strategys_policy_goes_before_that_of_compile():
     with pytest.raises(keras_mtl.NonFiniteError):
         toy.step(model, *poisoned("loss", x, y))
     toy.assert_same(everything(model), before)
+
+
+def test_steps_are_counted_in_integers():
+    # As floats they would stop at 2^24.
+    model = toy.compiled(toy.make_model(), "ew")
+    toy.step(model)
+    counters = model.training_plan.monitor.variables
+    assert {counter.dtype for counter in counters} == {"int32"}
+    assert int(toy.arrays(counters)[0]) == 1
