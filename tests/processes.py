@@ -7,13 +7,27 @@ import time
 PATIENCE = 300
 
 
-def children(process):
-    """Process ids of the children of a process."""
+def children(process, command=""):
+    """Process ids of the children of a process.
+
+    Args:
+        process: The process.
+        command: What their command line has.
+    """
     path = f"/proc/{process.pid}/task/{process.pid}/children"
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         with open(path) as file:
-            return [int(text) for text in file.read().split()]
+            found = [int(text) for text in file.read().split()]
+        return [pid for pid in found if command in command_line(pid)]
     return []
+
+
+def command_line(pid):
+    """Text of the command that a process runs."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        with open(f"/proc/{pid}/cmdline") as file:
+            return file.read().replace("\0", " ")
+    return ""
 
 
 def is_alive(pid):

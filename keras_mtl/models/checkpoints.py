@@ -14,6 +14,7 @@ from keras_mtl import backend
 from keras_mtl.atomic_files import replaced_at_once
 from keras_mtl.models.checkpoint_record import CheckpointRecord
 from keras_mtl.models.checkpoint_record import check_fits
+from keras_mtl.models.checkpoint_record import check_sums
 from keras_mtl.models.checkpoint_record import record_of
 
 
@@ -97,7 +98,9 @@ class Checkpoints(keras.Model):
             ValueError: If the file is of another strategy or of other tasks,
                 or does not fit the model.
             OSError: If the file is damaged.
+            zipfile.BadZipFile: If a byte of a `.keras` file was changed.
         """
+        check_sums(filepath)
         skipped = list(kwargs.pop("objects_to_skip", None) or [])
         if weights_only:
             skipped += self._all_but_weights(filepath)

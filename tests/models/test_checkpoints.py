@@ -112,7 +112,11 @@ def test_check_sums_tell_of_a_changed_byte(tmp_path):
     path.write_bytes(content)
     other = make(seed=2)
     before = state(other)
-    for load in (other.load_weights, keras.saving.load_model):
+    loads = [other.load_weights]
+    if sys.version_info < (3, 13):
+        # Later ones do not look when they jump within an archive.
+        loads.append(keras.saving.load_model)
+    for load in loads:
         with pytest.raises(zipfile.BadZipFile, match="Bad CRC-32"):
             load(path)
     assert_equal(state(other), before)
