@@ -1,6 +1,6 @@
 """Mutation testing: changes the code, and looks whether a test fails.
 
-    python scripts/mutation --sample 50 --seed 1
+    python scripts/mutation --sample 25 --seed 1
     python scripts/mutation --place solvers --sample 0
 
 Draws mutants of each place, as many fine ones (another operator, number,
@@ -70,11 +70,11 @@ def _options(arguments):
         "--place", action="append", choices=PLACES, help="default: all"
     )
     parser.add_argument(
-        "--sample", type=int, default=50, help="of each place and kind; 0: all"
+        "--sample", type=int, default=25, help="of each place and kind; 0: all"
     )
     parser.add_argument("--seed", type=int, default=1, help="of the draw")
     parser.add_argument(
-        "--seconds", type=float, default=60.0, help="of tests for each mutant"
+        "--seconds", type=float, default=30.0, help="of tests for each mutant"
     )
     parser.add_argument(
         "--again", action="store_true", help="try survivors again"

@@ -101,6 +101,9 @@ def mutants_of(root: Path, file: str) -> list[Mutant]:
         if _is_text(mutation, parents) or _is_strict(mutation, parents):
             continue
         function = mutation.contained_by_top_level_function
+        if not isinstance(function, cst.FunctionDef):
+            # An attribute of a class.
+            function = None
         mutants.append(
             Mutant(
                 file,

@@ -183,6 +183,20 @@ def test_every_triple(aggregator, flatness):
     assert int(toy.arrays([model.strategy.iterations])[0]) == 3 * len(names)
 
 
+def test_configs_hold_all_parts():
+    strategy = keras_mtl.Strategy(
+        "uw", keras_mtl.flatness.TaskSAM(rho=0.2), "cagrad", "skip"
+    )
+    copy = keras_mtl.Strategy.from_config(strategy.get_config())
+    for part in ("balancer", "flatness", "aggregator"):
+        one, other = getattr(strategy, part), getattr(copy, part)
+        assert type(one) is type(other)
+        assert one.get_config() == other.get_config()
+    assert copy.on_nonfinite == "skip"
+    plain = keras_mtl.Strategy.from_config(keras_mtl.Strategy().get_config())
+    assert plain.flatness is None
+
+
 @pytest.mark.parametrize("combine", ["second", "each"])
 @pytest.mark.parametrize(
     "name, lacking",
