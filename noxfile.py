@@ -5,11 +5,14 @@ pip install nox
 nox --list
 nox --session "tests(torch, lowest)" -- tests/training
 nox --session coverage
+nox --session mutation
 ```
 
 Sessions take what follows `--` as arguments of pytest. Pythons that are not
 installed are skipped.
 """
+
+from pathlib import Path
 
 import nox
 
@@ -20,14 +23,6 @@ VERSIONS = {
     "lowest": "requirements/lowest.txt",
     "current": "requirements/development.txt",
 }
-
-
-@nox.session
-def mutation(session):
-    """Changes the code, and looks whether the tests notice."""
-    requirements = VERSIONS["current"]
-    session.install("-r", requirements, "-e", ".[test,mutation]")
-    session.run("python", "scripts/mutation", *session.posargs)
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])
@@ -53,12 +48,27 @@ def coverage(session):
     session.run("coverage", "erase")
     for backend in BACKENDS:
         session.run(
-            "coverage",
-            "run",
+            "python",
             "-m",
             "pytest",
+            # Workers write what they saw before they end: one that takes long
+            # to end is killed.
+            "--cov",
+            "--cov-report=",
             *session.posargs,
-            env={"KERAS_BACKEND": backend},
+            env={
+                "KERAS_BACKEND": backend,
+                # Scripts that tests start run in other folders.
+                "COVERAGE_FILE": str(Path(f".coverage.{backend}").absolute()),
+            },
         )
     session.run("coverage", "combine")
     session.run("coverage", "report", "--skip-covered", "--fail-under=95")
+
+
+@nox.session
+def mutation(session):
+    """Changes the code, and looks whether the tests notice."""
+    requirements = VERSIONS["current"]
+    session.install("-r", requirements, "-e", ".[test,mutation]")
+    session.run("python", "scripts/mutation", *session.posargs)
