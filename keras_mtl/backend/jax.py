@@ -313,10 +313,10 @@ def commit(
 def _computed_once(condition):
     """Returns a boolean scalar that XLA computes in one place.
 
-    It copies cheap operations into all that depends on them: a look at each
-    gradient into the assignment of each variable, which with many heads takes
-    half of the time to compile. It does not copy a sort, nor does it remove
-    one, and barriers are gone by then.
+    It copies cheap operations into all that depends on them: here a look at
+    each gradient into the assignment of each variable, which with many heads
+    takes long to compile. It does not copy a sort, nor does it remove one, and
+    on CPUs it has removed barriers by then.
     """
     if condition is None:
         return None
