@@ -12,6 +12,7 @@ import argparse
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 from benchmarks.steps import workers
 
@@ -30,18 +31,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     run = commands.add_parser(
         "run", help="does the runs of an experiment that are not done yet"
     )
-    run.add_argument("experiment", choices=("A", "B", "C"))
-    run.add_argument("--dataset", help="one of its data sets; all if left out")
-    run.add_argument("--data-dir", help="folder of the data sets' files")
-    run.add_argument(
-        "--backend", choices=workers.BACKENDS, default="tensorflow"
-    )
-    run.add_argument(
-        "--threads",
-        type=int,
-        default=1,
-        help="threads of the framework; 0 leaves the choice to it",
-    )
+    add_training(run, "one of its data sets; all if left out")
     run.add_argument("--methods", nargs="+", help="only these")
     run.add_argument(
         "--seeds", type=int, help="only the first so many; all if left out"
@@ -49,10 +39,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     run.add_argument(
         "--limit", type=int, help="stop after this many runs of a data set"
     )
-    run.add_argument(
-        "--quick", action="store_true", help="little data: to see that it runs"
-    )
     run.add_argument("--runs", type=Path, help="folder of the runs' records")
+    trace = commands.add_parser(
+        "trace", help="trains once and prints what the tasks did by epoch"
+    )
+    add_training(trace, "one of its data sets; the first if left out")
+    trace.add_argument("--method", required=True, help="what to train with")
+    trace.add_argument("--rho", type=float, help="radius, if it has one")
+    trace.add_argument("--seed", type=int, default=0)
     report = commands.add_parser(
         "report", help="writes the page and its plots from the results"
     )
@@ -62,8 +56,27 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Does the runs that are left."""
+def add_training(parser: argparse.ArgumentParser, about_dataset: str) -> None:
+    """Adds what commands that train have in common."""
+    parser.add_argument("experiment", choices=("A", "B", "C"))
+    parser.add_argument("--dataset", help=about_dataset)
+    parser.add_argument("--data-dir", help="folder of the data sets' files")
+    parser.add_argument(
+        "--backend", choices=workers.BACKENDS, default="tensorflow"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="threads of the framework; 0 leaves the choice to it",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="little data: to see that it runs"
+    )
+
+
+def chosen_experiment(arguments: argparse.Namespace) -> Any:
+    """Returns the experiment, once the environment is as asked for."""
     os.environ["KERAS_BACKEND"] = arguments.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if arguments.threads:
@@ -71,24 +84,30 @@ def run(arguments: argparse.Namespace) -> None:
             os.environ[variable] = str(arguments.threads)
     # Keras reads the environment when it is imported.
     from benchmarks.study.experiments import EXPERIMENTS
-    from benchmarks.study.runner import Runner
 
     experiment = EXPERIMENTS[arguments.experiment]
     check("--dataset", arguments.dataset, experiment.datasets)
-    for name in arguments.methods or ():
-        check("--methods", name, [it.name for it in experiment.methods])
-    runs = arguments.runs
     if arguments.quick:
         experiment = dataclasses.replace(
             experiment, settings=experiment.settings.quick()
         )
-        runs = runs or QUICK_RUNS
+    return experiment
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does the runs that are left."""
+    experiment = chosen_experiment(arguments)
+    from benchmarks.study.runner import Runner
+
+    for name in arguments.methods or ():
+        check("--methods", name, [it.name for it in experiment.methods])
+    default = QUICK_RUNS if arguments.quick else RUNS
     chosen = experiment.datasets
     for dataset in [arguments.dataset] if arguments.dataset else chosen:
         runner = Runner(
             experiment,
             dataset,
-            runs or RUNS,
+            arguments.runs or default,
             data_dir=arguments.data_dir,
             seeds=arguments.seeds,
             limit=arguments.limit,
@@ -97,6 +116,48 @@ def run(arguments: argparse.Namespace) -> None:
         finished = runner.run()
         state = "finished" if finished else "not finished"
         print(f"{experiment.name} {dataset}: {state}", flush=True)
+
+
+def trace(arguments: argparse.Namespace) -> None:
+    """Trains once and prints what the tasks did."""
+    experiment = chosen_experiment(arguments)
+    from benchmarks.study.trace import trace as table_of
+
+    methods = {it.name: it for it in experiment.methods if not it.is_single}
+    check("--method", arguments.method, list(methods))
+    if methods[arguments.method].flat == (arguments.rho is None):
+        raise SystemExit(
+            f"--method {arguments.method} "
+            + (
+                "has no radius: leave out --rho."
+                if arguments.rho is not None
+                else "has a radius: add --rho, 0.1 for instance."
+            )
+        )
+    problem = experiment.make_problem(
+        arguments.dataset or experiment.datasets[0],
+        experiment.settings,
+        arguments.seed,
+        arguments.data_dir,
+    )
+    print(
+        table_of(
+            experiment,
+            problem,
+            arguments.method,
+            arguments.rho,
+            arguments.seed,
+        )
+    )
+
+
+def report(arguments: argparse.Namespace) -> None:
+    """Gathers the results and writes the page."""
+    from benchmarks.study.report import write_report
+    from benchmarks.study.store import gather
+
+    gather(arguments.runs, arguments.results)
+    write_report(arguments.results, arguments.docs)
 
 
 def check(option, value, allowed):
@@ -110,14 +171,7 @@ def check(option, value, allowed):
 def main() -> None:
     """Does what the command line says."""
     arguments = parse()
-    if arguments.command == "run":
-        run(arguments)
-        return
-    from benchmarks.study.report import write_report
-    from benchmarks.study.store import gather
-
-    gather(arguments.runs, arguments.results)
-    write_report(arguments.results, arguments.docs)
+    {"run": run, "trace": trace, "report": report}[arguments.command](arguments)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,8 @@ C = Experiment(
         methods.EW,
         methods.EW_GLOBAL_SAM,
         methods.EW_TASK_SAM,
+        methods.LOG_ONLY,
+        methods.NORM_ONLY,
         methods.DB_MTL,
         methods.DB_MTL_FS,
     ),

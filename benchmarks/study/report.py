@@ -14,6 +14,9 @@ from benchmarks.study.results import read_results
 #: Results by experiment and data set.
 Known = dict[tuple[str, str], Results]
 
+#: What people make of the results, beside them.
+READING = "reading.md"
+
 SECTIONS = {
     "A": overlaid_section,
     "B": rooms_section,
@@ -26,9 +29,9 @@ INTRODUCTION = """\
 # Study
 
 Do the two systems do what their papers say, at a size that two CPU cores
-finish in hours? This page shows what came out, as it is. It is written by a
-program from the records in `benchmarks/study/results`; `benchmarks/README.md`
-has the commands. What has not been run says so.
+finish in hours? This page shows what came out, as it is. All but "What we make
+of it" is written by a program from the records in `benchmarks/study/results`;
+`benchmarks/README.md` has the commands. What has not been run says so.
 
 - A run's seed draws the data, the first weights and the order of the batches,
   so that methods with the same seed start alike and see the same. Differences
@@ -63,6 +66,9 @@ def write_report(results: Path, docs: Path) -> None:
     """
     known = read_results(results)
     parts = [INTRODUCTION, _progress(known), _headlines(known)]
+    reading = results / READING
+    if reading.exists():
+        parts.append(reading.read_text().strip())
     for name, experiment in EXPERIMENTS.items():
         parts.append(SECTIONS[name].INTRODUCTION)
         for dataset in experiment.datasets:
@@ -94,13 +100,16 @@ def _progress(known: Known) -> str:
                 row[-1] = f"{len(found.runs)} of {found.expected()}"
                 row += [str(seeds), _versions(found)]
             rows.append(row)
-    head = ["experiment", "data set", "runs", "seeds begun", "backend"]
+    head = ["experiment", "data set", "runs", "seeds begun", "with"]
     return "## What has been run\n\n" + cells.markdown(head, rows)
 
 
 def _versions(results: Results) -> str:
     settings = results.settings
-    return f"{settings['backend']}, Keras {settings['keras']}"
+    return (
+        f"{settings['backend']}, Keras {settings['keras']}, "
+        f"keras_mtl {settings['keras_mtl']}"
+    )
 
 
 def _headlines(known: Known) -> str:

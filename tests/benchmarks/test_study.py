@@ -321,7 +321,7 @@ def run_command(monkeypatch, *arguments):
     backend = keras.backend.backend()
     monkeypatch.setenv("KERAS_BACKEND", backend)
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    command = ["run", *arguments, "--backend", backend, "--threads", "0"]
+    command = [*arguments, "--backend", backend, "--threads", "0"]
     monkeypatch.setattr("sys.argv", ["study", *command])
     main()
 
@@ -330,7 +330,7 @@ def test_quick_run(tmp_path, data_dir, monkeypatch, capsys):
     methods = ["single", "fs_mgda"]
     run_command(
         monkeypatch,
-        *("A", "--dataset", "multi_mnist", "--quick", "--limit", "2"),
+        *("run", "A", "--dataset", "multi_mnist", "--quick", "--limit", "2"),
         *("--data-dir", data_dir, "--runs", str(tmp_path)),
         *("--methods", *methods),
     )
@@ -353,6 +353,41 @@ def test_quick_run(tmp_path, data_dir, monkeypatch, capsys):
     write_report(results, docs)
     page = (docs / "study.md").read_text()
     assert row(page, "A", "`multi_mnist`")[0].startswith("2 of ")
+
+
+def test_trace_prints_what_the_tasks_did(monkeypatch, capsys):
+    # As if it were an experiment: numbers in closed form.
+    problem = linear_problem()
+    quick = dataclasses.replace(
+        QUICK["A"], make_problem=lambda *arguments: problem
+    )
+    monkeypatch.setitem(EXPERIMENTS, "A", quick)
+    run_command(monkeypatch, "trace", "A", "--method", "pcgrad", "--seed", "3")
+    page = capsys.readouterr().out
+    printed = [float(cell) for cell in row(page, "1")]
+    # One batch has all samples: its loss is that of the first weights.
+    model = new_model(problem, "ew", 3, quick.settings, ["a", "b"])
+    x, labels = problem.train
+    model(x)
+    trunk = numpy(model.shared_variables[0]).astype("float64")
+    losses, norms = [], []
+    for task in ("a", "b"):
+        head = numpy(model.task_variables[task][0]).astype("float64")
+        error = x @ trunk @ head - labels[task]
+        losses.append(np.mean(error**2))
+        norms.append(np.linalg.norm(2 / len(x) * x.T @ error @ head.T))
+    # Two digits are printed.
+    assert printed == pytest.approx([*losses, 1.0, 1.0, *norms], rel=0.05)
+
+
+def test_trace_wants_a_radius_where_there_is_one(monkeypatch):
+    command = "trace", "A", "--quick", "--method"
+    with pytest.raises(SystemExit, match="fs_mgda has a radius: add --rho"):
+        run_command(monkeypatch, *command, "fs_mgda")
+    with pytest.raises(SystemExit, match="ew has no radius: leave out --rho"):
+        run_command(monkeypatch, *command, "ew", "--rho", "0.1")
+    with pytest.raises(SystemExit, match="--method must be one of ew, "):
+        run_command(monkeypatch, *command, "single")
 
 
 @pytest.fixture
@@ -391,8 +426,10 @@ def row(page, *names):
 
 
 def test_page_of_made_up_results(made_up_results, tmp_path):
+    (made_up_results / "reading.md").write_text("## Of it\n\nGood.\n")
     write_report(made_up_results, tmp_path / "docs")
     page = (tmp_path / "docs" / "study.md").read_text()
+    assert "\n\n## Of it\n\nGood.\n\n## A: two" in page
     part = page[page.index("### `multi_fashion`") :]
     part = part[: part.index("### `multi_fashion_mnist`")]
     # 3, 2 and 4 points: 3 +- t(0.975, 2) / sqrt(3), p = 2 P(T > 3 sqrt(3)).
@@ -420,7 +457,7 @@ def test_page_of_made_up_results(made_up_results, tmp_path):
     assert "### `multi_mnist`\n\nNot run." in page
     # 18 methods with 5 seeds, and 10 radii that are tried once.
     progress = row(page, "A", "`multi_fashion`")
-    assert progress == ["8 of 100", "3", "made up, Keras 0"]
+    assert progress == ["8 of 100", "3", "made up, Keras 0, keras_mtl 0"]
 
 
 def test_the_page_does_not_change_by_itself(made_up_results, tmp_path):
@@ -445,9 +482,9 @@ def test_the_page_is_that_of_the_results(tmp_path):
 
 def test_wrong_names_end_the_program(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="--dataset must be one of multi_mni"):
-        run_command(monkeypatch, "A", "--dataset", "cifar")
+        run_command(monkeypatch, "run", "A", "--dataset", "cifar")
     with pytest.raises(SystemExit, match="--methods must be one of single, ew"):
-        run_command(monkeypatch, "C", "--methods", "ew", "sgd")
+        run_command(monkeypatch, "run", "C", "--methods", "ew", "sgd")
     with pytest.raises(SystemExit):
         parse(["run", "D"])
     assert "invalid choice: 'D'" in capsys.readouterr().err
