@@ -91,7 +91,9 @@ def test_masks_reach_layers_and_losses(kind):
 def test_layers_that_assign_to_trained_weights_are_refused():
     def make_model():
         inputs = keras.Input((6,))
-        layer = keras.layers.SpectralNormalization(keras.layers.Dense(4))
+        layer = keras.layers.SpectralNormalization(
+            keras.layers.Dense(4), power_iterations=50
+        )
         features = layer(inputs)
         outputs = {
             "left": keras.layers.Dense(1)(features),
@@ -111,8 +113,8 @@ def test_layers_that_assign_to_trained_weights_are_refused():
     toy.compiled(model, "ew")
     toy.step(model, x, y)
     _, norms, _ = np.linalg.svd(keras.ops.convert_to_numpy(layer.layer.kernel))
-    # By one iteration of the power method.
-    assert norms[0] == pytest.approx(1, abs=0.3)
+    # By a power method, which ends near it.
+    assert norms[0] == pytest.approx(1, abs=0.01)
     model, _ = make_model()
     toy.compiled(model, None)
     toy.step(model, x, y)
