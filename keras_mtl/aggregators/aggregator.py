@@ -93,7 +93,16 @@ class Aggregator(Component):
     def aggregate(
         self, jacobian: Jacobian, losses: Any = None, mask: Any = None
     ) -> list[Any]:
-        """Returns the update, one tensor per variable."""
+        """Returns the update, one tensor per variable.
+
+        Args:
+            jacobian: The task gradients: `jacobian.stacks` has one tensor
+                `[K, *shape]` per variable, `jacobian.rows` one list per task;
+                `jacobian.gramian()` are their inner products `[K, K]`, and
+                `jacobian.combine(weights)` is a weighted sum of the rows.
+            losses: Optional tensor `[K]` of task losses.
+            mask: Optional tensor `[K]`, 1 for present tasks, 0 for absent.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} does not implement `aggregate`."
         )
