@@ -8,6 +8,8 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.models.label_shapes import check_shapes
+from keras_mtl.models.label_shapes import takes_labels_together
 from keras_mtl.models.labelled_mean import LabelledMean
 from keras_mtl.models.missing_labels import are_complete
 from keras_mtl.models.missing_labels import check_label
@@ -16,8 +18,6 @@ from keras_mtl.models.missing_labels import may_miss
 from keras_mtl.models.missing_labels import of_mean_1
 from keras_mtl.models.missing_labels import takes_mean
 from keras_mtl.models.own_functions import answers
-from keras_mtl.models.own_functions import is_own
-from keras_mtl.models.own_functions import shapes_agree
 from keras_mtl.registry import unknown_name
 
 #: Losses that Keras resolves from the shapes of labels and outputs.
@@ -245,7 +245,7 @@ class TaskLosses:
         )
         for task, weight in weights.items():
             loss, output = self.losses[task], outputs.get(task)
-            if not is_known(loss) and output is not None:
+            if takes_labels_together(loss) and output is not None:
                 filled[task], weight = answers(
                     loss.call, labels[task], filled[task], output, weight
                 )
@@ -380,11 +380,6 @@ class TaskLosses:
             tracker.update_state(task_losses[task], sample_weight=weight)
 
 
-def is_known(loss: keras.losses.Loss) -> bool:
-    """Whether a loss is one of Keras's own, whose rules are known."""
-    return not is_own(getattr(loss, "function", type(loss)))
-
-
 def _like_rank(tensor, rank):
     """Adds last dimensions of 1, or drops them, up to a rank."""
     while len(tensor.shape) > rank and tensor.shape[-1] == 1:
@@ -392,38 +387,6 @@ def _like_rank(tensor, rank):
     while len(tensor.shape) < rank:
         tensor = ops.expand_dims(tensor, axis=-1)
     return tensor
-
-
-def check_shapes(task, loss, y_true, y_pred):
-    """Raises `ValueError` if labels cannot belong to an output.
-
-    Only for Keras's own losses, whose rules are known; others may pack into
-    `y_true` what they like.
-    """
-    if not is_known(loss) or keras.tree.is_nested(y_pred):
-        return
-    true_shape, pred_shape = tuple(y_true.shape), tuple(y_pred.shape)
-    if len(true_shape) == len(pred_shape):
-        last = true_shape[-1:] + pred_shape[-1:]
-        fits = shapes_agree(true_shape[:-1], pred_shape[:-1]) and (
-            shapes_agree(true_shape[-1:], pred_shape[-1:]) or 1 in last
-        )
-    elif len(true_shape) == len(pred_shape) - 1:
-        fits = shapes_agree(true_shape, pred_shape[:-1])
-    elif len(true_shape) == len(pred_shape) + 1:
-        fits = shapes_agree(true_shape[:-1], pred_shape) and true_shape[-1] in (
-            None,
-            1,
-        )
-    else:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"The labels of task {task!r} do not fit its output: labels have "
-            f"shape {true_shape}, the output has shape {pred_shape}. Labels "
-            "must have the shape of the output, or that shape without (or "
-            "with 1 as) its last dimension for class indices."
-        )
 
 
 def _listed(names):
