@@ -216,7 +216,11 @@ class GramianAggregator(Aggregator):
         if not jacobian.num_variables:
             # Nothing to merge, and no state was made for it.
             return []
-        weights = self.compute_weights(jacobian.gramian(), losses, mask)
+        gramian = jacobian.gramian()
+        if mask is not None:
+            # Of gradients that are wider than the losses, too.
+            mask = ops.cast(mask, gramian.dtype)
+        weights = self.compute_weights(gramian, losses, mask)
         return jacobian.combine(weights)
 
 
