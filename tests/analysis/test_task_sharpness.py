@@ -218,6 +218,7 @@ def test_refuses_models_that_share_nothing():
         task_sharpness(model, dense.data(), variables="shared")
 
 
+@pytest.mark.slow_on("jax", "tensorflow")
 def test_attention_can_be_differentiated_twice():
     keras.utils.set_random_seed(3)
     words = keras.Input((5, 2))

@@ -89,7 +89,8 @@ def test_dice_takes_pixels_together():
     y = {"mask": (x[..., :1] > 0).astype("float32"), "size": x[:, 0, 0, :1]}
     y["mask"][0, 1] = np.nan
     by_image = losses.Dice(axis=(1, 2, 3))
-    toy.compiled(model, "mgda", loss={"mask": by_image, "size": "mse"})
+    loss = {"mask": by_image, "size": "mse"}
+    toy.compiled(model, "ew", loss=loss)
     outputs = keras.ops.convert_to_numpy(model(x)["mask"])
     # An image with a missing pixel is left out as a whole.
     overlap = 2 * np.sum(outputs * y["mask"], axis=(1, 2, 3))
@@ -97,6 +98,7 @@ def test_dice_takes_pixels_together():
     logs = toy.step(model, x, y)
     assert logs["mask_loss"] == pytest.approx(np.mean(dice[1:]), rel=1e-5)
     # Of one value for the whole batch, nothing can be left out.
-    toy.compiled(model, "mgda", loss={"mask": "dice", "size": "mse"})
+    loss = {"mask": "dice", "size": "mse"}
+    toy.compiled(model, "ew", loss=loss)
     with pytest.raises(keras_mtl.NonFiniteError, match="task 'mask'"):
         model.train_on_batch(x, y)

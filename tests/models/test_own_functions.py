@@ -93,7 +93,7 @@ def test_a_loss_of_the_users_own_may_deal_with_nan_itself(axes):
         loss["size"] = masked_error(None)
     model = toy.compiled(
         make_grid_model(),
-        "mgda",
+        "ew",
         loss=loss,
         metrics={"depth": [masked_error(axes)]},
     )
@@ -123,7 +123,7 @@ def test_parts_of_a_label_that_are_nan_on_purpose():
     y["size"][5] = np.nan
     model = toy.compiled(
         make_grid_model(),
-        "mgda",
+        "ew",
         loss={"size": censored, "depth": "mse", "kind": KIND_LOSS},
     )
     outputs = keras.ops.convert_to_numpy(model(x)["size"])
@@ -141,7 +141,7 @@ def test_one_value_for_a_batch_with_missing_labels_is_an_error_if_nan():
     y["size"][0] = np.nan
     model = toy.compiled(
         make_grid_model(),
-        "mgda",
+        "ew",
         loss={"size": error, "depth": "mse", "kind": KIND_LOSS},
     )
     with pytest.raises(keras_mtl.NonFiniteError, match="task 'size'"):

@@ -193,6 +193,7 @@ def test_bad_choice():
         keras_mtl.Strategy(memory="tiny")
 
 
+@pytest.mark.slow_on("jax", "tensorflow")
 def test_attention():
     def fitted_words(memory):
         keras.utils.set_random_seed(3)
