@@ -93,7 +93,16 @@ class Aggregator(Component):
     def aggregate(
         self, jacobian: Jacobian, losses: Any = None, mask: Any = None
     ) -> list[Any]:
-        """Returns the update, one tensor per variable."""
+        """Returns the update, one tensor per variable.
+
+        Args:
+            jacobian: The task gradients: `jacobian.stacks` has one tensor
+                `[K, *shape]` per variable, `jacobian.rows` one list per task;
+                `jacobian.gramian()` are their inner products `[K, K]`, and
+                `jacobian.combine(weights)` is a weighted sum of the rows.
+            losses: Optional tensor `[K]` of task losses.
+            mask: Optional tensor `[K]`, 1 for present tasks, 0 for absent.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} does not implement `aggregate`."
         )
@@ -207,7 +216,11 @@ class GramianAggregator(Aggregator):
         if not jacobian.num_variables:
             # Nothing to merge, and no state was made for it.
             return []
-        weights = self.compute_weights(jacobian.gramian(), losses, mask)
+        gramian = jacobian.gramian()
+        if mask is not None:
+            # Of gradients that are wider than the losses, too.
+            mask = ops.cast(mask, gramian.dtype)
+        weights = self.compute_weights(gramian, losses, mask)
         return jacobian.combine(weights)
 
 

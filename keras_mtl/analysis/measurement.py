@@ -192,7 +192,7 @@ class _Landscape:
             by_task = model.compute_task_losses(
                 x, y, outputs, sample_weight, training=training
             )
-            presence = model.task_losses.presence(y, sample_weight)
+            presence = model.find_presence(y, outputs, sample_weight)
         losses = ops.stack(
             [ops.cast(by_task[task], self.dtype) for task in model.tasks]
         )

@@ -3,6 +3,7 @@
 import contextlib
 
 import torch
+import torch.nn.attention
 from keras import ops
 from torch._subclasses.fake_tensor import FakeTensor
 
@@ -42,7 +43,8 @@ def linearize_both_ways(function, values):
         a dict `{index of a value: tensor}` and returns a tensor of the slopes
         of all losses along that direction.
     """
-    losses, aux, pullback, leaves = _recorded(function, values)
+    with _twice_differentiable():
+        losses, aux, pullback, leaves = _recorded(function, values)
     connected = [k for k, loss in enumerate(losses) if loss.requires_grad]
     # Gradients are linear in their seeds, by which they are differentiated.
     seeds = torch.ones(
@@ -72,6 +74,12 @@ def linearize_both_ways(function, values):
         return slopes
 
     return [loss.detach() for loss in losses], aux, pullback, pushforward
+
+
+def _twice_differentiable():
+    """A context whose attention can be differentiated twice."""
+    # Not those of torch's fused kernels.
+    return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
 
 
 def _recorded(function, values):
@@ -409,7 +417,7 @@ def hessian_product(function, values, direction):
     """
     leaves = [value.detach().requires_grad_(True) for value in values]
     product = [None] * len(leaves)
-    with torch.enable_grad():
+    with torch.enable_grad(), _twice_differentiable():
         output = function(leaves)
         gradients = product
         if output.requires_grad:

@@ -14,7 +14,9 @@ class Log(Balancer):
     The weight of task k is `1 / (loss_k + eps)`, so that the scale of a loss
     drops out: tasks measured in different units get comparable gradients,
     without a parameter to learn. Also called scale-invariant weighting; it is
-    IMTL-L with its learned scale at the optimum. Losses must be positive.
+    IMTL-L with its learned scale at the optimum. Losses must be positive: a
+    negative one has no logarithm, its weight is NaN, and `fit` says so. Add a
+    constant to such a loss, 1 to `keras.losses.CosineSimilarity` for instance.
 
     Args:
         eps: Non-negative number added to each loss. Defaults to `1e-8`.
@@ -46,7 +48,9 @@ class Log(Balancer):
         if mask is not None:
             # The loss of an absent task is 0 and says nothing.
             losses = ops.where(mask > 0, losses, ops.ones_like(losses))
-        return 1.0 / (losses + self.eps)
+        distances = losses + self.eps
+        # A negative weight would make the loss rise.
+        return ops.where(distances < 0, float("nan"), 1.0 / distances)
 
     def get_config(self):
         return {**super().get_config(), "eps": self.eps}

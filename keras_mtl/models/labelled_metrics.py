@@ -7,6 +7,8 @@ import keras
 from keras import ops
 
 from keras_mtl.models.missing_labels import may_miss
+from keras_mtl.models.own_functions import answers
+from keras_mtl.models.own_functions import is_own
 
 
 def labelled_metrics(metrics: Any, settings: Any) -> Any:
@@ -81,7 +83,7 @@ class LabelledMetric(keras.metrics.Metric):
         losses = self._settings.losses
         can_miss = losses is not None and losses.handle_missing
         if can_miss and may_miss(y_true):
-            y_true, labelled = _without_missing(y_true, y_pred)
+            y_true, labelled = self._without_missing(y_true, y_pred)
             if sample_weight is None:
                 sample_weight = labelled
             else:
@@ -90,6 +92,20 @@ class LabelledMetric(keras.metrics.Metric):
                     sample_weight = ops.expand_dims(sample_weight, axis=-1)
                 sample_weight = sample_weight * labelled
         return metric.update_state(y_true, y_pred, sample_weight=sample_weight)
+
+    def _without_missing(self, y_true, y_pred):
+        """Labels to call the metric with, and weights, 0 where one misses."""
+        filled, weight = _without_missing(y_true, y_pred)
+        function = self._identifier
+        if isinstance(function, (str, keras.metrics.Metric)) or not is_own(
+            function
+        ):
+            return filled, weight
+        # As Keras calls it.
+        y_true, filled, y_pred = (
+            ops.cast(tensor, self.dtype) for tensor in (y_true, filled, y_pred)
+        )
+        return answers(function, y_true, filled, y_pred, weight)
 
     def result(self):
         if self._metric is None:

@@ -44,6 +44,25 @@ class LossComputation(keras.Model):
         del x, training
         return self.task_losses.compute(y, y_pred, sample_weight)
 
+    def find_presence(self, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+        """Returns which tasks have labels in a batch, or `None` for all.
+
+        Args:
+            y: Labels of the batch.
+            y_pred: Outputs of the model.
+            sample_weight: Sample weights, or `None`.
+        """
+        if self._overrides_losses():
+            # What these make of labels and outputs is not known.
+            y_pred = None
+        return self.task_losses.presence(y, y_pred, sample_weight)
+
+    def _overrides_losses(self):
+        return (
+            type(self).compute_task_losses
+            is not LossComputation.compute_task_losses
+        )
+
     @property
     def entangled_tasks(self) -> set[str]:
         """Tasks whose random numbers depend on the heads of others."""
@@ -63,11 +82,7 @@ class LossComputation(keras.Model):
         """
         losses = self.task_losses
         parts = self._settings.network_tasks
-        overridden = (
-            type(self).compute_task_losses
-            is not LossComputation.compute_task_losses
-            or self._overrides_call()
-        )
+        overridden = self._overrides_losses() or self._overrides_call()
         if parts is None or overridden or not alone:
             outputs = self(x, training=True)
             by_task = self.compute_task_losses(
@@ -92,7 +107,7 @@ class LossComputation(keras.Model):
             )
             presence = None
             if self.task_losses.handle_missing:
-                presence = self.task_losses.presence(y, sample_weight)
+                presence = self.find_presence(y, y_pred, sample_weight)
             self.task_losses.track(by_task, presence, self._batch_sizes(x))
             losses.append(sum(self.task_losses.weigh(by_task)))
         losses.extend(ops.sum(penalty) for penalty in self.losses)

@@ -64,28 +64,6 @@ def are_complete(labels: list[Any]) -> bool:
     return found is not None and bool(found[0])
 
 
-def find_labelled(
-    labels: dict[str, Any], one_batch: bool = True
-) -> dict[str, Any]:
-    """Tells which samples have a label.
-
-    Args:
-        labels: Labels by task.
-        one_batch: Whether all tasks have the same number of samples, known or
-            not. Defaults to `True`.
-
-    Returns:
-        Bool tensor `[batch, ...]` by task: no part of the label is NaN.
-    """
-    found = {}
-    for tasks in _alike(labels, one_batch):
-        labelled = ops.logical_not(ops.isnan(_stack(labels, tasks)))
-        if len(labelled.shape) > 2:
-            labelled = ops.all(labelled, axis=-1)
-        found.update(_unstack(labelled, tasks))
-    return found
-
-
 def fill_missing(
     labels: dict[str, Any],
     outputs: dict[str, Any],
@@ -99,9 +77,11 @@ def fill_missing(
 
     Args:
         labels: Labels by task.
-        outputs: Outputs of the model by task.
+        outputs: Outputs of the model by task. Of a task without, the last
+            dimension of the labels is taken for parts of one label.
         losses: Losses by task.
-        one_batch: As for `find_labelled`.
+        one_batch: Whether all tasks have the same number of samples, known or
+            not. Defaults to `True`.
 
     Returns:
         `(labels, weights)` by task.
@@ -109,8 +89,9 @@ def fill_missing(
 
     def kind(task):
         rank = len(labels[task].shape)
+        output = outputs.get(task)
         return (
-            rank == len(outputs[task].shape) and rank > 1,
+            (output is None or rank == len(output.shape)) and rank > 1,
             takes_mean(losses[task]),
         )
 
@@ -140,24 +121,6 @@ def of_mean_1(weight: Any, axes: tuple[int, ...]) -> Any:
     """Divides weights by their mean over some axes, if that is not 0."""
     share = ops.mean(weight, axis=axes, keepdims=True)
     return weight / ops.where(share > 0, share, ops.ones_like(share))
-
-
-def whole_weights(weight: Any, rank: int, loss: keras.losses.Loss) -> Any:
-    """Returns weights for a loss that takes parts of a label together.
-
-    A loss that takes means over pixels itself cannot leave out some of them:
-    what it gives one value for counts only if all of it has a label.
-
-    Args:
-        weight: Tensor `[batch, ...]`, 0 where a label is missing.
-        rank: The rank of what the loss gives before its reduction.
-        loss: The loss.
-    """
-    if rank >= len(weight.shape):
-        return weight
-    parts = tuple(range(rank, len(weight.shape)))
-    whole = ops.cast(ops.all(weight > 0, axis=parts), weight.dtype)
-    return of_mean_1(whole, tuple(range(rank))) if takes_mean(loss) else whole
 
 
 def _alike(labels, one_batch, kind=lambda task: None):

@@ -8,13 +8,16 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.models.label_shapes import check_shapes
+from keras_mtl.models.label_shapes import takes_labels_together
 from keras_mtl.models.labelled_mean import LabelledMean
 from keras_mtl.models.missing_labels import are_complete
 from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.missing_labels import fill_missing
-from keras_mtl.models.missing_labels import find_labelled
 from keras_mtl.models.missing_labels import may_miss
-from keras_mtl.models.missing_labels import whole_weights
+from keras_mtl.models.missing_labels import of_mean_1
+from keras_mtl.models.missing_labels import takes_mean
+from keras_mtl.models.own_functions import answers
 from keras_mtl.registry import unknown_name
 
 #: Losses that Keras resolves from the shapes of labels and outputs.
@@ -240,19 +243,21 @@ class TaskLosses:
         filled, weights = fill_missing(
             uncertain, outputs, self.losses, self.one_batch
         )
-        labels.update(filled)
         for task, weight in weights.items():
-            if not is_known(self.losses[task]) and len(weight.shape) > 1:
-                values = self.losses[task].call(labels[task], outputs[task])
-                weight = whole_weights(
-                    weight, len(values.shape), self.losses[task]
+            loss, output = self.losses[task], outputs.get(task)
+            if takes_labels_together(loss) and output is not None:
+                filled[task], weight = answers(
+                    loss.call, labels[task], filled[task], output, weight
                 )
+                if takes_mean(loss):
+                    weight = of_mean_1(weight, tuple(range(len(weight.shape))))
                 weights[task] = weight
             given = sample_weights[task]
             if given is not None:
                 given = ops.cast(ops.convert_to_tensor(given), weight.dtype)
                 weight = weight * _like_rank(given, len(weight.shape))
                 weights[task] = weight
+        labels.update(filled)
         return {**sample_weights, **weights}
 
     def _uncertain(self, labels):
@@ -303,34 +308,47 @@ class TaskLosses:
             return loss
         return ops.multiply(loss, weight)
 
-    def presence(self, y, sample_weight):
+    def presence(self, y, outputs, sample_weight):
         """Returns which tasks have labels in a batch.
+
+        Args:
+            y: The labels of the batch.
+            outputs: Outputs of the model, or `None` where the losses are not
+                those of `compute`.
+            sample_weight: Sample weights, or `None`.
 
         Returns:
             Tensor `[K]` of 0 and 1, or `None` if it is known without looking
             at values that all have.
         """
-        sample_weights = self.sample_weights(sample_weight)
         labels = self.labels(y) if isinstance(y, (dict, list, tuple)) else {}
         labels = {
             task: ops.convert_to_tensor(label)
             for task, label in labels.items()
             if task in self.losses and label is not None
         }
-        labelled = find_labelled(self._uncertain(labels), self.one_batch)
-        for task, label in labels.items():
-            ignored = getattr(self.losses[task], "ignore_class", None)
-            if ignored is not None and self.handle_missing:
-                labelled[task] = ops.not_equal(label, ignored)
+        weights = self._fill_missing(
+            dict(labels),
+            {} if outputs is None else self.predictions(outputs),
+            self.sample_weights(sample_weight),
+        )
         flags = {}
         for task in self.tasks:
-            counted, weight = labelled.get(task), sample_weights[task]
+            weight, label = weights[task], labels.get(task)
+            counted = None
             if weight is not None:
-                used = ops.not_equal(ops.convert_to_tensor(weight), 0)
+                counted = ops.not_equal(ops.convert_to_tensor(weight), 0)
+            ignored = getattr(self.losses[task], "ignore_class", None)
+            if (
+                ignored is not None
+                and label is not None
+                and self.handle_missing
+            ):
+                known = ops.not_equal(label, ignored)
                 if counted is not None:
-                    used = _like_rank(used, len(counted.shape))
-                    used = ops.logical_and(counted, used)
-                counted = used
+                    counted = _like_rank(counted, len(known.shape))
+                    known = ops.logical_and(known, counted)
+                counted = known
             if counted is not None:
                 flags[task] = ops.any(counted)
         if not flags:
@@ -362,12 +380,6 @@ class TaskLosses:
             tracker.update_state(task_losses[task], sample_weight=weight)
 
 
-def is_known(loss: keras.losses.Loss) -> bool:
-    """Whether a loss is one of Keras's own, whose rules are known."""
-    function = getattr(loss, "function", type(loss))
-    return (function.__module__ or "").startswith("keras.")
-
-
 def _like_rank(tensor, rank):
     """Adds last dimensions of 1, or drops them, up to a rank."""
     while len(tensor.shape) > rank and tensor.shape[-1] == 1:
@@ -375,45 +387,6 @@ def _like_rank(tensor, rank):
     while len(tensor.shape) < rank:
         tensor = ops.expand_dims(tensor, axis=-1)
     return tensor
-
-
-def check_shapes(task, loss, y_true, y_pred):
-    """Raises `ValueError` if labels cannot belong to an output.
-
-    Only for Keras's own losses, whose rules are known; others may pack into
-    `y_true` what they like.
-    """
-    if not is_known(loss) or keras.tree.is_nested(y_pred):
-        return
-    true_shape, pred_shape = tuple(y_true.shape), tuple(y_pred.shape)
-    if len(true_shape) == len(pred_shape):
-        last = true_shape[-1:] + pred_shape[-1:]
-        fits = _agree(true_shape[:-1], pred_shape[:-1]) and (
-            _agree(true_shape[-1:], pred_shape[-1:]) or 1 in last
-        )
-    elif len(true_shape) == len(pred_shape) - 1:
-        fits = _agree(true_shape, pred_shape[:-1])
-    elif len(true_shape) == len(pred_shape) + 1:
-        fits = _agree(true_shape[:-1], pred_shape) and true_shape[-1] in (
-            None,
-            1,
-        )
-    else:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"The labels of task {task!r} do not fit its output: labels have "
-            f"shape {true_shape}, the output has shape {pred_shape}. Labels "
-            "must have the shape of the output, or that shape without (or "
-            "with 1 as) its last dimension for class indices."
-        )
-
-
-def _agree(left, right):
-    return len(left) == len(right) and all(
-        a is None or b is None or a == b
-        for a, b in zip(left, right, strict=True)
-    )
 
 
 def _listed(names):

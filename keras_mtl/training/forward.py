@@ -161,7 +161,9 @@ class Pass:
             task_losses = model.compute_task_losses(
                 batch.x, batch.y, outputs, batch.sample_weight, training=True
             )
-            presence = model.task_losses.presence(batch.y, batch.sample_weight)
+            presence = model.find_presence(
+                batch.y, outputs, batch.sample_weight
+            )
             penalties = [ops.sum(penalty) for penalty in model.losses]
         if self._draws is None:
             self._draws = scope.draws

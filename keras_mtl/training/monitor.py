@@ -116,9 +116,10 @@ class StepMonitor(keras.layers.Layer):
             raise NonFiniteError(
                 f"{what} That step changed nothing: weights, optimizer and "
                 "strategy are as before it. Look for NaN or infinite inputs "
-                "and labels, for batches without samples and for too large a "
-                'learning rate, or pass `on_nonfinite="skip"` to `compile` to '
-                "leave out such steps."
+                "and labels, for batches without samples, for too large a "
+                "learning rate and for negative losses where a method takes "
+                'their logarithm, or pass `on_nonfinite="skip"` to `compile` '
+                "to leave out such steps."
             )
 
     def warn_if_failed(self) -> None:

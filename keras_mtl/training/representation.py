@@ -81,7 +81,9 @@ class RepresentationPass(Pass):
             task_losses = model.compute_task_losses(
                 batch.x, batch.y, outputs, batch.sample_weight, training=True
             )
-            presence = model.task_losses.presence(batch.y, batch.sample_weight)
+            presence = model.find_presence(
+                batch.y, outputs, batch.sample_weight
+            )
             penalties = [
                 *self._trunk_penalties,
                 *(ops.sum(p) for p in self._split.head_penalties()),

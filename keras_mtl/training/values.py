@@ -76,7 +76,7 @@ class Values:
             *zip(self.partition.variables, trainable, strict=True),
             *zip(self.state_variables, state, strict=True),
         ]
-        return PassScope(mapping, collect_losses=True)
+        return PassScope(self.partition.variables, mapping, collect_losses=True)
 
     def state_after(self, scope) -> list[Any]:
         """The state that the computation in a scope left."""
@@ -101,14 +101,33 @@ def losses_at(model, batch, values, trainable):
 
 
 class PassScope(keras.StatelessScope):
-    """A stateless scope that counts the draws from each seed generator."""
+    """A stateless scope that watches what layers assign to.
 
-    def __init__(self, *args, **kwargs):
+    It counts the draws from each seed generator, and refuses assignments to
+    trainable weights: they are where the pass is made, and perhaps perturbed.
+
+    Args:
+        trainable: The trainable variables.
+        *args: Passed on to `keras.StatelessScope`.
+        **kwargs: Passed on to `keras.StatelessScope`.
+    """
+
+    def __init__(self, trainable, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self._trainable = {id(variable) for variable in trainable}
         self.draws: dict[int, int] = {}
 
     def add_update(self, update):
         variable, _ = update
+        if id(variable) in self._trainable:
+            raise ValueError(
+                "A layer assigns to its trainable weight "
+                f"{variable.path!r} in the forward pass, as "
+                "keras.layers.SpectralNormalization does. Steps of a strategy "
+                "cannot keep that. Constrain the weight by a "
+                "`kernel_constraint`, which acts after each update, freeze the "
+                "layer, or train with `strategy=None`."
+            )
         if variable.name == "seed_generator_state":
             draws = self.draws.get(id(variable), 0)
             self.draws[id(variable)] = draws + 1

@@ -1,8 +1,10 @@
 """The algebra of task gradients, whatever way they are laid out."""
 
+import keras
 import numpy as np
 import pytest
 
+from keras_mtl import aggregators
 from keras_mtl import backend
 from keras_mtl.aggregators import Jacobian
 from tests.backend_tools import numpy
@@ -149,3 +151,15 @@ def test_rows_or_stacks():
     for arguments in ({}, {"rows": [], "stacks": []}):
         with pytest.raises(ValueError, match="either `rows` or `stacks`"):
             Jacobian(**arguments)
+
+
+def test_a_mask_has_the_dtype_of_the_gramian():
+    class Present(aggregators.GramianAggregator):
+        def compute_weights(self, gramian, losses=None, mask=None):
+            # TensorFlow multiplies numbers of one dtype only.
+            return keras.ops.diagonal(gramian) * mask
+
+    rows = tensor(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    mask = tensor(np.array([0.0, 1.0], dtype="float32"))
+    (update,) = Present().aggregate(Jacobian(stacks=[rows]), None, mask)
+    np.testing.assert_allclose(numpy(update), [75.0, 100.0], rtol=1e-6)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_mtl
 from keras_mtl.analysis import task_sharpness
 from tests.analysis import dense
 from tests.training import toy
@@ -215,3 +216,21 @@ def test_refuses_models_that_share_nothing():
     model.get_layer("trunk").trainable = False
     with pytest.raises(ValueError, match='share no .*use `variables="all"`'):
         task_sharpness(model, dense.data(), variables="shared")
+
+
+@pytest.mark.slow_on("jax", "tensorflow")
+def test_attention_can_be_differentiated_twice():
+    keras.utils.set_random_seed(3)
+    words = keras.Input((5, 2))
+    seen = keras.layers.MultiHeadAttention(1, 2)(words, words)
+    seen = keras.layers.GlobalAveragePooling1D()(seen)
+    model = keras_mtl.MultiTaskModel(
+        words, {task: keras.layers.Dense(1)(seen) for task in "ab"}
+    )
+    model.compile("sgd", dict.fromkeys("ab", "mse"), strategy="ew")
+    generator = np.random.default_rng(0)
+    words = generator.normal(size=(8, 5, 2)).astype("float32")
+    labels = {task: generator.normal(size=(8, 1)) for task in "ab"}
+    sharpness = task_sharpness(model, (words, labels), rho=0.01)
+    # What is missing to H v = eigenvalue v, with products of the Hessian.
+    assert np.all(sharpness.residuals <= 1e-3)

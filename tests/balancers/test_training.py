@@ -1,8 +1,10 @@
 """Balancers with state inside the training step."""
 
+import keras
 import numpy as np
 import pytest
 
+from keras_mtl import NonFiniteError
 from keras_mtl import balancers
 from keras_mtl import flatness
 from keras_mtl.strategies import Strategy
@@ -48,3 +50,16 @@ def test_famo_learns_from_every_step():
     # Two tasks: what one gains the other loses.
     np.testing.assert_allclose(logits[0], -logits[1], atol=1e-4)
     assert abs(logits[0]) > 1e-3
+
+
+def test_logarithm_of_a_negative_loss_stops_training():
+    x, y = toy.data()
+    right = np.eye(3, dtype="float32")[y["right"]]
+    model = toy.make_model()
+    # At most 0, and the smaller the better.
+    losses = {"left": "mse", "right": keras.losses.CosineSimilarity()}
+    toy.compiled(model, toy.fresh_strategy("db_mtl"), loss=losses)
+    before = toy.weights(model)
+    with pytest.raises(NonFiniteError, match="task 'right'.*logarithm"):
+        model.train_on_batch(x, {**y, "right": right})
+    toy.assert_same(toy.weights(model), before)

@@ -191,3 +191,28 @@ def test_refused(arguments, what):
 def test_bad_choice():
     with pytest.raises(ValueError, match="`memory` must be one of"):
         keras_mtl.Strategy(memory="tiny")
+
+
+@pytest.mark.slow_on("jax", "tensorflow")
+def test_attention():
+    def fitted_words(memory):
+        keras.utils.set_random_seed(3)
+        words = keras.Input((6, 4))
+        seen = keras.layers.MultiHeadAttention(2, 3)(words, words)
+        seen = keras.layers.GlobalAveragePooling1D()(seen)
+        model = keras_mtl.MultiTaskModel(
+            words,
+            {
+                "left": keras.layers.Dense(1)(seen),
+                "right": keras.layers.Dense(3, activation="softmax")(seen),
+            },
+        )
+        toy.compiled(
+            model, keras_mtl.Strategy(aggregator="mgda", memory=memory)
+        )
+        generator = np.random.default_rng(0)
+        words = generator.normal(size=(toy.NUM_SAMPLES, 6, 4))
+        toy.step(model, words.astype("float32"), toy.data()[1])
+        return toy.weights(model)
+
+    toy.assert_near(fitted_words("low"), fitted_words("normal"))

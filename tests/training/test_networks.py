@@ -86,3 +86,35 @@ def test_masks_reach_layers_and_losses(kind):
         toy.step(theirs, x, y), abs=1e-6
     )
     toy.assert_near(toy.weights(ours), toy.weights(theirs))
+
+
+def test_layers_that_assign_to_trained_weights_are_refused():
+    def make_model():
+        inputs = keras.Input((6,))
+        layer = keras.layers.SpectralNormalization(
+            keras.layers.Dense(4), power_iterations=50
+        )
+        features = layer(inputs)
+        outputs = {
+            "left": keras.layers.Dense(1)(features),
+            "right": keras.layers.Dense(3, activation="softmax")(features),
+        }
+        return keras_mtl.MultiTaskModel(inputs, outputs), layer
+
+    x, y = toy.data()
+    model, layer = make_model()
+    toy.compiled(model, "ew")
+    before = toy.weights(model)
+    with pytest.raises(ValueError, match=r"kernel.*kernel_constraint"):
+        toy.step(model, x, y)
+    toy.assert_same(toy.weights(model), before)
+    # It assigns to what is not trained.
+    layer.trainable = False
+    toy.compiled(model, "ew")
+    toy.step(model, x, y)
+    _, norms, _ = np.linalg.svd(keras.ops.convert_to_numpy(layer.layer.kernel))
+    # By a power method, which ends near it.
+    assert norms[0] == pytest.approx(1, abs=0.01)
+    model, _ = make_model()
+    toy.compiled(model, None)
+    toy.step(model, x, y)

@@ -1,0 +1,76 @@
+"""Losses and metrics of the user's own, which may deal with NaN themselves."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+
+def is_own(function: Any) -> bool:
+    """Whether a loss or metric is not one of Keras's, whose rules are known.
+
+    Args:
+        function: A function, a `keras.losses.Loss` or a class.
+    """
+    return not (function.__module__ or "").startswith("keras.")
+
+
+def answers(
+    function: Callable[[Any, Any], Any],
+    label: Any,
+    filled: Any,
+    output: Any,
+    weight: Any,
+) -> tuple[Any, Any]:
+    """Returns the labels and weights for a function of the user's own.
+
+    It may have a mask for NaN, or use it as a mark in labels of several parts.
+    So where it gives a number for labels of which a part is NaN, that number
+    counts. Where it gives NaN, as for what knows nothing of missing labels,
+    the label is missing, all of it if the function takes parts together.
+    A function of one value for the whole batch has to deal with NaN, for
+    nothing can be left out: its answer counts whatever it is.
+
+    Args:
+        function: Maps `(y_true, y_pred)` to values `[batch, ...]` or to one.
+        label: Labels, with NaN.
+        filled: The labels with 0 for NaN.
+        output: The model's output.
+        weight: Tensor `[batch, ...]`, 0 where a label is missing.
+
+    Returns:
+        `(labels, weights)` to call the function with.
+    """
+    values = function(label, output)
+    rank = min(len(values.shape), len(weight.shape))
+    if not shapes_agree(values.shape[:rank], label.shape[:rank]):
+        rank = 0
+    has_some = ops.logical_not(_all_behind(ops.isnan(label), rank))
+    if rank == 0:
+        return (
+            ops.where(has_some, label, filled),
+            ops.cast(has_some, weight.dtype),
+        )
+    is_number = _all_behind(ops.logical_not(ops.isnan(values)), rank)
+    is_answered = ops.logical_and(has_some, is_number)
+    # What has all its labels counts, even if it is NaN.
+    counts = ops.logical_or(is_answered, _all_behind(weight > 0, rank))
+    chosen = is_answered
+    for _ in range(rank, len(label.shape)):
+        chosen = ops.expand_dims(chosen, axis=-1)
+    return ops.where(chosen, label, filled), ops.cast(counts, weight.dtype)
+
+
+def shapes_agree(left: Sequence[Any], right: Sequence[Any]) -> bool:
+    """Whether two shapes may be the same, sizes that are `None` being any."""
+    return len(left) == len(right) and all(
+        a is None or b is None or a == b
+        for a, b in zip(left, right, strict=True)
+    )
+
+
+def _all_behind(flags, rank):
+    """Whether all flags are True, over the dimensions behind the first ones."""
+    behind = tuple(range(rank, len(flags.shape)))
+    return ops.all(flags, axis=behind) if behind else flags
