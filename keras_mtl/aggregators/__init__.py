@@ -27,6 +27,7 @@ from keras_mtl.aggregators.mean import Mean
 from keras_mtl.aggregators.mgda import MGDA
 from keras_mtl.aggregators.moco import MoCo
 from keras_mtl.aggregators.modo import MoDo
+from keras_mtl.aggregators.names import REGISTRY
 from keras_mtl.aggregators.nash_mtl import NashMTL
 from keras_mtl.aggregators.ntkmtl import NTKMTL
 from keras_mtl.aggregators.pcd import PCD
@@ -36,9 +37,7 @@ from keras_mtl.aggregators.sdmgrad import SDMGrad
 from keras_mtl.aggregators.sum import Sum
 from keras_mtl.aggregators.trimmed_mean import TrimmedMean
 from keras_mtl.aggregators.upgrad import UPGrad
-from keras_mtl.registry import Registry
 
-REGISTRY = Registry("aggregator", Aggregator)
 REGISTRY.register("mean", Mean)
 REGISTRY.register("sum", Sum)
 REGISTRY.register("mgda", MGDA)

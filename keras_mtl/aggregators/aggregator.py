@@ -212,6 +212,24 @@ class GramianAggregator(Aggregator):
             f"{type(self).__name__} does not implement `compute_weights`."
         )
 
+    def prepare(self, gramian: Any, mask: Any) -> tuple[Any, Any]:
+        """Gets ready for a call of `compute_weights` by hand.
+
+        For methods with state: it is created if there is none.
+
+        Args:
+            gramian: Tensor or array `[K, K]`.
+            mask: Tensor or array `[K]` of numbers or bools, or `None`.
+
+        Returns:
+            The two as tensors, the mask as 1 and 0.
+        """
+        gramian = as_tensor(gramian)
+        dtype = keras.backend.standardize_dtype(gramian.dtype)
+        if not self.built:
+            self.build([tuple(gramian.shape)], dtype)
+        return gramian, None if mask is None else ops.cast(mask, dtype)
+
     def aggregate(self, jacobian, losses=None, mask=None):
         if not jacobian.num_variables:
             # Nothing to merge, and no state was made for it.

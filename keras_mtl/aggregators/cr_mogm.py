@@ -32,7 +32,7 @@ class CRMOGM(WrappingAggregator, GramianAggregator):
 
     Args:
         aggregator: The method to smooth, a
-            `keras_mtl.aggregators.GramianAggregator`.
+            `keras_mtl.aggregators.GramianAggregator`, its name or config.
         alpha: Weight of the past, in [0, 1]. With 0 nothing is smoothed, with
             1 the first weights stay. Defaults to `0.9`.
         initial_weights: Optional sequence of finite numbers, one per task, to
@@ -66,7 +66,7 @@ class CRMOGM(WrappingAggregator, GramianAggregator):
 
     def __init__(
         self,
-        aggregator: GramianAggregator,
+        aggregator: GramianAggregator | str | dict,
         alpha: float = 0.9,
         initial_weights: Sequence[float] | None = None,
         **kwargs,
@@ -103,6 +103,7 @@ class CRMOGM(WrappingAggregator, GramianAggregator):
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None
     ) -> Any:
+        gramian, mask = self.prepare(gramian, mask)
         new = self.aggregator.compute_weights(gramian, losses, mask)
         old = ops.convert_to_tensor(self.averages)
         old_steps = ops.convert_to_tensor(self.steps)

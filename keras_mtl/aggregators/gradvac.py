@@ -85,6 +85,7 @@ class GradVac(GramianAggregator):
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None
     ) -> Any:
+        gramian, mask = self.prepare(gramian, mask)
         num_tasks = gramian.shape[0]
         seed = next_seed(self.seed_generator) if num_tasks > 2 else None
         old = ops.convert_to_tensor(self.targets)

@@ -22,8 +22,8 @@ class Grouped(WrappingAggregator):
     `keras_mtl.Strategy(aggregator, granularity="layer")` makes it.
 
     Args:
-        aggregator: The aggregator of the first group; the others get siblings
-            of it.
+        aggregator: The aggregator of the first group, its name or config; the
+            others get siblings of it.
         **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
 
     Raises:
@@ -39,12 +39,13 @@ class Grouped(WrappingAggregator):
     ```
     """
 
-    def __init__(self, aggregator: Aggregator, **kwargs):
+    def __init__(self, aggregator: Aggregator | str | dict, **kwargs):
         super().__init__(aggregator, **kwargs)
-        self.samples = aggregator.samples
-        self.needs_losses = aggregator.needs_losses
-        self.min_tasks = aggregator.min_tasks
-        self.keeps_rows = aggregator.keeps_rows
+        inner = self.aggregator
+        self.samples = inner.samples
+        self.needs_losses = inner.needs_losses
+        self.min_tasks = inner.min_tasks
+        self.keeps_rows = inner.keeps_rows
         self.members: list[Aggregator] = []
         self._groups: tuple[tuple[int, ...], ...] = ()
         self._preference: tuple[float, ...] | None = None

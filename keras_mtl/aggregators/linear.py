@@ -53,4 +53,5 @@ def presence(num_tasks: int, mask: Any, dtype: str) -> Any:
     """Returns 1 for present and 0 for absent tasks, `[K]`."""
     if mask is None:
         return ops.ones((num_tasks,), dtype=dtype)
-    return ops.cast(ops.convert_to_tensor(mask) > 0, dtype)
+    # A mask of bools cannot be compared with a number on TensorFlow.
+    return ops.cast(ops.cast(mask, dtype) > 0, dtype)

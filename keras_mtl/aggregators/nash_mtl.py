@@ -76,6 +76,7 @@ class NashMTL(FairGrad):
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None
     ) -> Any:
+        gramian, mask = self.prepare(gramian, mask)
         weights = self.solve(gramian, mask)
         if self.last_weights is not None:
             weights = self._last_or(weights, gramian, mask)

@@ -89,6 +89,7 @@ class PCD(GramianAggregator):
     def compute_weights(
         self, gramian: Any, losses: Any = None, mask: Any = None
     ) -> Any:
+        gramian, mask = self.prepare(gramian, mask)
         averages = ops.cast(self._update_averages(gramian, mask), gramian.dtype)
         roots = ops.sqrt(averages + self.eps)
         scales = 1.0 / ops.where(roots > 0, roots, 1.0)

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_mtl.aggregators.aggregator import Aggregator
+from keras_mtl.aggregators.names import REGISTRY
 from keras_mtl.revive import entry
 from keras_mtl.revive import revive
 
@@ -13,15 +14,16 @@ class WrappingAggregator(Aggregator):
     """Holds another aggregator, and takes it along to copies and configs.
 
     Args:
-        aggregator: The aggregator inside.
+        aggregator: The aggregator inside, its name or config.
         **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
     """
 
-    def __init__(self, aggregator: Aggregator, **kwargs):
+    def __init__(self, aggregator: Aggregator | str | dict, **kwargs):
         super().__init__(**kwargs)
-        self._check_inner(aggregator)
-        self.aggregator = aggregator
-        self.observes = aggregator.observes
+        inner = REGISTRY.get(aggregator)
+        self._check_inner(inner)
+        self.aggregator = inner
+        self.observes = self.aggregator.observes
 
     def _check_inner(self, aggregator: Any) -> None:
         """Raises `ValueError` unless this can be put around it."""

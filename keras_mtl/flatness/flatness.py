@@ -1,6 +1,7 @@
 """The contract of flatness regularizers, and the perturbations they share."""
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias
@@ -29,6 +30,7 @@ NORM_EPSILON = 1e-12
 NORMALIZATION_VARIABLES = ("gamma", "beta", "scale")
 
 COMBINATIONS = ("decomposed", "direct", "second", "each")
+RANDOM_NUMBERS = ("same", "new")
 
 
 @keras_mtl_export("keras_mtl.flatness.Flatness")
@@ -66,6 +68,9 @@ class Flatness(Component):
         variables: Which variables are perturbed: `None` or `"all"`,
             `"normalization"` (scale and offset of normalization layers, known
             by their names), or a function from a variable to a bool.
+        random_numbers: `"same"`: perturbed passes see the random numbers of
+            the clean one, such as its dropout masks; `"new"`: each has its
+            own. Defaults to `"same"`.
         name: Optional name.
         **kwargs: Passed on to `keras.layers.Layer`.
 
@@ -80,6 +85,9 @@ class Flatness(Component):
     #: made there.
     scope = "task"
 
+    #: Arguments of this class that a method has no use for.
+    fixed_arguments: tuple[str, ...] = ()
+
     def __init__(
         self,
         rho: Radius = 0.05,
@@ -91,9 +99,13 @@ class Flatness(Component):
         reuse: bool = False,
         scaling: str | None = None,
         variables: str | Callable[[keras.Variable], bool] | None = None,
+        random_numbers: str = "same",
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.random_numbers = checked_choice(
+            "random_numbers", random_numbers, RANDOM_NUMBERS
+        )
         self._radii: dict[str, Any] = {}
         self._radius_weights: dict[str, Any] = {}
         self._set_radius("rho", rho)
@@ -131,6 +143,15 @@ class Flatness(Component):
         self.reuse = bool(reuse)
         self.adaptive = bool(adaptive)
         self.perturbed_variables = variables
+
+    def check_not_fixed(self, arguments: Mapping[str, Any]) -> None:
+        """Raises `ValueError` for arguments that the method does not have."""
+        for name in self.fixed_arguments:
+            if name in arguments:
+                raise ValueError(
+                    f"{type(self).__name__} has no argument `{name}`. "
+                    f"Received: {name}={arguments[name]!r}"
+                )
 
     def _set_radius(self, argument, value):
         if isinstance(value, dict):
@@ -349,4 +370,5 @@ class Flatness(Component):
             "reuse": self.reuse,
             "scaling": self.scaling,
             "variables": self.perturbed_variables,
+            "random_numbers": self.random_numbers,
         }

@@ -29,6 +29,8 @@ class GlobalSAM(Flatness):
         reuse: As for `keras_mtl.flatness.TaskSAM`. Defaults to `False`.
         variables: Which variables are perturbed: `None`, `"all"`,
             `"normalization"` or a function. Defaults to `None` (all).
+        random_numbers: As for `keras_mtl.flatness.TaskSAM`. Defaults to
+            `"same"`.
         name: Optional name.
         **kwargs: Passed on to `keras.layers.Layer`.
 

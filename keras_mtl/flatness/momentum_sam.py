@@ -65,6 +65,15 @@ class MomentumSAM(Flatness):
 
     scope = "momentum"
 
+    fixed_arguments = (
+        "head_rho",
+        "combine",
+        "interval",
+        "reuse",
+        "scaling",
+        "random_numbers",
+    )
+
     def __init__(
         self,
         rho: Radius = 0.05,
@@ -74,6 +83,7 @@ class MomentumSAM(Flatness):
         variables: str | Callable[[keras.Variable], bool] | None = None,
         **kwargs,
     ):
+        self.check_not_fixed(kwargs)
         super().__init__(
             rho=rho,
             norm=norm,
@@ -113,6 +123,6 @@ class MomentumSAM(Flatness):
 
     def get_config(self):
         config = super().get_config()
-        for fixed in ("head_rho", "combine", "interval", "reuse", "scaling"):
+        for fixed in self.fixed_arguments:
             del config[fixed]
         return {**config, "momentum": self.momentum}

@@ -84,6 +84,17 @@ class SAMO(Flatness):
 
     scope = "probe"
 
+    fixed_arguments = (
+        "head_rho",
+        "norm",
+        "adaptive",
+        "combine",
+        "interval",
+        "reuse",
+        "scaling",
+        "random_numbers",
+    )
+
     def __init__(
         self,
         rho: Radius = 0.001,
@@ -94,6 +105,7 @@ class SAMO(Flatness):
         variables: str | Callable[[keras.Variable], bool] | None = None,
         **kwargs,
     ):
+        self.check_not_fixed(kwargs)
         super().__init__(
             rho=rho, variables=variables, combine="direct", **kwargs
         )
@@ -187,15 +199,7 @@ class SAMO(Flatness):
 
     def get_config(self):
         config = super().get_config()
-        for fixed in (
-            "head_rho",
-            "norm",
-            "adaptive",
-            "combine",
-            "interval",
-            "reuse",
-            "scaling",
-        ):
+        for fixed in self.fixed_arguments:
             del config[fixed]
         return {
             **config,

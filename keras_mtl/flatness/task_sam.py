@@ -25,8 +25,9 @@ class TaskSAM(Flatness):
     trunk and one head. With an aggregator whose weights do not depend on the
     gradients, decomposed equals direct, and the shorter way is taken.
 
-    The perturbed passes see the same dropout masks as the clean one, use
-    batch statistics, and leave BatchNormalization's moving statistics alone.
+    The perturbed passes see the same dropout masks as the clean one, unless
+    told otherwise, use batch statistics, and leave BatchNormalization's
+    moving statistics alone.
 
     Args:
         rho: Radius: a non-negative float or a `LearningRateSchedule`.
@@ -52,6 +53,10 @@ class TaskSAM(Flatness):
             `None`.
         variables: Which variables are perturbed: `None`, `"all"`,
             `"normalization"` or a function. Defaults to `None` (all).
+        random_numbers: `"same"`, or `"new"` for dropout masks of its own in
+            every perturbed pass, as in the released code. The flat part then
+            has the difference between two masks in it, and a radius of 0 is
+            not the plain method. Defaults to `"same"`.
         name: Optional name.
         **kwargs: Passed on to `keras.layers.Layer`.
 

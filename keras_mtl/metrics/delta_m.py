@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.metrics.task_results import Results
+from keras_mtl.metrics.task_results import named
 from keras_mtl.metrics.task_results import relative_gains
 
 
@@ -25,11 +26,13 @@ def delta_m(
 
     Args:
         results: Dict by task of dicts by metric. A number stands for a task
-            with one metric, so a dict by metric will do as well.
+            with one metric, so a dict by metric will do as well. A list or
+            array in place of a dict names tasks or metrics by position.
         baselines: The same of what to compare with: positive numbers.
         higher_is_better: Which metrics are better if they are higher: a set
-            of their names, a dict of bools by name or of the form of
-            `results`, or one bool for all.
+            of their names; a dict of bools by name, by task, or of the form
+            of `results`; a sequence of bools in the order of `results`; or
+            one bool for all.
 
     Returns:
         The drop in percent.
@@ -56,5 +59,5 @@ def delta_m(
         as a Bargaining Game, ICML 2022,
         [arXiv:2202.01017](https://arxiv.org/abs/2202.01017).
     """
-    gains = relative_gains(results, baselines, higher_is_better)
+    gains = relative_gains(named(results), named(baselines), higher_is_better)
     return float(-np.mean(list(gains.values())))

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.metrics.task_results import Results
+from keras_mtl.metrics.task_results import named
 from keras_mtl.metrics.task_results import relative_gains
 
 
@@ -28,7 +29,7 @@ def delta_p(
 
     Args:
         results: Dict by task of dicts by metric; a number stands for a task
-            with one metric.
+            with one metric. Or lists in place of dicts.
         baselines: The same of what to compare with: positive numbers.
         higher_is_better: As for `keras_mtl.metrics.delta_m`.
 
@@ -56,7 +57,7 @@ def delta_p(
         Lin et al., Dual-Balancing for Multi-Task Learning, 2023, section 4,
         [arXiv:2308.12029](https://arxiv.org/abs/2308.12029).
     """
-    gains = relative_gains(results, baselines, higher_is_better)
+    gains = relative_gains(named(results), named(baselines), higher_is_better)
     by_task: dict[str, list[float]] = {}
     for metric, gain in gains.items():
         by_task.setdefault(metric.task, []).append(gain)

@@ -9,6 +9,7 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.metrics.task_results import Results
 from keras_mtl.metrics.task_results import check_same
 from keras_mtl.metrics.task_results import directions
+from keras_mtl.metrics.task_results import named
 from keras_mtl.metrics.task_results import numbers
 
 
@@ -56,7 +57,7 @@ def mean_rank(
             f"empty. Received: results={results!r}"
         )
     values = {
-        method: numbers(f"results[{method!r}]", of_method)
+        method: numbers(f"results[{method!r}]", named(of_method))
         for method, of_method in results.items()
     }
     metrics = list(next(iter(values.values())))

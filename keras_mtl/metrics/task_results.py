@@ -25,6 +25,23 @@ class Metric(NamedTuple):
     path: str
 
 
+def named(results: Any) -> Any:
+    """Returns results with the positions as names, where there are no others.
+
+    Args:
+        results: Results of the documented form, or with a list, tuple or
+            array in place of a dict.
+    """
+    if _is_sequence(results):
+        results = {str(index): value for index, value in enumerate(results)}
+    if not isinstance(results, Mapping):
+        return results
+    return {
+        name: named(value) if _is_sequence(value) else value
+        for name, value in results.items()
+    }
+
+
 def flatten(argument: str, results: Results) -> dict[Metric, Any]:
     """Returns the value of every metric, or raises `ValueError`."""
     if not isinstance(results, Mapping) or not results:
@@ -65,33 +82,27 @@ def directions(
 
     Args:
         higher_is_better: One bool for all; a collection of the names of those
-            metrics that are better if higher; or a dict of bools, of the
-            form of the results or by the name of the metric.
+            metrics that are better if higher; a dict of bools, of the form of
+            the results, by task or by the name of the metric; or a sequence
+            of bools in the order of the results.
         metrics: All metrics.
     """
-    if isinstance(higher_is_better, (bool, np.bool_)):
+    if _is_flag(higher_is_better):
         return dict.fromkeys(metrics, bool(higher_is_better))
     known = {metric.name for metric in metrics}
+    if _is_sequence(higher_is_better) and len(higher_is_better):
+        if all(map(_is_flag, higher_is_better)):
+            return _flags_in_order(higher_is_better, metrics)
+        if all(map(_is_sequence, higher_is_better)):
+            higher_is_better = named(higher_is_better)
     if isinstance(higher_is_better, Mapping):
-        if known == set(higher_is_better):
-            by_name = dict(higher_is_better)
-            flags = {metric: by_name[metric.name] for metric in metrics}
-        else:
-            flags = flatten("higher_is_better", higher_is_better)
-            check_same("higher_is_better", flags, metrics)
-        for metric, flag in flags.items():
-            if not isinstance(flag, (bool, np.bool_)):
-                raise ValueError(
-                    "`higher_is_better` must hold bools. Received for "
-                    f"{metric.path!r}: {flag!r}"
-                )
-        return {metric: bool(flags[metric]) for metric in metrics}
+        return _flags_by_name(higher_is_better, metrics)
     if isinstance(higher_is_better, str) or not isinstance(
         higher_is_better, Collection
     ):
         raise ValueError(
             "Argument `higher_is_better` must be a bool, a collection of "
-            "metric names or a dict of bools. Received: "
+            "metric names, or a dict or sequence of bools. Received: "
             f"higher_is_better={higher_is_better!r}"
         )
     unknown = sorted(set(higher_is_better) - known)
@@ -101,6 +112,49 @@ def directions(
             f"are: {sorted(known)}"
         )
     return {metric: metric.name in higher_is_better for metric in metrics}
+
+
+def _is_sequence(value):
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, (list, tuple))
+
+
+def _is_flag(value):
+    return isinstance(value, (bool, np.bool_))
+
+
+def _flags_by_name(higher_is_better, metrics):
+    # By position, tasks and metrics may have the same names.
+    are_flags = all(map(_is_flag, higher_is_better.values()))
+    names = {metric.name for metric in metrics}
+    if are_flags and names == set(higher_is_better):
+        flags = {metric: higher_is_better[metric.name] for metric in metrics}
+    else:
+        by_task = named(higher_is_better)
+        for metric in metrics:
+            flag = by_task.get(metric.task)
+            if _is_flag(flag) and metric.name != metric.task:
+                of_task = [m.name for m in metrics if m.task == metric.task]
+                by_task[metric.task] = dict.fromkeys(of_task, flag)
+        flags = flatten("higher_is_better", by_task)
+        check_same("higher_is_better", flags, metrics)
+    for metric, flag in flags.items():
+        if not _is_flag(flag):
+            raise ValueError(
+                "`higher_is_better` must hold bools. Received for "
+                f"{metric.path!r}: {flag!r}"
+            )
+    return {metric: bool(flags[metric]) for metric in metrics}
+
+
+def _flags_in_order(flags, metrics):
+    if len(flags) != len(metrics):
+        raise ValueError(
+            "Argument `higher_is_better` must have one bool per metric. "
+            f"Received: {len(flags)} bools for {len(metrics)} metrics."
+        )
+    return dict(zip(metrics, map(bool, flags), strict=True))
 
 
 def check_same(

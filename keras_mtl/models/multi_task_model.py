@@ -61,10 +61,12 @@ class MultiTaskModel(Checkpoints, TaskStructure, TaskTrainer):
             called with each in turn, in the order of `heads`. Defaults to
             `False`: the same inputs for all.
         shared_layers: For subclasses only: the layers (or their names) whose
-            variables all tasks share; every other layer must be named in
-            `task_layers`. Defaults to `None`: found by a call.
+            variables all tasks share. Defaults to `None`: found by a call.
         task_layers: For subclasses only: dict from task names to lists of
-            layers (or names) of their own.
+            layers (or names) of their own. Without it, or without
+            `shared_layers`, the rest is found by a call, which must not
+            contradict what is named; given both, they must name every layer
+            with trainable variables, and no call is made. Defaults to `None`.
         name: Optional name.
         **kwargs: Passed on to `keras.Model`.
 

@@ -13,16 +13,35 @@ def probe_reach(model, tasks, input_spec, shared_layers, task_layers):
         model: A built model that returns a dict of outputs by task.
         tasks: Task names.
         input_spec: Structure of symbolic inputs, to make an input from.
-        shared_layers: Layers or their names that all tasks share, or `None`
-            to follow the dependencies of each output instead.
-        task_layers: Dict from tasks to layers or names of their own.
+        shared_layers: Layers or their names that all tasks share, or `None`.
+        task_layers: Dict from tasks to layers or names of their own, or
+            `None`. Unless both are given, the dependencies of each output are
+            followed, and what is found must agree with what is named.
 
     Raises:
-        ValueError: If the layers named do not cover the model, or if the
-            model cannot be probed.
+        ValueError: If the layers named do not cover the model or are not used
+            as named, or if the model cannot be probed.
     """
-    if shared_layers is not None:
-        return _named_reach(model, tasks, shared_layers, task_layers or {})
+    if shared_layers is None and not task_layers:
+        return _found_reach(model, tasks, input_spec)
+    shared, own = _named_variables(
+        model, tasks, shared_layers or (), task_layers or {}
+    )
+    if shared_layers is not None and task_layers:
+        reach = {task: [*shared, *own[task]] for task in tasks}
+        _check_cover(model, reach)
+        return reach
+    found = _found_reach(model, tasks, input_spec)
+    allowed = None if shared_layers is None else shared
+    _check_agreement(model, found, allowed, own)
+    return {
+        task: _united(variables, shared, own[task])
+        for task, variables in found.items()
+    }
+
+
+def _found_reach(model, tasks, input_spec):
+    """Follows the dependencies of each output in one call."""
     # Frozen ones too, which may be trained later: all that has gradients.
     variables = sorted(
         [*model.network_variables(True), *model.network_variables(False)],
@@ -75,7 +94,8 @@ def _described(outputs):
     return type(outputs).__name__
 
 
-def _named_reach(model, tasks, shared_layers, task_layers):
+def _named_variables(model, tasks, shared_layers, task_layers):
+    """Variables of the layers named: shared ones, and own ones by task."""
     unknown = [task for task in task_layers if task not in tasks]
     if unknown:
         raise ValueError(
@@ -91,11 +111,16 @@ def _named_reach(model, tasks, shared_layers, task_layers):
             found.extend(layer.variables)
         return found
 
-    shared = variables_of(shared_layers)
-    reach = {
-        task: [*shared, *variables_of(task_layers.get(task, ()))]
-        for task in tasks
-    }
+    own = {task: variables_of(task_layers.get(task, ())) for task in tasks}
+    return variables_of(shared_layers), own
+
+
+def _united(*lists):
+    """The variables of all lists, each once."""
+    return list({id(v): v for variables in lists for v in variables}.values())
+
+
+def _check_cover(model, reach):
     covered = {id(v) for variables in reach.values() for v in variables}
     left_out = [
         v.path for v in model.network_variables(True) if id(v) not in covered
@@ -105,4 +130,43 @@ def _named_reach(model, tasks, shared_layers, task_layers):
             "`shared_layers` and `task_layers` must together name every layer "
             f"with trainable variables. Left out: {', '.join(left_out)}."
         )
-    return reach
+
+
+def _check_agreement(model, found, shared, own):
+    """Raises `ValueError` if a call has found what contradicts the names.
+
+    Args:
+        model: The model.
+        found: For each task, the variables that a call has found.
+        shared: Variables that are named as shared, or `None` if none are.
+        own: For each task, variables that are named as its own.
+    """
+    reached = {
+        task: {id(v) for v in variables} for task, variables in found.items()
+    }
+    users = {
+        id(v): [task for task in found if id(v) in reached[task]]
+        for v in model.network_variables(True)
+    }
+    shared_ids = None if shared is None else {id(v) for v in shared}
+    for variable in model.network_variables(True):
+        tasks = users[id(variable)]
+        if (
+            shared_ids is not None
+            and len(tasks) > 1
+            and id(variable) not in shared_ids
+        ):
+            raise ValueError(
+                f"Several tasks ({', '.join(tasks)}) use {variable.path!r}, "
+                "which `shared_layers` does not name. Name its layer, too, or "
+                "leave `shared_layers` out: then all are found."
+            )
+    for task, variables in own.items():
+        for variable in variables:
+            others = [t for t in users.get(id(variable), ()) if t != task]
+            if others:
+                raise ValueError(
+                    f"`task_layers` names {variable.path!r} as one of "
+                    f"{task!r}, which {', '.join(map(repr, others))} uses, "
+                    "too. Take its layer out of `task_layers`."
+                )

@@ -60,8 +60,17 @@ def as_loss(task: str, identifier: Any) -> keras.losses.Loss:
 
     Args:
         task: Name of the task, for error messages.
-        identifier: A name, a config, a function or a `keras.losses.Loss`.
+        identifier: A name, a config, a function or a `keras.losses.Loss`, or
+            a list of one of these.
     """
+    if isinstance(identifier, (list, tuple)):
+        if len(identifier) != 1:
+            raise ValueError(
+                f"Task {task!r} must have one loss; for several, pass a "
+                f"function that adds them up. Received: {identifier!r}."
+            )
+        # As Keras takes it, too.
+        (identifier,) = identifier
     if isinstance(identifier, str) and identifier in SHAPE_DEPENDENT:
         raise ValueError(
             f"The loss {identifier!r} of task {task!r} depends on the shape of "

@@ -298,7 +298,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         return (
             self._settings.network_tasks is not None
             or self._settings.input_spec is not None
-            or self._shared_layers is not None
+            or (self._shared_layers is not None and bool(self._task_layers))
         )
 
     def make_train_function(self, force=False):

@@ -35,6 +35,8 @@ class FSMTL(FlatnessPreset):
         scaling: `None` or `"gradient_norm"`. Defaults to `None`.
         variables: Which variables are perturbed. Defaults to `None` (all).
         balancer: Optional balancer, its name or config.
+        random_numbers: `"same"` or `"new"`, for the perturbed passes.
+            Defaults to `"same"`.
         on_nonfinite: See `keras_mtl.Strategy`.
         name: Optional name.
         **kwargs: Passed on to `keras_mtl.Strategy`.
@@ -63,6 +65,7 @@ class FSMTL(FlatnessPreset):
         "reuse",
         "scaling",
         "variables",
+        "random_numbers",
     )
 
     def __init__(
@@ -78,6 +81,7 @@ class FSMTL(FlatnessPreset):
         scaling: str | None = None,
         variables: Any = None,
         balancer: Any = None,
+        random_numbers: str = "same",
         **kwargs,
     ):
         super().__init__(
@@ -92,6 +96,7 @@ class FSMTL(FlatnessPreset):
                 reuse=reuse,
                 scaling=scaling,
                 variables=variables,
+                random_numbers=random_numbers,
             ),
             aggregator=aggregator,
             **kwargs,

@@ -26,6 +26,10 @@ class Nearby:
         self._weights = weights
         self._iterations = iterations
 
+    def _draw(self, task: int = 0) -> int | None:
+        """Which random numbers the perturbed pass of a task sees."""
+        return task + 1 if self._flatness.random_numbers == "new" else None
+
     def weights_at(self, losses: Any) -> Any:
         """Weights for perturbed losses.
 
@@ -52,7 +56,7 @@ class Nearby:
             len(shared),
             self._iterations,
         )
-        return clean.near(offsets)
+        return clean.near(offsets, draw=self._draw())
 
     def global_gradients(
         self, gradients: TaskGradients
@@ -103,7 +107,7 @@ class Nearby:
                     self._iterations,
                     None if factors is None else factors[k],
                 )
-                near = clean.near(offsets, task=k)
+                near = clean.near(offsets, task=k, draw=self._draw(k))
                 weight = self.weights_at(
                     ops.broadcast_to(near.losses, self._weights.shape)
                 )[k]

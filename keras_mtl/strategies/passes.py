@@ -128,7 +128,10 @@ class ForwardPass(Protocol):
         """Makes a pass on other data, at the values plus `offsets`."""
 
     def near(
-        self, offsets: Sequence[Any], task: int | None = None
+        self,
+        offsets: Sequence[Any],
+        task: int | None = None,
+        draw: int | None = None,
     ) -> "ForwardPass":
         """Repeats the pass at the values plus `offsets`, leaving no trace.
 
@@ -136,6 +139,8 @@ class ForwardPass(Protocol):
             offsets: One tensor or `None` per shared variable, then per own
                 variable (of the task, or of all tasks in turn).
             task: Index of the only task to look at, or `None` for all.
+            draw: Number of the random numbers to see, from 1 on, or `None`
+                for those of this pass.
         """
 
     def losses_near(self, offsets: Sequence[Any]) -> Any:

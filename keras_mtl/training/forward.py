@@ -1,5 +1,6 @@
 """One forward pass at explicit values, and the gradients of its losses."""
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -191,6 +192,9 @@ class Pass:
         draw from the global generator. Then the whole model is run.
         """
         task = self._partition.tasks[self._task]
+        if self._replay is None:
+            # Other random numbers are wanted, and any will do.
+            return [self._loss_of_one(task, trainable, alone=True)[0]], None
         if task not in self._model.entangled_tasks:
             loss, draws = self._loss_of_one(task, trainable, alone=True)
             if self._replay.is_at_end() and all(
@@ -388,14 +392,17 @@ class Pass:
     def perturbs(self, flatness, task=None):
         return self._values.perturbs(flatness, task)
 
-    def near(self, offsets, task=None):
-        with self._replay():
+    def near(self, offsets, task=None, draw=None):
+        values, replay = self._values, self._replay
+        if draw is not None:
+            values, replay = values.with_other_seeds(draw), None
+        with contextlib.nullcontext() if replay is None else replay():
             return Pass(
                 self._model,
                 self._batch,
-                self._values,
+                values,
                 scale=self._scale,
-                replay=self._replay,
+                replay=replay,
                 offsets=self._by_index(offsets, task),
                 task=task,
                 mask=self.mask,

@@ -1,9 +1,13 @@
 """The values of a model's variables, and computing with others."""
 
+import copy
 from typing import Any
 
 import keras
 from keras import ops
+
+#: Between the seeds of passes that see other random numbers.
+SEED_DISTANCE = 1_299_709
 
 
 class Values:
@@ -60,6 +64,23 @@ class Values:
         # TensorFlow and torch hand out the variable's own memory.
         self.state = [ops.copy(value) for value in self.state]
 
+    def with_other_seeds(self, draw: int) -> "Values":
+        """The same values, but other random numbers in every pass.
+
+        Args:
+            draw: Number of the random numbers, from 1 on.
+        """
+        other = copy.copy(self)
+        other.state = [
+            # On torch the two numbers of a state are added up: far from
+            # those of the steps to come.
+            value + SEED_DISTANCE * draw if is_seed(variable) else value
+            for variable, value in zip(
+                self.state_variables, self.state, strict=True
+            )
+        ]
+        return other
+
     def scope(self, trainable, state=None) -> "PassScope":
         """A scope in which the model computes with the given values.
 
@@ -100,6 +121,11 @@ def losses_at(model, batch, values, trainable):
     return ops.stack(model.task_losses.weigh(task_losses))
 
 
+def is_seed(variable: keras.Variable) -> bool:
+    """Whether a variable is the state of a seed generator."""
+    return variable.name == "seed_generator_state"
+
+
 class PassScope(keras.StatelessScope):
     """A stateless scope that watches what layers assign to.
 
@@ -128,7 +154,7 @@ class PassScope(keras.StatelessScope):
                 "`kernel_constraint`, which acts after each update, freeze the "
                 "layer, or train with `strategy=None`."
             )
-        if variable.name == "seed_generator_state":
+        if is_seed(variable):
             draws = self.draws.get(id(variable), 0)
             self.draws[id(variable)] = draws + 1
         super().add_update(update)

@@ -23,7 +23,8 @@ def plot_task_weights(
     Args:
         weights: Array `[T, K]`: at each of T times one weight per task. Or
             what `fit` returns, or a dict, with a list for each name in
-            `tasks`.
+            `tasks`, or for the name followed by `"_weight"`, as
+            `keras_mtl.callbacks.TaskMonitor` writes it.
         tasks: Names of the K tasks, or of the K entries of the logs.
         xlabel: What is counted from left to right. Defaults to `"epoch"`.
         ax: Matplotlib axes to draw on. Defaults to `None`: a new figure.
@@ -45,13 +46,18 @@ def plot_task_weights(
     """
     logs = getattr(weights, "history", weights)
     if isinstance(logs, dict):
-        missing = [task for task in tasks if task not in logs]
+        entries = [task if task in logs else f"{task}_weight" for task in tasks]
+        missing = [
+            task
+            for task, entry in zip(tasks, entries, strict=True)
+            if entry not in logs
+        ]
         if missing:
             raise ValueError(
                 f"Argument `weights` has no lists for {missing}. It has: "
                 f"{sorted(logs)}"
             )
-        columns: Any = [logs[task] for task in tasks]
+        columns: Any = [logs[entry] for entry in entries]
     else:
         columns = checked_array("weights", logs, (None, len(tasks))).T
     axes = axes_of(ax)

@@ -124,7 +124,9 @@ def test_the_wrapped_state_is_part_of_the_state():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("mgda",), "`GramianAggregator`.*Received: aggregator=mgda"),
+        ((None,), "`GramianAggregator`.*Received: aggregator=None"),
+        ((3,), "a name, a config or an instance.*Received: 3"),
+        (("db_mtl",), "`GramianAggregator`"),
         ((aggregators.DBMTL(),), "`GramianAggregator`"),
         ((aggregators.NTKMTL(n=2),), "one sample"),
         ((aggregators.MGDA(), 1.5), "alpha=1.5"),
@@ -141,3 +143,17 @@ def test_wrong_number_of_initial_weights():
     smooth = aggregators.CRMOGM(aggregators.MGDA(), 0.5, [0.5, 0.5])
     with pytest.raises(ValueError, match="2 entries for 3 tasks"):
         smooth(np.ones((3, 4), "float32"))
+
+
+def test_the_wrapped_method_by_name():
+    rows = tensor(np.array([[1.0, 0.0], [0.0, 2.0]], "float32"))
+    named = aggregators.CRMOGM("mgda", alpha=0.5)
+    assert type(named.aggregator) is aggregators.MGDA
+    config = aggregators.serialize(aggregators.MGDA("l2"))
+    assert aggregators.CRMOGM(config).aggregator.normalization == "l2"
+    # 1 / |g|^2, divided by their sum.
+    np.testing.assert_allclose(numpy(named(rows)), [0.8, 0.4], rtol=1e-6)
+    copy = aggregators.deserialize(aggregators.serialize(named))
+    assert type(copy.aggregator) is aggregators.MGDA
+    with pytest.raises(ValueError, match="Did you mean 'mgda'"):
+        aggregators.CRMOGM("mdga")

@@ -158,5 +158,14 @@ def test_samples():
 
 
 def test_what_is_no_aggregator():
-    with pytest.raises(ValueError, match="Received: aggregator=mgda"):
-        aggregators.Grouped("mgda")
+    with pytest.raises(ValueError, match="Received: aggregator=None"):
+        aggregators.Grouped(None)
+    with pytest.raises(ValueError, match="a name, a config or an instance"):
+        aggregators.Grouped(aggregators.MGDA)
+
+
+def test_the_method_by_name():
+    grouped = aggregators.Grouped("mgda")
+    assert type(grouped.aggregator) is aggregators.MGDA
+    with pytest.raises(ValueError, match="Unknown aggregator: 'nothing'"):
+        aggregators.Grouped("nothing")

@@ -153,12 +153,49 @@ def test_forms_of_the_arguments():
     ) == pytest.approx(-25)
 
 
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+def test_positions_in_place_of_names(kind):
+    # Gains: 10 %, 50 % of the first task, 50 % of the second.
+    by_task = {"a": kind([1.1, 2.0]), "b": kind([3.0])}
+    baselines = {"a": kind([1.0, 4.0]), "b": kind([2.0])}
+    for higher in (
+        {"a": kind([True, False]), "b": kind([True])},
+        {"a": [True, False], "b": True},
+        kind([True, False, True]),
+    ):
+        assert delta_m(by_task, baselines, higher) == pytest.approx(-110 / 3)
+        assert delta_p(by_task, baselines, higher) == pytest.approx(40)
+    nested_lists = list(by_task.values()), list(baselines.values())
+    higher = [[True, False], [True]]
+    assert delta_m(*nested_lists, higher) == pytest.approx(-110 / 3)
+    assert delta_p(*nested_lists, higher) == pytest.approx(40)
+    # Each number of a flat list is a task.
+    flat = kind([1.1, 2.0, 3.0]), kind([1.0, 4.0, 2.0])
+    higher = kind([True, False, True])
+    assert delta_m(*flat, higher) == pytest.approx(-110 / 3)
+    assert delta_p(*flat, higher) == pytest.approx(110 / 3)
+
+
+def test_one_bool_per_task():
+    results = {"a": {"x": 1.1, "y": 2.0}, "b": {"x": 3.0}}
+    baselines = {"a": {"x": 1.0, "y": 4.0}, "b": {"x": 2.0}}
+    # Gains: 10, -50 and -50 %.
+    higher = {"a": True, "b": False}
+    assert delta_m(results, baselines, higher) == pytest.approx(30)
+    assert delta_p(results, baselines, higher) == pytest.approx(-35)
+
+
 @pytest.mark.parametrize("function", [delta_m, delta_p])
 @pytest.mark.parametrize(
     "results, baselines, higher, message",
     [
         ({}, {}, True, "`results` must be a dict by task"),
-        ([1.0], {"a": 1.0}, True, "`results` must be a dict by task"),
+        (1.0, {"a": 1.0}, True, "`results` must be a dict by task"),
+        ([], [], True, "`results` must be a dict by task"),
+        ([1.0], {"a": 1.0}, True, r"Missing: \['0'\]. Unknown: \['a'\]"),
+        ([1.0, 2.0], [1.0], True, r"Missing: \['1'\]"),
+        ([1.0, 2.0], [1.0, 2.0], [True], "1 bools for 2 metrics"),
+        ([1.0], [1.0], [[True]], r"Missing: \['0'\]. Unknown: \['0/0'\]"),
         ({"a": {}}, {"a": 1.0}, True, r"`results\['a'\]` has no metrics"),
         ({"a": "x"}, {"a": 1.0}, True, "numbers. Received for 'a': 'x'"),
         ({"a": {"x": None}}, {"a": 1.0}, True, "Received for 'a/x': None"),

@@ -54,3 +54,10 @@ def test_example_of_the_documentation():
 def test_wrong_arguments(results, message):
     with pytest.raises(ValueError, match=message):
         mean_rank(results, True)
+
+
+def test_positions_in_place_of_names():
+    ranks = mean_rank({"a": [0.9, 0.5], "b": [0.95, 0.6]}, [True, False])
+    assert ranks == {"a": 1.5, "b": 1.5}
+    ranks = mean_rank({"a": [0.9, 0.5], "b": [0.95, 0.4]}, [True, False])
+    assert ranks == {"a": 2.0, "b": 1.0}

@@ -52,6 +52,8 @@ MODELS = {
     "trunk_and_heads": trunk_and_heads,
     "subclassed": Subclassed,
     "named_layers": named_layers,
+    "named_trunk": lambda: Subclassed(shared_layers=["trunk"]),
+    "named_heads": lambda: Subclassed(task_layers={"left": ["left"]}),
 }
 
 
@@ -193,3 +195,32 @@ def test_layers_named_must_cover_the_model():
     toy.compiled(model, "db_mtl")
     with pytest.raises(ValueError, match="Left out: .*right"):
         toy.step(model)
+
+
+@pytest.mark.parametrize(
+    "named, message",
+    [
+        (
+            {"shared_layers": ["left"]},
+            "Several tasks \\(left, right\\) use '.*trunk/kernel'",
+        ),
+        ({"shared_layers": []}, "which `shared_layers` does not name"),
+        (
+            {"task_layers": {"left": ["left", "trunk"]}},
+            "'.*trunk/kernel' as one of 'left', which 'right' uses",
+        ),
+        ({"task_layers": {"lefty": ["left"]}}, "'lefty', which is no task"),
+    ],
+)
+def test_layers_named_must_be_used_as_named(named, message):
+    model = toy.compiled(Subclassed(**named), "db_mtl")
+    with pytest.raises(ValueError, match=message):
+        toy.step(model)
+
+
+def test_what_is_named_as_shared_is_shared():
+    # The call sees the left task only use its head.
+    model = toy.compiled(Subclassed(shared_layers=["trunk", "left"]), "db_mtl")
+    toy.step(model)
+    shared = {v.path.split("/")[-2] for v in model.shared_variables}
+    assert shared == {"trunk", "left"}

@@ -15,7 +15,13 @@ WEIGHTS = np.array([[0.5, 0.5], [0.4, 0.6], [0.3, 0.7]])
 
 
 @pytest.mark.parametrize(
-    "weights", [WEIGHTS, {"a": WEIGHTS[:, 0], "b": WEIGHTS[:, 1], "c": [0.0]}]
+    "weights",
+    [
+        WEIGHTS,
+        {"a": WEIGHTS[:, 0], "b": WEIGHTS[:, 1], "c": [0.0]},
+        # As `TaskMonitor` writes them.
+        {"a_weight": WEIGHTS[:, 0], "b_weight": WEIGHTS[:, 1], "a_loss": [0.0]},
+    ],
 )
 def test_task_weights(weights):
     figure = render(plot_task_weights(weights, ["a", "b"], xlabel="step"))
