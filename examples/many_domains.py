@@ -143,11 +143,11 @@ def make_backbone():
     import keras_hub
 
     return keras_hub.models.ResNetBackbone(
-        input_conv_filters=[16],
+        input_conv_filters=[64],
         input_conv_kernel_sizes=[3],
-        stackwise_num_filters=[16, 32, 64],
-        stackwise_num_blocks=[1, 1, 1],
-        stackwise_num_strides=[1, 2, 2],
+        stackwise_num_filters=[64, 128],
+        stackwise_num_blocks=[1, 1],
+        stackwise_num_strides=[1, 2],
         block_type="basic_block",
         image_shape=(SIDE, SIDE, 3),
     )
