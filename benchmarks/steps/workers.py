@@ -25,7 +25,14 @@ def make_parser(doc, quick):
         quick: What `--quick` leaves of it.
     """
     parser = argparse.ArgumentParser(description=doc.split("\n")[0])
-    parser.add_argument("--backend", choices=(*BACKENDS, "all"), default="all")
+    add_running(parser, (*BACKENDS, "all"), "all", quick)
+    parser.add_argument("--worker", action="store_true", help="internal")
+    return parser
+
+
+def add_running(parser, backends, default_backend, quick):
+    """Adds `--backend`, `--threads` and `--quick`."""
+    parser.add_argument("--backend", choices=backends, default=default_backend)
     parser.add_argument(
         "--threads",
         type=int,
@@ -35,8 +42,6 @@ def make_parser(doc, quick):
     parser.add_argument(
         "--quick", action="store_true", help=f"{quick}, to see that it runs"
     )
-    parser.add_argument("--worker", action="store_true", help="internal")
-    return parser
 
 
 def add_timing(parser, seconds, networks=None):

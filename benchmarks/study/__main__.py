@@ -61,18 +61,7 @@ def add_training(parser: argparse.ArgumentParser, about_dataset: str) -> None:
     parser.add_argument("experiment", choices=("A", "B", "C"))
     parser.add_argument("--dataset", help=about_dataset)
     parser.add_argument("--data-dir", help="folder of the data sets' files")
-    parser.add_argument(
-        "--backend", choices=workers.BACKENDS, default="tensorflow"
-    )
-    parser.add_argument(
-        "--threads",
-        type=int,
-        default=1,
-        help="threads of the framework; 0 leaves the choice to it",
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="little data: to see that it runs"
-    )
+    workers.add_running(parser, workers.BACKENDS, "tensorflow", "little data")
 
 
 def chosen_experiment(arguments: argparse.Namespace) -> Any:

@@ -213,9 +213,10 @@ class GramianAggregator(Aggregator):
         )
 
     def prepare(self, gramian: Any, mask: Any) -> tuple[Any, Any]:
-        """Gets ready for a call of `compute_weights` by hand.
+        """Gets ready for `compute_weights`.
 
-        For methods with state: it is created if there is none.
+        `aggregate` has done so; methods with state call it themselves, for
+        calls of `compute_weights` by hand: state is created if there is none.
 
         Args:
             gramian: Tensor or array `[K, K]`.
@@ -234,10 +235,7 @@ class GramianAggregator(Aggregator):
         if not jacobian.num_variables:
             # Nothing to merge, and no state was made for it.
             return []
-        gramian = jacobian.gramian()
-        if mask is not None:
-            # Of gradients that are wider than the losses, too.
-            mask = ops.cast(mask, gramian.dtype)
+        gramian, mask = self.prepare(jacobian.gramian(), mask)
         weights = self.compute_weights(gramian, losses, mask)
         return jacobian.combine(weights)
 

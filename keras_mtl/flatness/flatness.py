@@ -359,7 +359,7 @@ class Flatness(Component):
                 return keras.optimizers.schedules.serialize(value)
             return value
 
-        return {
+        config = {
             **super().get_config(),
             "rho": plain(self.rho),
             "head_rho": plain(self.head_rho),
@@ -372,3 +372,6 @@ class Flatness(Component):
             "variables": self.perturbed_variables,
             "random_numbers": self.random_numbers,
         }
+        for name in self.fixed_arguments:
+            del config[name]
+        return config

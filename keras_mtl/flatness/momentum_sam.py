@@ -122,7 +122,4 @@ class MomentumSAM(Flatness):
             )
 
     def get_config(self):
-        config = super().get_config()
-        for fixed in self.fixed_arguments:
-            del config[fixed]
-        return {**config, "momentum": self.momentum}
+        return {**super().get_config(), "momentum": self.momentum}

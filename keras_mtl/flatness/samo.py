@@ -198,11 +198,8 @@ class SAMO(Flatness):
         return self.alpha * joint + (1.0 - self.alpha) * scale * probe
 
     def get_config(self):
-        config = super().get_config()
-        for fixed in self.fixed_arguments:
-            del config[fixed]
         return {
-            **config,
+            **super().get_config(),
             "alpha": self.alpha,
             "mu": self.mu,
             "shared_direction": self.shared_direction,

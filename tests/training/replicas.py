@@ -38,6 +38,13 @@ STRATEGIES = {
 #: Those that are run where each has to be compiled.
 FIRST = tuple(STRATEGIES)[:10]
 
+#: Replicas drop other units than one device does.
+WITH_DROPOUT = {
+    "new_masks": lambda: keras_mtl.strategies.FSMTL(
+        "mgda", rho=0.1, random_numbers="new"
+    ),
+}
+
 
 def part_of(data, rank, count):
     """Every replica's share of each batch, one batch after the other."""
@@ -51,17 +58,19 @@ def part_of(data, rank, count):
 def fitted(name, rank=0, count=1, seed=3):
     """Trains the toy model by one of `STRATEGIES` on a part of the data.
 
-    The name may be that of a file with a model instead.
+    The name may be one of `WITH_DROPOUT`, or that of a file with a model.
     """
     x, y = toy.data()
     # Some labels are missing, on one replica only in some batches.
     y["left"][:6] = np.nan
     x = part_of(x, rank, count)
     y = {task: part_of(labels, rank, count) for task, labels in y.items()}
-    if name in STRATEGIES:
+    strategies = {**STRATEGIES, **WITH_DROPOUT}
+    if name in strategies:
+        dropout = 0.5 if name in WITH_DROPOUT else 0.0
         model = toy.compiled(
-            toy.make_model(seed=seed, regularizer="l2"),
-            STRATEGIES[name](),
+            toy.make_model(seed=seed, regularizer="l2", dropout=dropout),
+            strategies[name](),
             keras.optimizers.SGD(0.1, momentum=0.9),
         )
     else:

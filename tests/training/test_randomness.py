@@ -88,6 +88,38 @@ def seeds(model):
     ]
 
 
+def test_steps_between_perturbed_ones_draw_what_plain_steps_draw():
+    network = {"dropout": 0.5, "dropout_seed": 7}
+    strategy = keras_mtl.strategies.FSMTL(
+        "sum", rho=1e-5, random_numbers="new", interval=2
+    )
+    model = step_with(strategy, **network)
+    plain = step_with("sum", **network)
+    for one, other in zip(seeds(model), seeds(plain), strict=True):
+        np.testing.assert_array_equal(one, other)
+    plain.set_weights(model.get_weights())
+    before = toy.weights(plain)
+    toy.step(model)
+    toy.step(plain)
+    toy.assert_near(toy.weights(model), toy.weights(plain), atol=1e-5)
+    assert toy.distance(before, toy.weights(plain)) > 0.01
+
+
+def test_new_random_numbers_in_half_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    same, new = (
+        step_with(
+            keras_mtl.strategies.FSMTL("sum", rho=0.0, random_numbers=name),
+            dropout=0.5,
+            dropout_seed=7,
+        )
+        for name in ("same", "new")
+    )
+    assert toy.distance(toy.weights(same), toy.weights(new)) > 0.01
+    for one, other in zip(seeds(same), seeds(new), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_each_task_has_random_numbers_of_its_own():
     strategy = keras_mtl.strategies.FSMTL(
         "sum", rho=0.0, random_numbers="new", combine="direct"

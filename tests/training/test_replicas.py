@@ -66,7 +66,7 @@ def folder(tmp_path_factory):
 def ends(folder):
     """What each of two replicas ends with, by strategy."""
     processes = 2 if toy.BACKEND == "torch" else 1
-    names = [*NAMES, str(folder / "begun.keras")]
+    names = [*NAMES, *replicas.WITH_DROPOUT, str(folder / "begun.keras")]
     return run(toy.BACKEND, names, folder, processes)
 
 
@@ -75,6 +75,13 @@ def test_replicas_agree_with_each_other_and_with_one(ends, name):
     first, second = (ends(name, replica) for replica in range(2))
     toy.assert_same(first, second)
     assert_as_one(name, first)
+
+
+@pytest.mark.parametrize("name", replicas.WITH_DROPOUT)
+def test_replicas_agree_with_dropout(ends, name):
+    first, second = (ends(name, replica) for replica in range(2))
+    toy.assert_same(first, second)
+    assert all(np.isfinite(array).all() for array in first)
 
 
 def test_two_replicas_go_on_with_what_one_device_began(ends, folder):
