@@ -71,7 +71,7 @@ def work(arguments):
             peaks[name, count] = peak
             extra = (peak - peaks[PLAIN, count]) / size
             cells.append(
-                f"{peak / 2**20:.0f} MiB" if name == PLAIN else f"+{extra:.1f}"
+                f"{peak / 2**20:.0f} MiB" if name == PLAIN else f"{extra:+.1f}"
             )
         lines.append(cells)
     print(
