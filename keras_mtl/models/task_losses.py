@@ -78,16 +78,14 @@ def as_loss(task: str, identifier: Any) -> keras.losses.Loss:
             'for class indices, "categorical_crossentropy" for one-hot labels, '
             '"binary_crossentropy" for yes and no.'
         )
+    if not (isinstance(identifier, (str, dict)) or callable(identifier)):
+        raise ValueError(
+            f"The loss of task {task!r} must be the name of a Keras loss, a "
+            "function or a `keras.losses.Loss`. Received: "
+            f"{identifier!r}."
+        )
     loss = keras.losses.get(identifier)
-    if isinstance(loss, keras.losses.Loss):
-        return loss
-    if callable(loss):
-        return FunctionLoss(loss)
-    raise ValueError(
-        f"The loss of task {task!r} must be the name of a Keras loss, a "
-        "function or a `keras.losses.Loss`. Received: "
-        f"{identifier!r}."
-    )
+    return loss if isinstance(loss, keras.losses.Loss) else FunctionLoss(loss)
 
 
 def by_name(
