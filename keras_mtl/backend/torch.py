@@ -108,7 +108,11 @@ def _recorded(function, values):
             allow_unused=True,
         )
         return [
-            torch.zeros_like(values[i]) if gradient is None else gradient
+            torch.zeros_like(values[i])
+            if gradient is None
+            # Those of kernels come in the layout of torch's convolutions, in
+            # which each pass over them takes as long as this copy.
+            else gradient.contiguous()
             for i, gradient in zip(wanted, gradients, strict=True)
         ]
 

@@ -84,6 +84,8 @@ def test_without_rich(user_folder, capsys, monkeypatch):
 
 
 def test_dry_run_writes_nothing(user_folder, capsys):
+    pytest.importorskip("jax")
+    pytest.importorskip("torch")
     arguments = ["--backends", "jax,torch", "--seeds", "2", "--dry-run"]
     strategies = ["--strategies", "ew,comparison_problem:gentle"]
     assert main(["compare", *USER, *arguments, *strategies]) == 0

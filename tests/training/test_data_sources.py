@@ -20,14 +20,12 @@ class Batches(keras.utils.PyDataset):
 
 
 def as_tf_data(x, y):
-    import tensorflow as tf
-
+    tf = pytest.importorskip("tensorflow")
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
 
 
 def as_data_loader(x, y):
-    import torch
-
+    torch = pytest.importorskip("torch")
     items = [(x[i], {k: v[i] for k, v in y.items()}) for i in range(len(x))]
     return torch.utils.data.DataLoader(items, batch_size=8)
 
