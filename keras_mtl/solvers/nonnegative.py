@@ -27,7 +27,8 @@ def solve_nonnegative(
 
     The problem is scaled to a unit diagonal first. A relative ridge (1e-13 in
     float64, 2e-7 in float32) keeps the systems solvable where `Q` is
-    singular; its bias is removed by a step of iterative refinement. A problem
+    singular, more from 16 tasks on, whose rounding errors add up; its bias is
+    removed by a step of iterative refinement. A problem
     that is unbounded below gets a large, finite answer.
 
     Several problems with the same matrix are solved side by side: each takes
@@ -54,7 +55,7 @@ def solve_nonnegative(
         return solve_nonnegative(xp, matrix, target[None, :], start)[0]
     num_tasks = matrix.shape[0]
     # The ridge covers errors of the data, the test those of the arithmetic.
-    ridge = 1e-13 if xp.epsilon < 1e-10 else 2e-7
+    ridge = 1e-13 if xp.epsilon < 1e-10 else 2e-7 * max(1.0, num_tasks / 16)
     epsilon = machine_epsilon(matrix)
     diagonal = xp.diagonal(matrix)
     scale = xp.sqrt(xp.where(diagonal > 0, diagonal, xp.ones_like(diagonal)))

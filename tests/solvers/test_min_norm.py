@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from keras_mtl.solvers.min_norm import min_norm_weights
 from keras_mtl.solvers.namespace import HOST
 from keras_mtl.solvers.namespace import Graph
+from tests.backend_tools import BACKEND
 from tests.backend_tools import compiled
 from tests.backend_tools import numpy
 from tests.backend_tools import tensor
@@ -120,3 +121,21 @@ def test_compiled_in_float32_with_norm_ratios():
         # Relative to the shortest row, which the answer is as long as.
         shortest = np.linalg.norm(rows, axis=1).min()
         assert_near(weights @ rows, expected, 1e-4, shortest)
+
+
+@pytest.mark.parametrize("num_tasks", [48, 64, 100])
+def test_in_float32_with_more_tasks_than_dimensions(num_tasks):
+    def weigh(gramian):
+        return min_norm_weights(Graph(1.2e-7), gramian)
+
+    if BACKEND != "torch":
+        # It does not compile the loop of the solver for more than 40 tasks.
+        weigh = compiled(weigh)
+    generator = np.random.default_rng(num_tasks)
+    for shift in (0.0, 0.3, 1.0, 3.0):
+        # Rounding makes some of the eigenvalues that are 0 negative.
+        rows = shift + generator.normal(size=(num_tasks, 16))
+        rows = rows.astype("float32")
+        weights = numpy(weigh(tensor(rows @ rows.T)))
+        np.testing.assert_allclose(weights.sum(), 1.0, rtol=1e-5)
+        assert gap(rows.astype("float64"), weights @ rows) < 1e-5
