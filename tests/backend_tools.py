@@ -23,11 +23,7 @@ def compiled(function):
 
     # The limit of recompilations counts over all tests.
     torch.compiler.reset()
-    # Earlier ones break graphs within Keras: `segment_sum`, nested arguments.
-    whole = torch.__version__ >= (2, 12)
-    compiled_function = torch.compile(
-        function, fullgraph=whole, backend="eager"
-    )
+    compiled_function = torch.compile(function, fullgraph=True, backend="eager")
 
     def call(*arguments):
         with warnings.catch_warnings():

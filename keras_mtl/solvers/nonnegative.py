@@ -27,9 +27,9 @@ def solve_nonnegative(
 
     The problem is scaled to a unit diagonal first. A relative ridge (1e-13 in
     float64, 2e-7 in float32) keeps the systems solvable where `Q` is
-    singular, more from 16 tasks on, whose rounding errors add up; its bias is
-    removed by a step of iterative refinement. A problem
-    that is unbounded below gets a large, finite answer.
+    singular, in float32 one that grows with the number of tasks above 16; its
+    bias is removed by a step of iterative refinement. A problem that is
+    unbounded below gets a large, finite answer.
 
     Several problems with the same matrix are solved side by side: each takes
     its own steps, all until the last is done.
