@@ -53,16 +53,40 @@ def multiplied_weights(logits: Any, exponents: Any, present: Any) -> Any:
         steps. Those of absent tasks are what they were, bit for bit.
     """
     raised = logits + ops.clip(exponents, -LARGEST_EXPONENT, LARGEST_EXPONENT)
-    shift = _log_sum(raised, present) - _log_sum(logits, present)
+    shift = _log_of_growth(logits, raised, present)
     raised = ops.clip(raised - shift, -LARGEST_EXPONENT, LARGEST_EXPONENT)
     return ops.where(present > 0, raised, logits)
 
 
-def _log_sum(logits, present):
-    """Logarithm of the sum of the exponentials of present entries."""
-    inside = present > 0
+def _log_of_growth(old, new, present):
+    """Logarithm of the quotient of the sums of exponentials, new by old.
+
+    From the growth of each entry, so that small steps do not drown in the
+    rounding errors of the two sums.
+    """
+    old_largest, old = _below_largest(old, present)
+    new_largest, new = _below_largest(new, present)
+    shares = _exponentials(old, present)
+    steps = new - old
+    is_small = ops.abs(steps) < 1
+    # The clipping keeps what is not taken finite.
+    growth = ops.where(
+        is_small,
+        shares * ops.expm1(ops.clip(steps, -1.0, 1.0)),
+        _exponentials(new, present) - shares,
+    )
+    # The largest share is 1: where no task is present, nothing grows.
+    total = at_least_one(ops.sum(shares))
+    return (new_largest - old_largest) + ops.log1p(ops.sum(growth) / total)
+
+
+def _below_largest(logits, present):
+    """Returns the largest present entry, and all less that, 0 if absent."""
     zeros = ops.zeros_like(logits)
+    inside = present > 0
     largest = ops.amax(ops.where(inside, logits, zeros - 3 * LARGEST_EXPONENT))
-    shares = ops.exp(ops.where(inside, logits - largest, zeros))
-    shares = ops.where(inside, shares, zeros)
-    return largest + ops.log(at_least_one(ops.sum(shares)))
+    return largest, ops.where(inside, logits - largest, zeros)
+
+
+def _exponentials(logits, present):
+    return ops.where(present > 0, ops.exp(logits), ops.zeros_like(logits))

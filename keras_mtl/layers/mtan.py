@@ -73,6 +73,9 @@ class MTAN(TasksInOrder):
     attended["depth"].shape  # (None, 8, 8, 12)
     ```
 
+    With torch before 2.12, `torch.compile(fullgraph=True)` traces no Keras
+    layer that is called with nested lists; with pairs this is one.
+
     References:
         Liu, Johns and Davison, End-to-End Multi-Task Learning with Attention,
         CVPR 2019, equations 1 and 2,
@@ -112,15 +115,18 @@ class MTAN(TasksInOrder):
         }
 
     def build(self, input_shape):
-        shapes = _shape_pairs(input_shape)
+        shared, targets = zip(*_shape_pairs(input_shape), strict=True)
         for attention in self.attention.values():
-            attention.build(shapes)
+            attention.build(shared, targets)
         self.built = True
 
     def call(self, inputs):
-        levels = _pairs(inputs, _is_tensor)
+        # In two lists: torch before 2.12 cannot trace nested ones in calls.
+        shared, targets = map(
+            list, zip(*_pairs(inputs, _is_tensor), strict=True)
+        )
         return {
-            task: attention(levels)
+            task: attention(shared, targets)
             for task, attention in self.attention.items()
         }
 
@@ -160,12 +166,13 @@ def _is_shape(entry: Any) -> bool:
 
 
 def _is_tensor(entry: Any) -> bool:
-    return not isinstance(entry, list | tuple)
+    # No `list | tuple`, which torch before 2.10 cannot trace.
+    return not isinstance(entry, (list, tuple))
 
 
 def _pairs(levels, is_single):
     """Returns a pair of shared and attended features for each level."""
-    if not isinstance(levels, list | tuple) or is_single(levels):
+    if not isinstance(levels, (list, tuple)) or is_single(levels):
         return []
     pairs = [
         (entry, entry) if is_single(entry) else tuple(entry) for entry in levels

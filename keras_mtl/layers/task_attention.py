@@ -21,12 +21,14 @@ class TaskAttention(keras.layers.Layer):
         self.data_format = data_format
         self.channel_axis = -1 if data_format == "channels_last" else 1
 
-    def build(self, level_shapes):
-        """Makes the modules for pairs of shapes, shared and attended."""
+    def build(self, shared_shapes, target_shapes):
+        """Makes the modules for the shapes of shared and attended features."""
         self.masks = []
         self.transitions = []
         carried = 0
-        for j, (shared, target) in enumerate(level_shapes):
+        for j, (shared, target) in enumerate(
+            zip(shared_shapes, target_shapes, strict=True)
+        ):
             channels = target[self.channel_axis]
             mask = [
                 *self._convolution(
@@ -38,8 +40,8 @@ class TaskAttention(keras.layers.Layer):
             joined[self.channel_axis] += carried
             _build(mask, joined)
             self.masks.append(mask)
-            if j + 1 < len(level_shapes):
-                following = level_shapes[j + 1][1]
+            if j + 1 < len(target_shapes):
+                following = target_shapes[j + 1]
                 carried = following[self.channel_axis]
                 transition = [
                     *self._convolution(f"transition_{j}", carried, 3),
@@ -97,9 +99,11 @@ class TaskAttention(keras.layers.Layer):
             f"{next_sizes} on level {level + 1}."
         )
 
-    def call(self, levels):
+    def call(self, shared_levels, targets):
         attended = []
-        for j, (shared, target) in enumerate(levels):
+        for j, (shared, target) in enumerate(
+            zip(shared_levels, targets, strict=True)
+        ):
             if j:
                 carried = _apply(self.transitions[j - 1], attended[-1])
                 shared = ops.concatenate(

@@ -12,6 +12,7 @@ from keras_mtl.metrics.class_labels import is_counted
 from keras_mtl.metrics.class_labels import predicted_classes
 from keras_mtl.metrics.class_labels import probabilities
 from keras_mtl.metrics.long_sum import LongSum
+from keras_mtl.metrics.long_sum import sum_by_index
 from keras_mtl.metrics.probability_metric import ProbabilityMetric
 from keras_mtl.metrics.sample_weights import as_tensor
 from keras_mtl.metrics.sample_weights import weighted
@@ -97,7 +98,7 @@ class ExpectedCalibrationError(ProbabilityMetric):
         self.sums.add(
             ops.stack(
                 [
-                    ops.segment_sum(values, bins, self.num_bins)
+                    sum_by_index(values, bins, self.num_bins)
                     for values in (
                         weights,
                         weights * right,

@@ -45,6 +45,24 @@ class LongSum:
         return parts[0], parts[1]
 
 
+def sum_by_index(values: Any, indices: Any, size: int) -> Any:
+    """Sums the values of each index, as `ops.segment_sum` does.
+
+    That goes through float32 on torch, and not through `torch.compile` before
+    torch 2.10.
+
+    Args:
+        values: Tensor `[N]`.
+        indices: Tensor `[N]` of integers from 0 to `size - 1`.
+        size: How many sums there are.
+
+    Returns:
+        Tensor `[size]` of the dtype of the values.
+    """
+    sums = ops.zeros((size,), dtype=values.dtype)
+    return ops.scatter_update(sums, indices[:, None], values, reduction="add")
+
+
 def sum_all(values: Any) -> Any:
     """Returns the sum over all axes, one axis after the other.
 

@@ -13,6 +13,7 @@ from keras_mtl.metrics.class_labels import class_labels
 from keras_mtl.metrics.class_labels import is_counted
 from keras_mtl.metrics.class_labels import predicted_classes
 from keras_mtl.metrics.long_sum import LongSum
+from keras_mtl.metrics.long_sum import sum_by_index
 from keras_mtl.metrics.sample_weights import as_tensor
 from keras_mtl.metrics.sample_weights import weights_like
 
@@ -99,7 +100,7 @@ class MeanIoU(keras.metrics.Metric):
         self.counts.add(
             ops.stack(
                 [
-                    ops.segment_sum(values, indices, self.num_classes)
+                    sum_by_index(values, indices, self.num_classes)
                     for values, indices in (
                         (labelled, places),
                         (weights, classes),

@@ -9,6 +9,7 @@ from keras import ops
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.metrics.long_sum import LongSum
 from keras_mtl.metrics.long_sum import sum_all
+from keras_mtl.metrics.long_sum import sum_by_index
 from keras_mtl.metrics.sample_weights import as_tensor
 from keras_mtl.metrics.sample_weights import weighted
 from keras_mtl.metrics.sample_weights import weights_like
@@ -101,7 +102,7 @@ class NormalAngles(keras.metrics.Metric):
         bins = ops.cast(ops.floor(angles * PARTS), "int32")
         bins = ops.clip(bins, 0, DEGREES * PARTS - 1)
         self.histogram.add(
-            ops.segment_sum(
+            sum_by_index(
                 ops.reshape(weights, (-1,)),
                 ops.reshape(bins, (-1,)),
                 DEGREES * PARTS,

@@ -27,9 +27,10 @@ def solve_nonnegative(
 
     The problem is scaled to a unit diagonal first. A relative ridge (1e-13 in
     float64, 2e-7 in float32) keeps the systems solvable where `Q` is
-    singular, in float32 one that grows with the number of tasks above 16; its
-    bias is removed by a step of iterative refinement. A problem that is
-    unbounded below gets a large, finite answer.
+    singular; its bias is removed by a step of iterative refinement. A support
+    on which rounding errors outgrow it, so that the system ends in NaN, is
+    left; data that is not finite gives NaN. A problem that is unbounded below
+    gets a large, finite answer.
 
     Several problems with the same matrix are solved side by side: each takes
     its own steps, all until the last is done.
@@ -55,7 +56,7 @@ def solve_nonnegative(
         return solve_nonnegative(xp, matrix, target[None, :], start)[0]
     num_tasks = matrix.shape[0]
     # The ridge covers errors of the data, the test those of the arithmetic.
-    ridge = 1e-13 if xp.epsilon < 1e-10 else 2e-7 * max(1.0, num_tasks / 16)
+    ridge = 1e-13 if xp.epsilon < 1e-10 else 2e-7
     epsilon = machine_epsilon(matrix)
     diagonal = xp.diagonal(matrix)
     scale = xp.sqrt(xp.where(diagonal > 0, diagonal, xp.ones_like(diagonal)))
@@ -66,6 +67,10 @@ def solve_nonnegative(
     size = xp.where(size > 0, size, xp.ones_like(size))
     target = target / size
     magnitudes = xp.abs(matrix)
+    # The loops end at once, and the result says so.
+    hopeless = xp.logical_not(
+        xp.isfinite(xp.sum(magnitudes) + xp.sum(target, axis=1, keepdims=True))
+    )
 
     def times(left, values):
         return xp.matmul(values, left)  # Symmetric.
@@ -77,9 +82,17 @@ def solve_nonnegative(
     def anywhere(condition):
         return xp.any(condition, axis=1, keepdims=True)
 
-    def solve(passive):
-        """Returns the solution on a support and the gradient there."""
+    def solve(values, passive):
+        """Returns the solution on a support and the gradient there.
+
+        Where there is none, the values stand in for it, and the indices that
+        add nothing to them count as negative.
+        """
         solution = solve_on_support(xp, matrix, target, passive, ridge)
+        solved = xp.logical_or(
+            xp.all(xp.isfinite(solution), axis=1, keepdims=True), hopeless
+        )
+        solution = xp.where(solved, solution, values)
         gradient = target - times(matrix, solution)
         # A gradient within its rounding error is zero.
         noise = xp.abs(target) + times(magnitudes, xp.abs(solution))
@@ -87,22 +100,22 @@ def solve_nonnegative(
             gradient > 2 * epsilon * noise, xp.logical_not(passive)
         )
         negative = xp.logical_and(solution <= 0, passive)
-        return solution, gradient, improving, negative
+        return solution, gradient, improving, negative, solved
 
     def exchange(values, passive, done):
         """Flips every index of wrong sign."""
-        solution, _, improving, negative = solve(passive)
+        solution, _, improving, negative, solved = solve(values, passive)
         wrong = xp.logical_or(improving, negative)
         # What is done has no wrong index, and gets the same solution again.
         return (
             xp.maximum(solution, 0.0),
             xp.logical_xor(passive, wrong),
-            xp.logical_not(anywhere(wrong)),
+            xp.logical_and(solved, xp.logical_not(anywhere(wrong))),
         )
 
     def descend(values, passive, barred, done):
         """Accepts the solution, or goes towards it up to the boundary."""
-        solution, gradient, improving, negative = solve(passive)
+        solution, gradient, improving, negative, _ = solve(values, passive)
         feasible = xp.logical_not(anywhere(negative))
         # Feasible: the index of largest gain enters, except those that came
         # back out without a step since the values moved last.

@@ -26,9 +26,14 @@ def check_layer(make, inputs, by_task=None):
             task, for training. Defaults to the outputs themselves where they
             are such a dict; one tensor serves two tasks.
     """
+    check_compiled_call(make, inputs)
+    check_uncompiled(make, inputs, by_task)
+
+
+def check_uncompiled(make, inputs, by_task=None):
+    """Runs all checks but that of the compiled call, as `check_layer` does."""
     check_config(make, inputs)
     check_symbolic_call(make, inputs)
-    check_compiled_call(make, inputs)
     check_saving(make, inputs, by_task)
     for policy in ("mixed_bfloat16", "mixed_float16"):
         check_mixed_precision(make, inputs, policy)

@@ -111,6 +111,43 @@ def test_scales_do_not_matter():
     np.testing.assert_allclose(actual * scale, expected, rtol=1e-9)
 
 
+def fragile(largest):
+    """NumPy, with a solver that ends in NaN on ill-conditioned systems."""
+
+    def solve_positive(matrix, target):
+        solution = HOST.solve_positive(matrix, target)
+        broken = np.linalg.cond(matrix) > largest
+        return np.where(broken[..., None], np.nan, solution)
+
+    return SimpleNamespace(**{**vars(HOST), "solve_positive": solve_positive})
+
+
+@pytest.mark.parametrize("block_steps", [0, 8])
+def test_supports_that_cannot_be_solved_are_left(monkeypatch, block_steps):
+    monkeypatch.setattr(
+        "keras_mtl.solvers.nonnegative.BLOCK_STEPS", block_steps
+    )
+    generator = np.random.default_rng(5)
+    for num in (3, 6, 20) * 10:
+        matrix = generator.normal(size=(num + 5, num))
+        # Each column twice: only supports without both of a pair are sound.
+        matrix = np.repeat(matrix, 2, axis=1)
+        right = generator.normal(size=num + 5)
+        gramian, target = matrix.T @ matrix, matrix.T @ right
+        values = solve_nonnegative(fragile(1e6), gramian, target)
+        assert violation(gramian, target, values) < 1e-9
+
+
+def test_data_that_is_not_finite_gives_no_weights():
+    gramian, target = np.eye(3), np.ones(3)
+    with np.errstate(invalid="ignore"):
+        for wrong in (np.nan, np.inf):
+            spoiled = np.where(np.eye(3) * [0, 1, 0], wrong, gramian)
+            assert np.isnan(solve_nonnegative(HOST, spoiled, target)).any()
+            spoiled = np.array([1.0, wrong, 1.0])
+            assert np.isnan(solve_nonnegative(HOST, gramian, spoiled)).any()
+
+
 def test_nothing_to_gain():
     values = solve_nonnegative(HOST, np.eye(3), -np.ones(3))
     np.testing.assert_array_equal(values, np.zeros(3))
