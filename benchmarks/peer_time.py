@@ -37,12 +37,7 @@ def parse():
     parser.add_argument(
         "--methods", nargs="+", choices=(*METHODS, FLAT), default=[]
     )
-    parser.add_argument(
-        "--profile",
-        type=int,
-        metavar="STEPS",
-        help="in place of times, where they go: the profile of so many steps",
-    )
+    workers.add_profile(parser)
     arguments = parser.parse_args()
     if arguments.backend != "torch":
         parser.error("TorchJD needs torch: --backend must be torch.")

@@ -11,6 +11,9 @@ from steps import workers
 
 NETWORKS = ("lenet", "mlp", "resnet18", "encoder_decoder")
 
+#: Backends with a profiler that tells the times of operations on a CPU.
+PROFILED = ("jax", "torch")
+
 
 def parse():
     parser = workers.make_parser(__doc__, "two rounds of each step")
@@ -22,7 +25,11 @@ def parse():
         metavar="STEP",
         help="names of the steps to time, with those they are compared with",
     )
-    return parser.parse_args()
+    workers.add_profile(parser)
+    arguments = parser.parse_args()
+    if arguments.profile is not None and arguments.backend not in PROFILED:
+        parser.error(f"--profile needs --backend {' or '.join(PROFILED)}.")
+    return arguments
 
 
 def main():
@@ -31,6 +38,7 @@ def main():
 
 def work(arguments):
     """Prints the tables of one backend, the one that Keras runs on."""
+    from steps import operations
     from steps import variants
     from steps.timed_table import print_table
 
@@ -41,6 +49,9 @@ def work(arguments):
             wanted = {*arguments.only}
             wanted |= {variants.REFERENCES.get(name) for name in wanted}
             makers = {k: v for k, v in makers.items() if k in wanted}
+        if arguments.profile is not None:
+            operations.print_operations(network, makers, arguments.profile)
+            continue
         seconds = 0 if arguments.quick else arguments.seconds
         print_table(network, makers, variants.REFERENCES, seconds)
 

@@ -1,6 +1,8 @@
-"""Where the time of a step goes on torch, operation by operation."""
+"""Where the time of a step goes, operation by operation."""
 
-import torch
+import importlib
+
+import keras
 
 from steps import table
 
@@ -44,11 +46,15 @@ def times_by_operation(step, rounds):
     """Returns the ms of a step that each operation takes by itself."""
     for _ in range(WARM_UP):
         step()
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    with torch.profiler.profile(activities=activities) as profile:
+
+    def steps():
         for _ in range(rounds):
             step()
+
+    profiler = importlib.import_module(
+        f"steps.profile_{keras.backend.backend()}"
+    )
     return {
-        event.key: event.self_cpu_time_total / 1000 / rounds
-        for event in profile.key_averages()
+        name: milliseconds / rounds
+        for name, milliseconds in profiler.times_by_operation(steps).items()
     }

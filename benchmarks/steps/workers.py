@@ -58,6 +58,16 @@ def add_timing(parser, seconds, networks=None):
         )
 
 
+def add_profile(parser):
+    """Adds `--profile`."""
+    parser.add_argument(
+        "--profile",
+        type=int,
+        metavar="STEPS",
+        help="in place of times, where they go: the profile of so many steps",
+    )
+
+
 def start(arguments, work):
     """Calls `work(arguments)` in a process for each chosen backend."""
     if arguments.worker:

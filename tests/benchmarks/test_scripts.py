@@ -52,6 +52,41 @@ def test_steps_are_timed(script, options, names):
     assert all(float(time) > 0 for _, time in rows)
 
 
+@pytest.mark.parametrize(
+    ("backend", "products"),
+    [
+        ("torch", "aten::mm"),
+        # Products of matrices are fused; which of them is XLA's choice.
+        pytest.param("jax", "fusion", marks=pytest.mark.slow_on("jax")),
+    ],
+)
+def test_step_profile(backend, products):
+    if keras.backend.backend() != backend:
+        pytest.skip("Each backend has its own profiler.")
+    options = ["--only", "MGDA", "--profile", "2"]
+    output = output_of("step_time.py", *MLP, *options)
+    # Without the two lines at its head.
+    table = re.findall(r"^\| (.+?) +\|(.*)\|$", output, re.MULTILINE)[2:]
+    assert any(products in name for name, _ in table)
+    times = {
+        name: [float(cell) for cell in row.split("|")] for name, row in table
+    }
+    sums = times.pop("sum")
+    # The floor and MGDA. All rows together are the last one.
+    assert len(sums) == 2 and min(sums) > 0
+    assert min(min(row) for row in times.values()) > -0.01
+    for column, total in enumerate(sums):
+        rows = sum(row[column] for row in times.values())
+        assert rows == pytest.approx(total, abs=0.01 * len(times))
+
+
+def test_tensorflow_has_no_profile():
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("The others have one.")
+    with pytest.raises(AssertionError, match="--backend jax or torch"):
+        output_of("step_time.py", *MLP, "--profile", "2")
+
+
 def test_peer_time():
     if keras.backend.backend() != "torch":
         pytest.skip("The peers need torch.")
