@@ -27,6 +27,7 @@ from keras_mtl.training.epoch_guard import watches_tasks
 from keras_mtl.training.epoch_guard import with_guards
 from keras_mtl.training.step import run_step
 from keras_mtl.training.task_statistics import TaskStatistics
+from keras_mtl.training.weight_averages import check_averages
 
 
 class TaskTrainer(backend.TrainStepFrame, LossComputation):
@@ -342,12 +343,16 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             A `keras.callbacks.History`.
 
         Raises:
-            ValueError: If the strategy is unknown, the labels do not fit, or
-                `balancer_data` is given to a strategy that takes none.
+            ValueError: If the strategy is unknown, the labels do not fit,
+                `balancer_data` is given to a strategy that takes none, or the
+                optimizer keeps averages of weights (`use_ema`) and layers
+                were frozen or unfrozen after `compile`.
             keras_mtl.NonFiniteError: If a loss or gradient was not finite and
                 the policy is `"raise"`.
         """
         self._check_labels(x, y, kwargs.get("sample_weight"))
+        if self.compiled:
+            check_averages(self.optimizer, self.network_variables(True))
         if strategy is not None:
             self._assert_compiled()
             self._replace_strategy(strategy)

@@ -6,6 +6,38 @@ from keras import ops
 from keras_mtl import backend
 
 
+def check_averages(optimizer, variables):
+    """Raises `ValueError` if the averages are those of other variables.
+
+    Keras does so when `fit` is over, and all is trained.
+
+    Args:
+        optimizer: An optimizer, or `None`.
+        variables: The trainable variables.
+    """
+    averages = [] if optimizer is None else _averages(optimizer)
+    if averages and len(averages) != len(variables):
+        raise ValueError(
+            f"The optimizer averages {len(averages)} weights (`use_ema=True`), "
+            f"and the model has {len(variables)} trainable ones: layers were "
+            "frozen or unfrozen after `compile`. Call `compile` again."
+        )
+
+
+def _averages(optimizer):
+    """The averages of the weights; none if there are none, or not yet."""
+    optimizer = _inner(optimizer)
+    if not optimizer.use_ema or not optimizer.built:
+        return []
+    return [v for v in optimizer.variables if v.name.endswith("_average")]
+
+
+def _inner(optimizer):
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer.inner_optimizer
+    return optimizer
+
+
 def start_averages(optimizer, variables):
     """Starts the averages of an optimizer without updates at the weights.
 
@@ -17,16 +49,12 @@ def start_averages(optimizer, variables):
         optimizer: A built optimizer.
         variables: The trainable variables that it was built with.
     """
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        optimizer = optimizer.inner_optimizer
-    if not optimizer.use_ema:
+    averages = _averages(optimizer)
+    if not averages:
         return
+    optimizer = _inner(optimizer)
     (updates,) = backend.to_host([ops.convert_to_tensor(optimizer.iterations)])
     if updates:
-        return
-    averages = [v for v in optimizer.variables if v.name.endswith("_average")]
-    if len(averages) != len(variables):
-        # Layers were frozen since; Keras refuses to end such a `fit`.
         return
     for variable, average in zip(variables, averages, strict=True):
         # On JAX a step may not be handed one array as two variables.

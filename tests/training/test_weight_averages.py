@@ -33,6 +33,24 @@ def test_a_fit_without_updates_leaves_the_weights(optimizer):
     toy.assert_same(toy.weights(model), before)
 
 
+@pytest.mark.parametrize("strategy", ["mgda", None])
+def test_other_variables_than_those_averaged_are_refused_first(strategy):
+    model = toy.make_model()
+    toy.compiled(model, strategy, averaged())
+    toy.fit(model, epochs=1)
+    model.get_layer("trunk").trainable = False
+    known = model.strategy
+    before = toy.weights(model), toy.arrays(model.optimizer.variables)
+    with pytest.raises(ValueError, match="averages 6 weights .* has 4"):
+        toy.fit(model, epochs=1, strategy="pcgrad")
+    # Keras says so at the end.
+    toy.assert_same(toy.weights(model), before[0])
+    toy.assert_same(toy.arrays(model.optimizer.variables), before[1])
+    assert model.strategy is known
+    toy.compiled(model, "mgda", averaged())
+    toy.fit(model, epochs=1)
+
+
 def test_averages_are_those_of_keras():
     ends = []
     for cls in (keras.Model, keras_mtl.MultiTaskModel):
