@@ -28,18 +28,20 @@ def times_by_operation(run):
 def add_operations(times, events):
     """Adds the times of one thread, those of inner operations to these."""
     operations = [
-        (event.start_ns, -event.duration_ns, kind_of(event.name))
+        (event.start_ns, -event.end_ns, kind_of(event.name))
         for event in events
         if any(name == "hlo_op" for name, _ in event.stats)
     ]
     around: list[tuple[float, str]] = []
-    for start, negative, kind in sorted(operations):
+    # Of those that start together, the longest comes first.
+    for start, minus_end, kind in sorted(operations):
+        duration = (-minus_end - start) / 1e6
         while around and around[-1][0] <= start:
             around.pop()
         if around:
-            times[around[-1][1]] += negative / 1e6
-        times[kind] -= negative / 1e6
-        around.append((start - negative, kind))
+            times[around[-1][1]] -= duration
+        times[kind] += duration
+        around.append((-minus_end, kind))
 
 
 def kind_of(name):

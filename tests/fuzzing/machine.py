@@ -229,17 +229,23 @@ class TrainingMachine(RuleBasedStateMachine):
     def bad_batch(self, seed):
         x, y, _ = self.batch(4, seed)
         before, scale = self.everything(), self._loss_scale()
-        # Fused kernels of TensorFlow without XLA make 0 of NaN in a ReLU:
-        # losses are finite then, and gradients are not.
-        hides = random_models.BACKEND == "tensorflow"
+        # See `test_nan_that_a_fused_relu_hides_changes_nothing`.
+        hides = random_models.BACKEND == "tensorflow" and not (
+            self.model.jit_compile or self.model.run_eagerly
+        )
         try:
             self.model.train_on_batch(random_models.with_nan(x), y)
         except keras_mtl.NonFiniteError as error:
             named = "task 'a'" in str(error)
             assert named or hides and "The update was not" in str(error)
+        except ValueError as error:
+            # No `fit` has had any yet.
+            assert self.model.strategy.balancer.uses_passes
+            assert "pass `balancer_data=(x, y)`" in str(error)
         else:
             # Which to a loss scale is an overflow.
-            assert hides and self._loss_scale() == scale / 2
+            assert hides and scale is not None
+            assert self._loss_scale() == scale / 2
             before["optimizer"] = toy.arrays(self.model.optimizer.variables)
         self.assert_unchanged(before)
 

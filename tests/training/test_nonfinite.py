@@ -196,6 +196,46 @@ def test_the_strategys_policy_goes_before_that_of_compile():
     toy.assert_same(everything(model), before)
 
 
+def hiding_model(optimizer, strategy):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6,))
+    hidden = keras.layers.Dense(8, activation="relu")(inputs)
+    left = keras.layers.Dense(1, name="left")(hidden)
+    right = keras.layers.Dense(3, activation="softmax", name="right")(hidden)
+    model = keras_mtl.MultiTaskModel(inputs, {"left": left, "right": right})
+    return toy.compiled(model, strategy, optimizer, jit_compile=False)
+
+
+@pytest.mark.skipif(toy.BACKEND != "tensorflow", reason="of TensorFlow")
+@pytest.mark.parametrize("name", toy.STRATEGIES)
+def test_nan_that_a_fused_relu_hides_changes_nothing(name):
+    # TensorFlow's graphs without XLA fuse a dense layer with its ReLU, in a
+    # kernel that makes 0 of NaN: the losses are finite, the gradients are not.
+    x, y = toy.first_batch()
+    bad_x, bad_y = poisoned("input_nan", x, y)
+    model = hiding_model(momentum(), toy.fresh_strategy(name))
+    toy.step(model, x, y)
+    before = everything(model)
+    with pytest.raises(keras_mtl.NonFiniteError, match="training step 2 "):
+        toy.step(model, bad_x, bad_y)
+    toy.assert_same(everything(model), before)
+
+    optimizer = keras.optimizers.LossScaleOptimizer(momentum())
+    model = hiding_model(optimizer, toy.fresh_strategy(name))
+    toy.step(model, x, y)
+    before = everything(model)
+    scale = float(toy.arrays([optimizer.dynamic_scale])[0])
+    logs = toy.step(model, bad_x, bad_y)
+    assert all(np.isfinite(value) for value in logs.values())
+    after = everything(model)
+    names = [variable.name for variable in optimizer.variables]
+    assert after["optimizer"][names.index("dynamic_scale")] == scale / 2
+    for changed in ("dynamic_scale", "step_counter"):
+        number = names.index(changed)
+        before["optimizer"][number] = after["optimizer"][number]
+    toy.assert_same(after, before)
+
+
 def test_steps_are_counted_in_integers():
     # As floats they would stop at 2^24.
     model = toy.compiled(toy.make_model(), "ew")
