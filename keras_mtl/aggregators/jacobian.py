@@ -68,7 +68,11 @@ class Jacobian:
 
     @classmethod
     def gather(
-        cls, rows: Iterable[Sequence[Any]], num_tasks: int, dtype: str
+        cls,
+        rows: Iterable[Sequence[Any]],
+        num_tasks: int,
+        dtype: str,
+        stacked: bool = False,
     ) -> "Jacobian":
         """Makes a Jacobian of rows that come one after the other.
 
@@ -76,8 +80,10 @@ class Jacobian:
             rows: Iterable over tasks of lists over variables of gradients.
             num_tasks: Number of tasks K.
             dtype: As in the constructor.
+            stacked: Whether the stacks will be asked for. Defaults to `False`.
         """
-        if num_tasks < backend.STACK_FROM:
+        stacked = stacked and backend.STACKS_ROWS
+        if num_tasks < backend.STACK_FROM and not stacked:
             return cls(rows=list(rows), num_tasks=num_tasks, dtype=dtype)
         listed, stacks = backend.gather_rows(rows, num_tasks)
         jacobian = cls(
@@ -272,10 +278,11 @@ class Jacobian:
         combined = []
         for gradients in zip(*self.rows, strict=True):
             scalars = ops.cast(weights, gradients[0].dtype)
-            total = scalars[0] * gradients[0]
-            for k in range(1, self.num_tasks):
-                total = total + scalars[k] * gradients[k]
-            combined.append(total)
+            combined.append(
+                backend.weighted_sum(
+                    [scalars[k] for k in range(self.num_tasks)], gradients
+                )
+            )
         return combined
 
     def scaled(self, factors: Any) -> "Jacobian":

@@ -23,7 +23,8 @@ The three modules offer the same names:
 - `STACK_FROM`, `gather_rows(...)`, `inner_products(...)`: the layout of task
   gradients that suits the framework;
 - `all_finite(...)`, `lerp(...)`, `row_products(...)`, `squared_norm(...)`,
-  `subtract(...)`: what takes `keras.ops` several passes over the memory;
+  `subtract(...)`, `weighted_sum(...)`: what takes `keras.ops` several passes
+  over the memory;
 - `supports_jit_compile`: whether `jit_compile=True` means anything.
 """
 
@@ -61,6 +62,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import synchronize
     from keras_mtl.backend.jax import to_host
     from keras_mtl.backend.jax import undivided_loss
+    from keras_mtl.backend.jax import weighted_sum
     from keras_mtl.backend.jax import while_loop
 elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import STACK_FROM
@@ -92,6 +94,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import synchronize
     from keras_mtl.backend.tensorflow import to_host
     from keras_mtl.backend.tensorflow import undivided_loss
+    from keras_mtl.backend.tensorflow import weighted_sum
     from keras_mtl.backend.tensorflow import while_loop
 elif _NAME == "torch":
     from keras_mtl.backend.torch import STACK_FROM
@@ -123,6 +126,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import synchronize
     from keras_mtl.backend.torch import to_host
     from keras_mtl.backend.torch import undivided_loss
+    from keras_mtl.backend.torch import weighted_sum
     from keras_mtl.backend.torch import while_loop
 else:
     raise ImportError(
@@ -161,5 +165,6 @@ __all__ = [
     "synchronize",
     "to_host",
     "undivided_loss",
+    "weighted_sum",
     "while_loop",
 ]

@@ -246,6 +246,14 @@ def squared_norm(tensors):
     return 2 * tf.add_n([tf.nn.l2_loss(tensor) for tensor in tensors])
 
 
+def weighted_sum(weights, tensors):
+    """Returns the sum of tensors of one shape, each times a scalar."""
+    total = weights[0] * tensors[0]
+    for weight, tensor in zip(weights[1:], tensors[1:], strict=True):
+        total = total + weight * tensor
+    return total
+
+
 def subtract(left, right):
     """Returns `left - right`; `left` must not be used any more."""
     return left - right

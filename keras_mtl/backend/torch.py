@@ -349,6 +349,15 @@ def squared_norm(tensors):
     return torch.stack(norms).square().sum()
 
 
+def weighted_sum(weights, tensors):
+    """Returns the sum of tensors of one shape, each times a scalar."""
+    # One pass over the memory for each, and memory for the result alone.
+    total = weights[0] * tensors[0]
+    for weight, tensor in zip(weights[1:], tensors[1:], strict=True):
+        total.addcmul_(weight, tensor)
+    return total
+
+
 def subtract(left, right):
     """Returns `left - right`; `left` must not be used any more."""
     return left.sub_(right)

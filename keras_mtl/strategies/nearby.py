@@ -99,15 +99,19 @@ class Nearby:
         def rows():
             for k, own_direction in enumerate(own):
                 row = direction(k)
-                offsets = flatness.perturb(
-                    clean.values_of(k),
-                    [*row, *own_direction],
-                    clean.perturbs(flatness, k),
-                    len(row),
-                    self._iterations,
-                    None if factors is None else factors[k],
+                near = clean.near(
+                    # Not held here, so that its memory serves the pass.
+                    flatness.perturb(
+                        clean.values_of(k),
+                        [*row, *own_direction],
+                        clean.perturbs(flatness, k),
+                        len(row),
+                        self._iterations,
+                        None if factors is None else factors[k],
+                    ),
+                    task=k,
+                    draw=self._draw(k),
                 )
-                near = clean.near(offsets, task=k, draw=self._draw(k))
                 weight = self.weights_at(
                     ops.broadcast_to(near.losses, self._weights.shape)
                 )[k]

@@ -56,7 +56,9 @@ class OnePassUpdate:
             return self._from_gramian()
         if self.strategy.has_shared and self.strategy.uses_representation:
             return self._from_representation()
-        gradients = self.clean.task_gradients(self.weights, last=True)
+        gradients = self.clean.task_gradients(
+            self.weights, last=True, stacked=self.aggregator.keeps_rows
+        )
         shared = self._merge(gradients.shared, self.clean)
         return self._update(shared, gradients)
 

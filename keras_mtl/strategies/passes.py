@@ -73,11 +73,14 @@ class ForwardPass(Protocol):
     losses: Any
     mask: Any
 
-    def task_gradients(self, weights: Any, last: bool = False) -> TaskGradients:
+    def task_gradients(
+        self, weights: Any, last: bool = False, stacked: bool = False
+    ) -> TaskGradients:
         """Returns the gradient of each task's loss times its weight.
 
         With `last`, no more gradients of this pass may be asked for: what
-        they would need is freed where that is possible.
+        they would need is freed where that is possible. With `stacked`, the
+        stacks of the rows will be asked for.
         """
 
     def task_gramian(self, weights: Any) -> Any:

@@ -48,7 +48,7 @@ class Pass:
         replay: Context manager factory that repeats the clean pass's random
             numbers; `None` for the clean pass itself.
         offsets: Tensors to be added to some of the trainable values, by index
-            of the variable.
+            of the variable. The dict is emptied.
         task: Index of the only task to look at, or `None`.
         mask: Tensor `[K]`, 1 for present tasks, or `None` to find out.
         draws: How often the clean pass drew from each seed generator.
@@ -84,8 +84,9 @@ class Pass:
         self.mask = mask
         self.outcome: Outcome | None = None
         trainable = list(values.trainable)
-        for i, offset in (offsets or {}).items():
-            trainable[i] = trainable[i] + offset
+        for i in list(offsets or ()):
+            # The memory of each may serve the next.
+            trainable[i] = trainable[i] + offsets.pop(i)
         losses, aux, self._pullback = self._linearize(trainable)
         num_tasks = 1 if task is not None else len(self._partition.tasks)
         self.losses = ops.stack(losses[:num_tasks])
@@ -255,7 +256,7 @@ class Pass:
             for gradient in gradients
         ]
 
-    def task_gradients(self, weights, last=False):
+    def task_gradients(self, weights, last=False, stacked=False):
         num_tasks = len(self._partition.tasks)
         last = last and not self._has_penalties
         own = []
@@ -267,7 +268,7 @@ class Pass:
                 own.append(own_gradients)
                 yield row
 
-        jacobian = Jacobian.gather(rows(), num_tasks, self._dtype)
+        jacobian = Jacobian.gather(rows(), num_tasks, self._dtype, stacked)
         return TaskGradients(jacobian, own)
 
     def task_gramian(self, weights):
@@ -394,6 +395,7 @@ class Pass:
 
     def near(self, offsets, task=None, draw=None):
         values, replay = self._values, self._replay
+        offsets = self._by_index(offsets, task)
         if draw is not None:
             values, replay = values.with_other_seeds(draw), None
         with contextlib.nullcontext() if replay is None else replay():
@@ -403,7 +405,7 @@ class Pass:
                 values,
                 scale=self._scale,
                 replay=replay,
-                offsets=self._by_index(offsets, task),
+                offsets=offsets,
                 task=task,
                 mask=self.mask,
                 draws=self._draws,

@@ -107,15 +107,17 @@ def test_parts(layout):
     assert (nothing.num_tasks, nothing.num_variables) == (5, 0)
 
 
-@pytest.mark.parametrize("gathered", ["rows", "stacks"])
+@pytest.mark.parametrize("gathered", ["rows", "stacks", "wanted stacks"])
 def test_gathered_rows(gathered, monkeypatch):
-    count = {"rows": 6, "stacks": 5}[gathered]
+    count = 5 if gathered == "stacks" else 6
+    stacked = gathered == "wanted stacks"
     monkeypatch.setattr(backend, "STACK_FROM", count)
     rows = jacobian("rows").rows
-    found = Jacobian.gather(iter(rows), 5, "float32")
+    found = Jacobian.gather(iter(rows), 5, "float32", stacked)
     close(found.gramian(), LEFT @ LEFT.T)
     # The same with memory that may be taken for the result.
-    other = Jacobian.gather(iter(jacobian("rows", OTHERS).rows), 5, "float32")
+    rows = jacobian("rows", OTHERS).rows
+    other = Jacobian.gather(iter(rows), 5, "float32", stacked)
     close(matrix(map(numpy, found.minus(other).stacks)), LEFT - RIGHT)
 
 
