@@ -7,6 +7,7 @@ The three modules offer the same names:
 - `linearize_both_ways(function, values)`: with a pushforward, too, that gives
   the slopes of all losses along a direction;
 - `after(value, other)`: the value, not before the other one is known;
+- `end_of_pass(gradients)`: what is known when a pass is through;
 - `TrainStepFrame`: how the Keras trainer of the backend calls the step;
 - `commit(...)`: the optimizer's step and all new state, at once or not at all;
 - `assign(...)`: values of variables, which all replicas agree on;
@@ -44,6 +45,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import check_devices
     from keras_mtl.backend.jax import commit
     from keras_mtl.backend.jax import compile_function
+    from keras_mtl.backend.jax import end_of_pass
     from keras_mtl.backend.jax import gather_rows
     from keras_mtl.backend.jax import global_random_state
     from keras_mtl.backend.jax import hessian_product
@@ -76,6 +78,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import check_devices
     from keras_mtl.backend.tensorflow import commit
     from keras_mtl.backend.tensorflow import compile_function
+    from keras_mtl.backend.tensorflow import end_of_pass
     from keras_mtl.backend.tensorflow import gather_rows
     from keras_mtl.backend.tensorflow import global_random_state
     from keras_mtl.backend.tensorflow import hessian_product
@@ -108,6 +111,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import check_devices
     from keras_mtl.backend.torch import commit
     from keras_mtl.backend.torch import compile_function
+    from keras_mtl.backend.torch import end_of_pass
     from keras_mtl.backend.torch import gather_rows
     from keras_mtl.backend.torch import global_random_state
     from keras_mtl.backend.torch import hessian_product
@@ -147,6 +151,7 @@ __all__ = [
     "check_devices",
     "commit",
     "compile_function",
+    "end_of_pass",
     "gather_rows",
     "global_random_state",
     "hessian_product",

@@ -4,6 +4,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_mtl import backend
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.strategies.passes import TaskGradients
 
@@ -97,7 +98,14 @@ class Nearby:
         own_gradients, losses = [], []
 
         def rows():
+            end = None
             for k, own_direction in enumerate(own):
+                factor = None if factors is None else factors[k]
+                if end is not None:
+                    # One pass at a time: what it needs is freed after it.
+                    if factor is None:
+                        factor = ops.ones((), dtype=self._weights.dtype)
+                    factor = backend.after(factor, end)
                 row = direction(k)
                 near = clean.near(
                     # Not held here, so that its memory serves the pass.
@@ -107,7 +115,7 @@ class Nearby:
                         clean.perturbs(flatness, k),
                         len(row),
                         self._iterations,
-                        None if factors is None else factors[k],
+                        factor,
                     ),
                     task=k,
                     draw=self._draw(k),
@@ -118,6 +126,7 @@ class Nearby:
                 row, of_own = near.task_gradient(weight)
                 own_gradients.append(of_own)
                 losses.append(near.losses[0])
+                end = backend.end_of_pass([*row, *of_own])
                 yield row
 
         values = clean.values_of()
