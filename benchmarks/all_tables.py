@@ -16,6 +16,7 @@ SCRIPTS = (
     "step_time.py",
     "peer_time.py",
     "growth.py",
+    "first_step.py",
     "representation_time.py",
     "monitor_time.py",
     "memory.py",

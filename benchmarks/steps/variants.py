@@ -33,17 +33,28 @@ def floor_module():
     return importlib.import_module(f"steps.floor_{keras.backend.backend()}")
 
 
-def plain_step(problem):
-    """Prepares a step of plain Keras."""
+def plain_model(problem):
+    """A compiled model of plain Keras."""
     model = keras.Model(*problem.functional())
     model.compile(problem.optimizer(), loss=problem.losses)
-    return floor_module().trainer_step(model, problem)
+    return model
+
+
+def plain_step(problem):
+    """Prepares a step of plain Keras."""
+    return floor_module().trainer_step(plain_model(problem), problem)
+
+
+def strategy_model(problem, strategy):
+    """A compiled model with a strategy."""
+    model = keras_mtl.MultiTaskModel(*problem.functional())
+    model.compile(problem.optimizer(), loss=problem.losses, strategy=strategy)
+    return model
 
 
 def strategy_step(problem, strategy, watched=False):
     """Prepares a step of a strategy, which `TaskMonitor` may watch."""
-    model = keras_mtl.MultiTaskModel(*problem.functional())
-    model.compile(problem.optimizer(), loss=problem.losses, strategy=strategy)
+    model = strategy_model(problem, strategy)
     model.watch_tasks(watched)
     return floor_module().trainer_step(model, problem)
 

@@ -52,6 +52,20 @@ def test_steps_are_timed(script, options, names):
     assert all(float(time) > 0 for _, time in rows)
 
 
+def test_first_steps_are_timed():
+    output = output_of("first_step.py")
+    rows = re.findall(
+        r"^\| (\S.*?) +\| +([\d.]+) \| +([\d.]*) \| +([\d.]+) \|$",
+        output,
+        re.MULTILINE,
+    )
+    assert [name for name, *_ in rows] == ["plain Keras", "MGDA"]
+    for _, whole, compiled, _ in rows:
+        is_told = keras.backend.backend() == "jax"
+        assert bool(compiled) == is_told
+        assert 0 <= float(compiled or 0) <= float(whole)
+
+
 @pytest.mark.parametrize(
     ("backend", "products"),
     [
