@@ -117,7 +117,7 @@ class Jacobian:
         """One tensor `[K, *shape]` per variable."""
         if self._stacks is None:
             self._stacks = [
-                ops.stack(gradients, axis=0)
+                backend.stack_rows(gradients)
                 for gradients in zip(*self._rows, strict=True)
             ]
         return self._stacks
@@ -178,32 +178,36 @@ class Jacobian:
             return self._gramian_of_pairs()
         if self._stacks is None and not backend.STACKS_ROWS:
             return self._gramian_of_rows()
-        gramian = None
-        for stack in self.stacks:
-            matrix = ops.cast(
-                ops.reshape(stack, (num_tasks, -1)), dtype=self.dtype
-            )
-            # The operator: `ops.matmul` computes float64 in float32 on torch.
-            part = matrix @ ops.transpose(matrix)
-            gramian = part if gramian is None else gramian + part
-        return gramian
+        return sum(
+            backend.gramian(*self._matrices(stack)) for stack in self.stacks
+        )
 
     def _gramian_of_rows(self):
         return sum(
             backend.inner_products(
-                [ops.cast(ops.reshape(g, (-1,)), self.dtype) for g in gradients]
+                [
+                    ops.cast(vector, self.dtype)
+                    for vector in backend.as_vectors(gradients)
+                ]
             )
             for gradients in zip(*self._rows, strict=True)
         )
 
     def _gramian_of_pairs(self):
-        flat = [
-            [ops.cast(ops.reshape(g, (1, -1)), self.dtype) for g in row]
-            for row in self.rows
-        ]
+        by_task = zip(
+            *(
+                [
+                    ops.cast(vector, self.dtype)[None]
+                    for vector in backend.as_vectors(gradients)
+                ]
+                for gradients in zip(*self.rows, strict=True)
+            ),
+            strict=True,
+        )
         products: dict[tuple[int, int], Any] = {}
-        for i, left in enumerate(flat):
-            for j, right in enumerate(flat[: i + 1]):
+        vectors = list(by_task)
+        for i, left in enumerate(vectors):
+            for j, right in enumerate(vectors[: i + 1]):
                 product = sum(
                     a @ ops.transpose(b)
                     for a, b in zip(left, right, strict=True)
@@ -226,10 +230,7 @@ class Jacobian:
             return ops.zeros((self.num_tasks, self.num_tasks), dtype=self.dtype)
         product = None
         for left, right in zip(self.stacks, other.stacks, strict=True):
-            left, right = (
-                ops.cast(ops.reshape(stack, (self.num_tasks, -1)), self.dtype)
-                for stack in (left, right)
-            )
+            left, right = self._matrices(left, right)
             # The operator: `ops.matmul` computes float64 in float32 on torch.
             part = left @ ops.transpose(right)
             product = part if product is None else product + part
@@ -253,26 +254,23 @@ class Jacobian:
                 ]
             )
         return sum(
-            backend.row_products(
-                *(
-                    ops.cast(ops.reshape(s, (self.num_tasks, -1)), self.dtype)
-                    for s in (left, right)
-                )
-            )
+            backend.row_products(*self._matrices(left, right))
             for left, right in zip(self.stacks, other.stacks, strict=True)
         )
+
+    def _matrices(self, *stacks):
+        """Stacks of one shape as `[K, P]`, for inner products."""
+        return [
+            ops.cast(matrix, self.dtype)
+            for matrix in backend.as_matrices(stacks)
+        ]
 
     def combine(self, weights: Any) -> list[Any]:
         """Returns the weighted sum of the rows, one tensor per variable."""
         self.row_weights = weights
         if self._stacks is not None:
             return [
-                ops.reshape(
-                    ops.cast(weights, stack.dtype)[None, :]
-                    @ ops.reshape(stack, (self.num_tasks, -1)),
-                    # Known only later where it holds the size of a batch.
-                    ops.shape(stack)[1:],
-                )
+                backend.combine_rows(ops.cast(weights, stack.dtype), stack)
                 for stack in self._stacks
             ]
         combined = []

@@ -1,6 +1,6 @@
-"""Everything that touches TensorFlow, JAX or torch, one file each.
+"""Everything that touches TensorFlow, JAX or torch.
 
-The three modules offer the same names:
+All three backends offer the same names:
 
 - `linearize(function, values)`: one forward pass and a pullback that gives
   gradients of any of its losses;
@@ -23,9 +23,13 @@ The three modules offer the same names:
   `synchronize(...)`: several replicas with a part of each batch;
 - `STACK_FROM`, `gather_rows(...)`, `inner_products(...)`: the layout of task
   gradients that suits the framework;
-- `all_finite(...)`, `lerp(...)`, `row_products(...)`, `squared_norm(...)`,
-  `subtract(...)`, `weighted_sum(...)`: what takes `keras.ops` several passes
-  over the memory;
+- `as_vectors(...)`, `as_matrices(...)`, `stack_rows(...)`,
+  `combine_rows(...)`: gradients as vectors and matrices, in the order in which
+  memory has them;
+- `layout_of(...)`, `take_layouts(...)`: that order, for variables to have too;
+- `all_finite(...)`, `gramian(...)`, `lerp(...)`, `row_products(...)`,
+  `squared_norm(...)`, `subtract(...)`, `weighted_sum(...)`: what takes
+  `keras.ops` longer, or several passes over the memory;
 - `supports_jit_compile`: whether `jit_compile=True` means anything.
 """
 
@@ -66,7 +70,21 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import undivided_loss
     from keras_mtl.backend.jax import weighted_sum
     from keras_mtl.backend.jax import while_loop
+    from keras_mtl.backend.row_major import as_matrices
+    from keras_mtl.backend.row_major import as_vectors
+    from keras_mtl.backend.row_major import combine_rows
+    from keras_mtl.backend.row_major import gramian
+    from keras_mtl.backend.row_major import layout_of
+    from keras_mtl.backend.row_major import stack_rows
+    from keras_mtl.backend.row_major import take_layouts
 elif _NAME == "tensorflow":
+    from keras_mtl.backend.row_major import as_matrices
+    from keras_mtl.backend.row_major import as_vectors
+    from keras_mtl.backend.row_major import combine_rows
+    from keras_mtl.backend.row_major import gramian
+    from keras_mtl.backend.row_major import layout_of
+    from keras_mtl.backend.row_major import stack_rows
+    from keras_mtl.backend.row_major import take_layouts
     from keras_mtl.backend.tensorflow import STACK_FROM
     from keras_mtl.backend.tensorflow import STACKS_ROWS
     from keras_mtl.backend.tensorflow import RandomReplay
@@ -105,33 +123,40 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import RandomReplay
     from keras_mtl.backend.torch import TrainStepFrame
     from keras_mtl.backend.torch import after
-    from keras_mtl.backend.torch import all_finite
     from keras_mtl.backend.torch import assign
     from keras_mtl.backend.torch import build_scope
     from keras_mtl.backend.torch import check_devices
     from keras_mtl.backend.torch import commit
     from keras_mtl.backend.torch import compile_function
     from keras_mtl.backend.torch import end_of_pass
-    from keras_mtl.backend.torch import gather_rows
     from keras_mtl.backend.torch import global_random_state
     from keras_mtl.backend.torch import hessian_product
-    from keras_mtl.backend.torch import inner_products
-    from keras_mtl.backend.torch import lerp
     from keras_mtl.backend.torch import linearize
     from keras_mtl.backend.torch import linearize_both_ways
     from keras_mtl.backend.torch import num_replicas
     from keras_mtl.backend.torch import reached_variables
-    from keras_mtl.backend.torch import row_products
     from keras_mtl.backend.torch import set_global_random_state
-    from keras_mtl.backend.torch import squared_norm
-    from keras_mtl.backend.torch import subtract
     from keras_mtl.backend.torch import sum_over_replicas
     from keras_mtl.backend.torch import supports_jit_compile
     from keras_mtl.backend.torch import synchronize
     from keras_mtl.backend.torch import to_host
     from keras_mtl.backend.torch import undivided_loss
-    from keras_mtl.backend.torch import weighted_sum
     from keras_mtl.backend.torch import while_loop
+    from keras_mtl.backend.torch_arithmetic import all_finite
+    from keras_mtl.backend.torch_arithmetic import gather_rows
+    from keras_mtl.backend.torch_arithmetic import gramian
+    from keras_mtl.backend.torch_arithmetic import inner_products
+    from keras_mtl.backend.torch_arithmetic import lerp
+    from keras_mtl.backend.torch_arithmetic import row_products
+    from keras_mtl.backend.torch_arithmetic import squared_norm
+    from keras_mtl.backend.torch_arithmetic import subtract
+    from keras_mtl.backend.torch_arithmetic import weighted_sum
+    from keras_mtl.backend.torch_layout import as_matrices
+    from keras_mtl.backend.torch_layout import as_vectors
+    from keras_mtl.backend.torch_layout import combine_rows
+    from keras_mtl.backend.torch_layout import layout_of
+    from keras_mtl.backend.torch_layout import stack_rows
+    from keras_mtl.backend.torch_layout import take_layouts
 else:
     raise ImportError(
         "keras_mtl trains models, which the Keras backend "
@@ -146,16 +171,21 @@ __all__ = [
     "TrainStepFrame",
     "after",
     "all_finite",
+    "as_matrices",
+    "as_vectors",
     "assign",
     "build_scope",
     "check_devices",
+    "combine_rows",
     "commit",
     "compile_function",
     "end_of_pass",
     "gather_rows",
     "global_random_state",
+    "gramian",
     "hessian_product",
     "inner_products",
+    "layout_of",
     "lerp",
     "linearize",
     "linearize_both_ways",
@@ -164,10 +194,12 @@ __all__ = [
     "row_products",
     "set_global_random_state",
     "squared_norm",
+    "stack_rows",
     "subtract",
     "sum_over_replicas",
     "supports_jit_compile",
     "synchronize",
+    "take_layouts",
     "to_host",
     "undivided_loss",
     "weighted_sum",

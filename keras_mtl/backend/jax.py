@@ -172,6 +172,9 @@ class RandomReplay:
     def note_end(self) -> None:
         pass
 
+    def rewind(self) -> None:
+        pass
+
     def is_at_end(self) -> bool:
         return True
 

@@ -1,11 +1,14 @@
 """torch: autograd on detached leaves, one retained graph for all tasks."""
 
 import contextlib
+import functools
 
 import torch
 import torch.nn.attention
 from keras import ops
 from torch._subclasses.fake_tensor import FakeTensor
+
+from keras_mtl.backend import torch_layout
 
 supports_jit_compile = False
 
@@ -15,6 +18,10 @@ STACK_FROM = 4
 
 #: Whether inner products need the stacks.
 STACKS_ROWS = True
+
+#: The largest block, in bytes, whose size glibc remembers: 32 MiB, less what
+#: it keeps beside the block.
+LARGEST_BLOCK = 2**25 - 2**13
 
 
 def linearize(function, values):
@@ -110,8 +117,9 @@ def _recorded(function, values):
         return [
             torch.zeros_like(values[i])
             if gradient is None
-            # Those of kernels come in the layout of torch's convolutions, in
-            # which each pass over them takes as long as this copy.
+            # Not one that is broadcast from fewer entries.
+            else gradient
+            if torch_layout.is_dense(gradient)
             else gradient.contiguous()
             for i, gradient in zip(wanted, gradients, strict=True)
         ]
@@ -172,9 +180,7 @@ class RandomReplay:
     @contextlib.contextmanager
     def __call__(self):
         with torch.random.fork_rng(enabled=True):
-            torch.random.set_rng_state(self._start[0])
-            if len(self._start) > 1:
-                torch.cuda.set_rng_state_all(self._start[1:])
+            _set_generator_states(self._start)
             yield
 
     def has_drawn(self) -> bool:
@@ -184,6 +190,10 @@ class RandomReplay:
     def note_end(self) -> None:
         """Remembers how far the first pass has drawn."""
         self._end = _generator_states()
+
+    def rewind(self) -> None:
+        """Sets the generators to where they were when the object was made."""
+        _set_generator_states(self._start)
 
     def is_at_end(self) -> bool:
         """Whether a repeated pass has drawn as much as the first one."""
@@ -196,6 +206,12 @@ def _generator_states():
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         states.extend(torch.cuda.get_rng_state_all())
     return states
+
+
+def _set_generator_states(states):
+    torch.random.set_rng_state(states[0])
+    if len(states) > 1:
+        torch.cuda.set_rng_state_all(states[1:])
 
 
 def _are_equal(states, others):
@@ -296,92 +312,6 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
     return torch.while_loop(proceed, advance, (count, *loop_vars))[1:]
 
 
-def gather_rows(rows, num_rows):
-    """Collects rows of tensors as they come, one row or one stack at a time.
-
-    Args:
-        rows: Iterable of lists of tensors, the same shapes in each.
-        num_rows: How many there are.
-
-    Returns:
-        `(rows, stacks)`, of which one is `None`: a list of the rows, or one
-        tensor `[num_rows, *shape]` per place in a row.
-    """
-    stacks = []
-    for k, row in enumerate(rows):
-        if not stacks:
-            stacks = [
-                tensor.new_empty((num_rows, *tensor.shape)) for tensor in row
-            ]
-        # While the row is in the cache, and so that its memory serves the
-        # next one.
-        for stack, tensor in zip(stacks, row, strict=True):
-            stack[k].copy_(tensor)
-    return None, stacks
-
-
-def lerp(start, end, weight, reuse=False):
-    """`start + weight * (end - start)`, which is `start` where weight is 0.
-
-    Args:
-        start: Tensor.
-        end: Tensor of its shape.
-        weight: Tensor that broadcasts to it.
-        reuse: Whether the memory of `end` may serve the result.
-    """
-    # One pass over the memory instead of three.
-    return torch.lerp(start, end, weight, out=end if reuse else None)
-
-
-def inner_products(vectors):
-    """Returns the Gramian `[K, K]` of a list of K vectors of one length."""
-    matrix = torch.stack(vectors)
-    return matrix @ matrix.T
-
-
-def row_products(left, right):
-    """Returns the inner product of each row of `[K, P]` with the other's."""
-    # No copy of all products, and an eighth of the time of a batched product.
-    return torch.stack(
-        [torch.dot(a, b) for a, b in zip(left, right, strict=True)]
-    )
-
-
-def squared_norm(tensors):
-    """Returns the sum of the squares of all entries of some tensors."""
-    # One pass over the memory instead of two, and fewer operations.
-    norms = torch._foreach_norm(tensors)
-    return torch.stack(norms).square().sum()
-
-
-def weighted_sum(weights, tensors):
-    """Returns the sum of tensors of one shape, each times a scalar."""
-    # One pass over the memory for each, and memory for the result alone.
-    total = weights[0] * tensors[0]
-    for weight, tensor in zip(weights[1:], tensors[1:], strict=True):
-        total.addcmul_(weight, tensor)
-    return total
-
-
-def subtract(left, right):
-    """Returns `left - right`; `left` must not be used any more."""
-    return left.sub_(right)
-
-
-def all_finite(tensors):
-    """Bool scalar: no NaN or infinity in any of the tensors."""
-    # Eagerly, extremes take a sixth of the time of `isfinite` and `all`.
-    extremes = [
-        extreme
-        for tensor in tensors
-        if tensor.numel()
-        for extreme in torch.aminmax(tensor)
-    ]
-    if not extremes:
-        return torch.tensor(True)
-    return torch.isfinite(torch.stack(extremes)).all()
-
-
 def commit(
     optimizer, gradients, variables, assignments, *, proceed=None, keep=None
 ):
@@ -415,12 +345,26 @@ def assign(assignments) -> None:
         variable.assign(value)
 
 
+@functools.cache
+def _keep_freed_memory():
+    """Lets what one pass frees serve the next one, on CPUs, from here on.
+
+    glibc gives the end of the heap back to the system when more of it is free
+    than twice the largest block that a program has freed, and each pass gets
+    its memory anew, page by page: a fifth of the time on a LeNet. So one large
+    block is freed, which is never touched. See `M_MMAP_THRESHOLD` in
+    mallopt(3).
+    """
+    torch.empty(LARGEST_BLOCK, dtype=torch.uint8, device="cpu")
+
+
 class TrainStepFrame:
     """Runs the step where Keras's trainer expects `train_step`."""
 
     def train_step(self, data):
         if self.strategy is None:
             return super().train_step(data)
+        _keep_freed_memory()
         with torch.no_grad():
             return self._run_step(data)
 

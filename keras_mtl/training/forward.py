@@ -81,6 +81,8 @@ class Pass:
         self._replay = replay
         self._partition = values.partition
         self._draws = draws
+        #: How gradients lie in memory, by index of the variable.
+        self.layouts: dict[int, Any] = {}
         self.mask = mask
         self.outcome: Outcome | None = None
         trainable = list(values.trainable)
@@ -222,9 +224,12 @@ class Pass:
         """Gradients by variable index, without the loss scale."""
         if not wanted:
             return []
-        return self._collected(
+        gradients = self._collected(
             self._pullback(self._seeds(cotangents), wanted, last)
         )
+        for i, gradient in zip(wanted, gradients, strict=True):
+            self.layouts.setdefault(i, backend.layout_of(gradient))
+        return gradients
 
     def _seeds(self, cotangents):
         """What is pulled back for cotangents of the losses, by their index."""

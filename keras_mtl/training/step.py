@@ -30,7 +30,7 @@ def run_step(model, data):
         return _run_step_on(model, batch)
 
 
-def _run_step_on(model, batch):
+def _run_step_on(model, batch, settled=False):
     plan = model.training_plan
     strategy = plan.strategy
     values = Values(model, plan.partition, plan.state_variables)
@@ -55,6 +55,16 @@ def _run_step_on(model, batch):
     readable = [*strategy.variables, *strategy.balancer.data_variables]
     with changes_to(readable) as changes:
         update = strategy.compute_update(clean)
+    if not settled and backend.take_layouts(
+        plan.partition.variables,
+        clean.layouts,
+        lambda: [*model.optimizer.variables, *strategy.variables],
+    ):
+        # Made again, so that its sums are in the order of all later steps:
+        # training goes on from a file as if there had been none.
+        replay.rewind()
+        clean.release()
+        return _run_step_on(model, batch, settled=True)
     means = update.accumulated
     gradients = full_gradients(plan.partition, values, clean, update)
     clean.release()
