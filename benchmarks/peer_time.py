@@ -1,10 +1,11 @@
 """Times training steps against TorchJD and loops as scripts have them.
 
 ```shell
-python benchmarks/peer_time.py [--network mlp] [--quick]
+python benchmarks/peer_time.py [--network mlp] [--backend jax] [--quick]
 ```
 
-On torch only. See `benchmarks/README.md` for what is compared with what.
+On torch, unless told otherwise: the peers always run on torch, in the same
+process. See `benchmarks/README.md` for what is compared with what.
 """
 
 from steps import workers
@@ -31,16 +32,16 @@ def parse():
     parser.add_argument(
         "--data-format",
         choices=("channels_first", "channels_last"),
-        default="channels_first",
-        help="layout of the images of Keras; torch's is channels_first",
+        help="layout of the images of Keras: torch's, channels_first, on "
+        "torch, and Keras's own on others, unless given",
     )
     parser.add_argument(
         "--methods", nargs="+", choices=(*METHODS, FLAT), default=[]
     )
     workers.add_profile(parser)
     arguments = parser.parse_args()
-    if arguments.backend != "torch":
-        parser.error("TorchJD needs torch: --backend must be torch.")
+    if arguments.profile is not None and arguments.backend != "torch":
+        parser.error("The profile tells of torch's operations only.")
     if arguments.quick:
         arguments.methods = ["upgrad", FLAT]
     arguments.methods = arguments.methods or [*METHODS, FLAT]
@@ -53,15 +54,24 @@ def main():
 
 def work(arguments):
     """Prints one table for each network."""
+    # Before TensorFlow, which it cannot follow.
+    import torch  # noqa: I001
+
     import keras
     import torchjd
     from steps import operations
     from steps import timed_table
     from steps import variants
 
-    keras.config.set_image_data_format(arguments.data_format)
+    on_torch = keras.backend.backend() == "torch"
+    keras.config.set_image_data_format(
+        arguments.data_format
+        or ("channels_first" if on_torch else "channels_last")
+    )
     version = getattr(torchjd, "__version__", None) or version_of("torchjd")
     about = variants.floor_module().describe()
+    if not on_torch:
+        about = f"{about}, peers on torch {torch.__version__}"
     print(f"\n## {about}, torchjd {version}", flush=True)
     for network in arguments.network:
         makers, references = steps_of(network, arguments.methods)

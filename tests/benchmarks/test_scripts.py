@@ -101,9 +101,8 @@ def test_tensorflow_has_no_profile():
         output_of("step_time.py", *MLP, "--profile", "2")
 
 
+@pytest.mark.slow_on("jax", "tensorflow")
 def test_peer_time():
-    if keras.backend.backend() != "torch":
-        pytest.skip("The peers need torch.")
     pytest.importorskip("torchjd")
     output = output_of("peer_time.py", "--network", "lenet")
     differences = dict(
@@ -114,7 +113,7 @@ def test_peer_time():
 
 def test_peer_profile():
     if keras.backend.backend() != "torch":
-        pytest.skip("The peers need torch.")
+        pytest.skip("The profile is torch's.")
     pytest.importorskip("torchjd")
     output = output_of("peer_time.py", "--network", "mlp", "--profile", "2")
     (sums,) = re.findall(r"^\| sum +\|(.*)\|$", output, re.MULTILINE)
