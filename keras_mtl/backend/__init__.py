@@ -10,6 +10,7 @@ The three modules offer the same names:
 - `end_of_pass(gradients)`: what is known when a pass is through;
 - `TrainStepFrame`: how the Keras trainer of the backend calls the step;
 - `commit(...)`: the optimizer's step and all new state, at once or not at all;
+- `computed_once(...)`: a condition that many things depend on;
 - `assign(...)`: values of variables, which all replicas agree on;
 - `RandomReplay()`: the same random numbers in several forward passes;
 - `global_random_state()`, `set_global_random_state(...)`: what layers draw
@@ -23,6 +24,7 @@ The three modules offer the same names:
   `synchronize(...)`: several replicas with a part of each batch;
 - `STACK_FROM`, `gather_rows(...)`, `inner_products(...)`: the layout of task
   gradients that suits the framework;
+- `STACKS_LABELS`: whether labels of several tasks are looked at at once;
 - `all_finite(...)`, `lerp(...)`, `row_products(...)`, `squared_norm(...)`,
   `subtract(...)`, `weighted_sum(...)`: what takes `keras.ops` several passes
   over the memory;
@@ -35,6 +37,7 @@ _NAME = keras.backend.backend()
 
 if _NAME == "jax":
     from keras_mtl.backend.jax import STACK_FROM
+    from keras_mtl.backend.jax import STACKS_LABELS
     from keras_mtl.backend.jax import STACKS_ROWS
     from keras_mtl.backend.jax import RandomReplay
     from keras_mtl.backend.jax import TrainStepFrame
@@ -45,6 +48,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import check_devices
     from keras_mtl.backend.jax import commit
     from keras_mtl.backend.jax import compile_function
+    from keras_mtl.backend.jax import computed_once
     from keras_mtl.backend.jax import end_of_pass
     from keras_mtl.backend.jax import gather_rows
     from keras_mtl.backend.jax import global_random_state
@@ -68,6 +72,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import while_loop
 elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import STACK_FROM
+    from keras_mtl.backend.tensorflow import STACKS_LABELS
     from keras_mtl.backend.tensorflow import STACKS_ROWS
     from keras_mtl.backend.tensorflow import RandomReplay
     from keras_mtl.backend.tensorflow import TrainStepFrame
@@ -78,6 +83,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import check_devices
     from keras_mtl.backend.tensorflow import commit
     from keras_mtl.backend.tensorflow import compile_function
+    from keras_mtl.backend.tensorflow import computed_once
     from keras_mtl.backend.tensorflow import end_of_pass
     from keras_mtl.backend.tensorflow import gather_rows
     from keras_mtl.backend.tensorflow import global_random_state
@@ -101,6 +107,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import while_loop
 elif _NAME == "torch":
     from keras_mtl.backend.torch import STACK_FROM
+    from keras_mtl.backend.torch import STACKS_LABELS
     from keras_mtl.backend.torch import STACKS_ROWS
     from keras_mtl.backend.torch import RandomReplay
     from keras_mtl.backend.torch import TrainStepFrame
@@ -111,6 +118,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import check_devices
     from keras_mtl.backend.torch import commit
     from keras_mtl.backend.torch import compile_function
+    from keras_mtl.backend.torch import computed_once
     from keras_mtl.backend.torch import end_of_pass
     from keras_mtl.backend.torch import gather_rows
     from keras_mtl.backend.torch import global_random_state
@@ -140,6 +148,7 @@ else:
     )
 
 __all__ = [
+    "STACKS_LABELS",
     "STACKS_ROWS",
     "STACK_FROM",
     "RandomReplay",
@@ -151,6 +160,7 @@ __all__ = [
     "check_devices",
     "commit",
     "compile_function",
+    "computed_once",
     "end_of_pass",
     "gather_rows",
     "global_random_state",

@@ -19,6 +19,9 @@ STACK_FROM = 4
 #: Whether inner products need the stacks.
 STACKS_ROWS = False
 
+#: Whether labels of several tasks are looked at as one stack.
+STACKS_LABELS = False
+
 #: Length of the pieces of vectors whose inner products fit into the cache.
 BLOCK = 2048
 
@@ -321,7 +324,6 @@ def commit(
     Returns:
         Whether it is known already that `proceed` was True.
     """
-    proceed, keep = _computed_once(proceed), _computed_once(keep)
     slots = list(optimizer.variables)
     touched = [*variables, *slots]
     before = [variable.value for variable in touched]
@@ -346,7 +348,7 @@ def commit(
     return False
 
 
-def _computed_once(condition):
+def computed_once(condition):
     """Returns a boolean scalar that XLA computes in one place.
 
     It copies cheap operations into all that depends on them: here a look at
@@ -354,8 +356,6 @@ def _computed_once(condition):
     takes long to compile. It does not copy a sort, nor does it remove one, and
     on CPUs it has removed barriers by then.
     """
-    if condition is None:
-        return None
     return jax.lax.sort(jnp.stack([condition, condition]))[0]
 
 

@@ -16,6 +16,9 @@ STACK_FROM = 2
 #: Whether inner products need the stacks.
 STACKS_ROWS = True
 
+#: Whether labels of several tasks are looked at as one stack.
+STACKS_LABELS = True
+
 
 def linearize(function, values):
     """Runs `function` once and returns how to pull gradients back.
@@ -269,6 +272,11 @@ def all_finite(tensors):
     return ops.all(
         ops.stack([ops.all(ops.isfinite(tensor)) for tensor in tensors])
     )
+
+
+def computed_once(condition):
+    """Returns a boolean scalar, which is computed in one place anyway."""
+    return condition
 
 
 def commit(

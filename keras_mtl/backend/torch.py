@@ -16,6 +16,9 @@ STACK_FROM = 4
 #: Whether inner products need the stacks.
 STACKS_ROWS = True
 
+#: Whether labels of several tasks are looked at as one stack.
+STACKS_LABELS = True
+
 
 def linearize(function, values):
     """Runs `function` once and returns how to pull gradients back.
@@ -380,6 +383,11 @@ def all_finite(tensors):
     if not extremes:
         return torch.tensor(True)
     return torch.isfinite(torch.stack(extremes)).all()
+
+
+def computed_once(condition):
+    """Returns a boolean scalar, which is computed in one place anyway."""
+    return condition
 
 
 def commit(
