@@ -18,6 +18,7 @@ The three modules offer the same names:
 - `reached_variables(...)`: which values each output depends on;
 - `build_scope(model)`: the scope in which a model's variables are created;
 - `to_host(tensors)`: concrete values as NumPy arrays, or `None` in a graph;
+- `small_product(...)`: a matrix product within a solver;
 - `while_loop(...)`: a loop that stays on the device in every graph;
 - `check_devices()`: refuses device set-ups that would train wrongly;
 - `num_replicas()`, `sum_over_replicas(...)`, `undivided_loss(...)`,
@@ -61,6 +62,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import reached_variables
     from keras_mtl.backend.jax import row_products
     from keras_mtl.backend.jax import set_global_random_state
+    from keras_mtl.backend.jax import small_product
     from keras_mtl.backend.jax import squared_norm
     from keras_mtl.backend.jax import subtract
     from keras_mtl.backend.jax import sum_over_replicas
@@ -96,6 +98,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import reached_variables
     from keras_mtl.backend.tensorflow import row_products
     from keras_mtl.backend.tensorflow import set_global_random_state
+    from keras_mtl.backend.tensorflow import small_product
     from keras_mtl.backend.tensorflow import squared_norm
     from keras_mtl.backend.tensorflow import subtract
     from keras_mtl.backend.tensorflow import sum_over_replicas
@@ -131,6 +134,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import reached_variables
     from keras_mtl.backend.torch import row_products
     from keras_mtl.backend.torch import set_global_random_state
+    from keras_mtl.backend.torch import small_product
     from keras_mtl.backend.torch import squared_norm
     from keras_mtl.backend.torch import subtract
     from keras_mtl.backend.torch import sum_over_replicas
@@ -173,6 +177,7 @@ __all__ = [
     "reached_variables",
     "row_products",
     "set_global_random_state",
+    "small_product",
     "squared_norm",
     "subtract",
     "sum_over_replicas",

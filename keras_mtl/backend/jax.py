@@ -22,6 +22,9 @@ STACKS_ROWS = False
 #: Whether labels of several tasks are looked at as one stack.
 STACKS_LABELS = False
 
+#: Number of terms up to which a product of matrices is written as a sum.
+LARGEST_SUM = 2**16
+
 #: Length of the pieces of vectors whose inner products fit into the cache.
 BLOCK = 2048
 
@@ -275,6 +278,25 @@ def inner_products(vectors):
 def _gramian(vectors):
     matrix = jnp.stack(vectors)
     return matrix @ matrix.T
+
+
+def small_product(left, right):
+    """Returns the matrix product of small tensors, vectors or matrices.
+
+    XLA makes a program of its own for each product, and but one for all sums
+    that are alike; with many tasks that is most of compiling a solver.
+    """
+    if left.ndim == 1:
+        return (
+            jnp.sum(left[:, None] * right, axis=-2)
+            if right.ndim > 1
+            else (jnp.sum(left * right))
+        )
+    if right.ndim == 1:
+        return jnp.sum(left * right, axis=-1)
+    if left.size * right.shape[-1] > LARGEST_SUM:
+        return jnp.matmul(left, right)
+    return jnp.sum(left[..., :, :, None] * right[..., None, :, :], axis=-2)
 
 
 def row_products(left, right):

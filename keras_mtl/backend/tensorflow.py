@@ -241,6 +241,11 @@ def inner_products(vectors):
     return matrix @ ops.transpose(matrix)
 
 
+def small_product(left, right):
+    """Returns the matrix product of small tensors, vectors or matrices."""
+    return ops.matmul(left, right)
+
+
 def row_products(left, right):
     """Returns the inner product of each row of `[K, P]` with the other's."""
     # A quarter of the time of a batched product, though most entries are not

@@ -342,6 +342,11 @@ def inner_products(vectors):
     return matrix @ matrix.T
 
 
+def small_product(left, right):
+    """Returns the matrix product of small tensors, vectors or matrices."""
+    return ops.matmul(left, right)
+
+
 def row_products(left, right):
     """Returns the inner product of each row of `[K, P]` with the other's."""
     # No copy of all products, and an eighth of the time of a batched product.
