@@ -10,6 +10,7 @@ All three backends offer the same names:
 - `end_of_pass(gradients)`: what is known when a pass is through;
 - `TrainStepFrame`: how the Keras trainer of the backend calls the step;
 - `commit(...)`: the optimizer's step and all new state, at once or not at all;
+- `computed_once(...)`: a condition that many things depend on;
 - `assign(...)`: values of variables, which all replicas agree on;
 - `RandomReplay()`: the same random numbers in several forward passes;
 - `global_random_state()`, `set_global_random_state(...)`: what layers draw
@@ -17,6 +18,7 @@ All three backends offer the same names:
 - `reached_variables(...)`: which values each output depends on;
 - `build_scope(model)`: the scope in which a model's variables are created;
 - `to_host(tensors)`: concrete values as NumPy arrays, or `None` in a graph;
+- `small_product(...)`: a matrix product within a solver;
 - `while_loop(...)`: a loop that stays on the device in every graph;
 - `check_devices()`: refuses device set-ups that would train wrongly;
 - `num_replicas()`, `sum_over_replicas(...)`, `undivided_loss(...)`,
@@ -27,6 +29,7 @@ All three backends offer the same names:
   `combine_rows(...)`: gradients as vectors and matrices, in the order in which
   memory has them;
 - `layout_of(...)`, `take_layouts(...)`: that order, for variables to have too;
+- `STACKS_LABELS`: whether labels of several tasks are looked at at once;
 - `all_finite(...)`, `gramian(...)`, `lerp(...)`, `row_products(...)`,
   `squared_norm(...)`, `subtract(...)`, `weighted_sum(...)`: what takes
   `keras.ops` longer, or several passes over the memory;
@@ -39,6 +42,7 @@ _NAME = keras.backend.backend()
 
 if _NAME == "jax":
     from keras_mtl.backend.jax import STACK_FROM
+    from keras_mtl.backend.jax import STACKS_LABELS
     from keras_mtl.backend.jax import STACKS_ROWS
     from keras_mtl.backend.jax import RandomReplay
     from keras_mtl.backend.jax import TrainStepFrame
@@ -49,6 +53,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import check_devices
     from keras_mtl.backend.jax import commit
     from keras_mtl.backend.jax import compile_function
+    from keras_mtl.backend.jax import computed_once
     from keras_mtl.backend.jax import end_of_pass
     from keras_mtl.backend.jax import gather_rows
     from keras_mtl.backend.jax import global_random_state
@@ -61,6 +66,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import reached_variables
     from keras_mtl.backend.jax import row_products
     from keras_mtl.backend.jax import set_global_random_state
+    from keras_mtl.backend.jax import small_product
     from keras_mtl.backend.jax import squared_norm
     from keras_mtl.backend.jax import subtract
     from keras_mtl.backend.jax import sum_over_replicas
@@ -86,6 +92,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.row_major import stack_rows
     from keras_mtl.backend.row_major import take_layouts
     from keras_mtl.backend.tensorflow import STACK_FROM
+    from keras_mtl.backend.tensorflow import STACKS_LABELS
     from keras_mtl.backend.tensorflow import STACKS_ROWS
     from keras_mtl.backend.tensorflow import RandomReplay
     from keras_mtl.backend.tensorflow import TrainStepFrame
@@ -96,6 +103,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import check_devices
     from keras_mtl.backend.tensorflow import commit
     from keras_mtl.backend.tensorflow import compile_function
+    from keras_mtl.backend.tensorflow import computed_once
     from keras_mtl.backend.tensorflow import end_of_pass
     from keras_mtl.backend.tensorflow import gather_rows
     from keras_mtl.backend.tensorflow import global_random_state
@@ -108,6 +116,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import reached_variables
     from keras_mtl.backend.tensorflow import row_products
     from keras_mtl.backend.tensorflow import set_global_random_state
+    from keras_mtl.backend.tensorflow import small_product
     from keras_mtl.backend.tensorflow import squared_norm
     from keras_mtl.backend.tensorflow import subtract
     from keras_mtl.backend.tensorflow import sum_over_replicas
@@ -119,6 +128,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import while_loop
 elif _NAME == "torch":
     from keras_mtl.backend.torch import STACK_FROM
+    from keras_mtl.backend.torch import STACKS_LABELS
     from keras_mtl.backend.torch import STACKS_ROWS
     from keras_mtl.backend.torch import RandomReplay
     from keras_mtl.backend.torch import TrainStepFrame
@@ -128,6 +138,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import check_devices
     from keras_mtl.backend.torch import commit
     from keras_mtl.backend.torch import compile_function
+    from keras_mtl.backend.torch import computed_once
     from keras_mtl.backend.torch import end_of_pass
     from keras_mtl.backend.torch import global_random_state
     from keras_mtl.backend.torch import hessian_product
@@ -148,6 +159,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch_arithmetic import inner_products
     from keras_mtl.backend.torch_arithmetic import lerp
     from keras_mtl.backend.torch_arithmetic import row_products
+    from keras_mtl.backend.torch_arithmetic import small_product
     from keras_mtl.backend.torch_arithmetic import squared_norm
     from keras_mtl.backend.torch_arithmetic import subtract
     from keras_mtl.backend.torch_arithmetic import weighted_sum
@@ -165,6 +177,7 @@ else:
     )
 
 __all__ = [
+    "STACKS_LABELS",
     "STACKS_ROWS",
     "STACK_FROM",
     "RandomReplay",
@@ -179,6 +192,7 @@ __all__ = [
     "combine_rows",
     "commit",
     "compile_function",
+    "computed_once",
     "end_of_pass",
     "gather_rows",
     "global_random_state",
@@ -193,6 +207,7 @@ __all__ = [
     "reached_variables",
     "row_products",
     "set_global_random_state",
+    "small_product",
     "squared_norm",
     "stack_rows",
     "subtract",

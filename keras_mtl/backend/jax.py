@@ -19,6 +19,12 @@ STACK_FROM = 4
 #: Whether inner products need the stacks.
 STACKS_ROWS = False
 
+#: Whether labels of several tasks are looked at as one stack.
+STACKS_LABELS = False
+
+#: Number of terms up to which a product of matrices is written as a sum.
+LARGEST_SUM = 2**16
+
 #: Length of the pieces of vectors whose inner products fit into the cache.
 BLOCK = 2048
 
@@ -277,6 +283,25 @@ def _gramian(vectors):
     return matrix @ matrix.T
 
 
+def small_product(left, right):
+    """Returns the matrix product of small tensors, vectors or matrices.
+
+    XLA makes a program of its own for each product, and but one for all sums
+    that are alike; with many tasks that is most of compiling a solver.
+    """
+    if left.ndim == 1:
+        return (
+            jnp.sum(left[:, None] * right, axis=-2)
+            if right.ndim > 1
+            else (jnp.sum(left * right))
+        )
+    if right.ndim == 1:
+        return jnp.sum(left * right, axis=-1)
+    if left.size * right.shape[-1] > LARGEST_SUM:
+        return jnp.matmul(left, right)
+    return jnp.sum(left[..., :, :, None] * right[..., None, :, :], axis=-2)
+
+
 def row_products(left, right):
     """Returns the inner product of each row of `[K, P]` with the other's."""
     # Fused: the products are never written down.
@@ -324,7 +349,6 @@ def commit(
     Returns:
         Whether it is known already that `proceed` was True.
     """
-    proceed, keep = _computed_once(proceed), _computed_once(keep)
     slots = list(optimizer.variables)
     touched = [*variables, *slots]
     before = [variable.value for variable in touched]
@@ -349,7 +373,7 @@ def commit(
     return False
 
 
-def _computed_once(condition):
+def computed_once(condition):
     """Returns a boolean scalar that XLA computes in one place.
 
     It copies cheap operations into all that depends on them: here a look at
@@ -357,8 +381,6 @@ def _computed_once(condition):
     takes long to compile. It does not copy a sort, nor does it remove one, and
     on CPUs it has removed barriers by then.
     """
-    if condition is None:
-        return None
     return jax.lax.sort(jnp.stack([condition, condition]))[0]
 
 

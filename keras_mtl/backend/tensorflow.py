@@ -16,6 +16,9 @@ STACK_FROM = 2
 #: Whether inner products need the stacks.
 STACKS_ROWS = True
 
+#: Whether labels of several tasks are looked at as one stack.
+STACKS_LABELS = True
+
 
 def linearize(function, values):
     """Runs `function` once and returns how to pull gradients back.
@@ -241,6 +244,11 @@ def inner_products(vectors):
     return matrix @ ops.transpose(matrix)
 
 
+def small_product(left, right):
+    """Returns the matrix product of small tensors, vectors or matrices."""
+    return ops.matmul(left, right)
+
+
 def row_products(left, right):
     """Returns the inner product of each row of `[K, P]` with the other's."""
     # A quarter of the time of a batched product, though most entries are not
@@ -272,6 +280,11 @@ def all_finite(tensors):
     return ops.all(
         ops.stack([ops.all(ops.isfinite(tensor)) for tensor in tensors])
     )
+
+
+def computed_once(condition):
+    """Returns a boolean scalar, which is computed in one place anyway."""
+    return condition
 
 
 def commit(

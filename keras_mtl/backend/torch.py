@@ -19,6 +19,9 @@ STACK_FROM = 4
 #: Whether inner products need the stacks.
 STACKS_ROWS = True
 
+#: Whether labels of several tasks are looked at as one stack.
+STACKS_LABELS = True
+
 #: The largest block, in bytes, whose size glibc remembers: 32 MiB, less what
 #: it keeps beside the block.
 LARGEST_BLOCK = 2**25 - 2**13
@@ -310,6 +313,11 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
         return (count + 1, *(value.clone() for value in body(*state)))
 
     return torch.while_loop(proceed, advance, (count, *loop_vars))[1:]
+
+
+def computed_once(condition):
+    """Returns a boolean scalar, which is computed in one place anyway."""
+    return condition
 
 
 def commit(

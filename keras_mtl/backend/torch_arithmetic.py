@@ -1,6 +1,7 @@
 """torch: arithmetic on task gradients in few passes over the memory."""
 
 import torch
+from keras import ops
 
 from keras_mtl.backend.torch_layout import in_memory_order
 from keras_mtl.backend.torch_layout import new_stack
@@ -64,6 +65,11 @@ def inner_products(vectors):
     """Returns the Gramian `[K, K]` of a list of K vectors of one length."""
     matrix = torch.stack(vectors)
     return matrix @ matrix.T
+
+
+def small_product(left, right):
+    """Returns the matrix product of small tensors, vectors or matrices."""
+    return ops.matmul(left, right)
 
 
 def row_products(left, right):

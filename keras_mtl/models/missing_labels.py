@@ -1,7 +1,8 @@
 """Labels that are missing: NaN where a number belongs.
 
 Eager operations and small ones in a graph cost about the same whatever their
-size, so labels of one shape are looked at together.
+size, so labels of one shape are looked at together. XLA compiles what is alike
+for several tasks once, but not if each takes its part out of a stack.
 """
 
 from typing import Any
@@ -96,20 +97,36 @@ def fill_missing(
         )
 
     filled, weights = {}, {}
+    if not backend.STACKS_LABELS:
+        for task, label in labels.items():
+            filled[task], weights[task] = _fill(label, *kind(task))
+        return filled, weights
     for tasks in _alike(labels, one_batch, kind):
         by_sample, is_mean = kind(tasks[0])
-        stack = _stack(labels, tasks)
-        missing = ops.isnan(stack)
-        filled.update(
-            _unstack(ops.where(missing, ops.zeros_like(stack), stack), tasks)
-        )
-        if by_sample:
-            missing = ops.any(missing, axis=-1)
-        weight = ops.cast(ops.logical_not(missing), keras.config.floatx())
-        if is_mean:
-            weight = of_mean_1(weight, tuple(range(1, len(weight.shape))))
+        label, weight = _fill(_stack(labels, tasks), by_sample, is_mean, 1)
+        filled.update(_unstack(label, tasks))
         weights.update(_unstack(weight, tasks))
     return filled, weights
+
+
+def _fill(label, by_sample, is_mean, first_axis=0):
+    """Returns a label without NaN, and its weight.
+
+    Args:
+        label: Tensor.
+        by_sample: Whether the last dimension holds parts of one label.
+        is_mean: Whether the loss is a mean.
+        first_axis: That of the samples.
+    """
+    missing = ops.isnan(label)
+    label = ops.where(missing, ops.zeros_like(label), label)
+    if by_sample:
+        missing = ops.any(missing, axis=-1)
+    weight = ops.cast(ops.logical_not(missing), keras.config.floatx())
+    if is_mean:
+        axes = tuple(range(first_axis, len(weight.shape)))
+        weight = of_mean_1(weight, axes)
+    return label, weight
 
 
 def takes_mean(loss: keras.losses.Loss) -> bool:

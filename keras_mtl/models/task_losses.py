@@ -377,10 +377,15 @@ class TaskLosses:
         """
         weights = batch_sizes
         if presence is not None and self.trackers:
-            sizes = ops.stack(
-                [ops.cast(size, presence.dtype) for size in batch_sizes]
-            )
-            weights = ops.unstack(presence * sizes)
+            # Taken apart first: XLA sees through what has just been stacked.
+            flags = ops.unstack(presence, len(batch_sizes))
+            sizes = {
+                id(size): ops.cast(size, presence.dtype) for size in batch_sizes
+            }
+            weights = [
+                flag * sizes[id(size)]
+                for flag, size in zip(flags, batch_sizes, strict=True)
+            ]
         for task, tracker, weight in zip(
             self.tasks, self.trackers, weights, strict=False
         ):

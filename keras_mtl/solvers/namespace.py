@@ -42,6 +42,10 @@ def _host_solve_positive(matrix, target):
     return np.linalg.solve(matrix, target[..., None])[..., 0]
 
 
+def _host_choose(condition, when_true, when_false):
+    return when_true() if condition else when_false()
+
+
 #: The part of `keras.ops` that solvers use, in NumPy.
 HOST = SimpleNamespace(
     **{
@@ -57,6 +61,7 @@ HOST = SimpleNamespace(
         ).split()
     },
     bitwise_right_shift=np.right_shift,
+    choose=_host_choose,
     cast=lambda x, dtype: np.asarray(x).astype(dtype),
     eigh=np.linalg.eigh,
     one_hot=_host_one_hot,
@@ -69,7 +74,7 @@ HOST = SimpleNamespace(
 
 #: After so many pivots the finished columns are dropped: more would do work
 #: for nothing, fewer make larger graphs.
-PIVOTS_AT_ONCE = 8
+PIVOTS_AT_ONCE = 16
 
 
 class Graph:
@@ -83,12 +88,26 @@ class Graph:
     max = staticmethod(ops.amax)
     min = staticmethod(ops.amin)
     while_loop = staticmethod(backend.while_loop)
+    dot = matmul = staticmethod(backend.small_product)
 
     @staticmethod
     def full_like(x: Any, value: Any) -> Any:
         """A tensor like `x` that holds a number everywhere."""
         # Keras's, on torch, reads the number back from the device.
         return ops.zeros_like(x) + value
+
+    @staticmethod
+    def choose(
+        condition: Any,
+        when_true: Callable[[], tuple[Any, ...]],
+        when_false: Callable[[], tuple[Any, ...]],
+    ) -> tuple[Any, ...]:
+        """Returns what one of two functions returns, after a call of both."""
+        # Branches take longer to compile than a few numbers to compute.
+        return tuple(
+            ops.where(condition, a, b)
+            for a, b in zip(when_true(), when_false(), strict=True)
+        )
 
     def __init__(self, epsilon: float):
         self.epsilon = epsilon

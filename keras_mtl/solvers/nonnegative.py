@@ -82,17 +82,16 @@ def solve_nonnegative(
     def anywhere(condition):
         return xp.any(condition, axis=1, keepdims=True)
 
-    def solve(values, passive):
-        """Returns the solution on a support and the gradient there.
+    def look(values, passive, found):
+        """Returns the solution on a support and what is wrong with it.
 
         Where there is none, the values stand in for it, and the indices that
         add nothing to them count as negative.
         """
-        solution = solve_on_support(xp, matrix, target, passive, ridge)
         solved = xp.logical_or(
-            xp.all(xp.isfinite(solution), axis=1, keepdims=True), hopeless
+            xp.all(xp.isfinite(found), axis=1, keepdims=True), hopeless
         )
-        solution = xp.where(solved, solution, values)
+        solution = xp.where(solved, found, values)
         gradient = target - times(matrix, solution)
         # A gradient within its rounding error is zero.
         noise = xp.abs(target) + times(magnitudes, xp.abs(solution))
@@ -102,20 +101,27 @@ def solve_nonnegative(
         negative = xp.logical_and(solution <= 0, passive)
         return solution, gradient, improving, negative, solved
 
-    def exchange(values, passive, done):
+    def exchange(passive, barred, looked):
         """Flips every index of wrong sign."""
-        solution, _, improving, negative, solved = solve(values, passive)
+        solution, _, improving, negative, solved = looked
         wrong = xp.logical_or(improving, negative)
         # What is done has no wrong index, and gets the same solution again.
         return (
             xp.maximum(solution, 0.0),
             xp.logical_xor(passive, wrong),
+            barred,
             xp.logical_and(solved, xp.logical_not(anywhere(wrong))),
         )
 
-    def descend(values, passive, barred, done):
+    def start_safely(values, passive, done):
+        """Begins where the exchanges end, or at zero if that is better."""
+        usable = xp.logical_or(done, objective(values) < 0)
+        values = xp.where(usable, values, xp.zeros_like(values))
+        return values, xp.where(done, passive, values > 0)
+
+    def descend(values, passive, barred, done, looked):
         """Accepts the solution, or goes towards it up to the boundary."""
-        solution, gradient, improving, negative, _ = solve(values, passive)
+        solution, gradient, improving, negative, _ = looked
         feasible = xp.logical_not(anywhere(negative))
         # Feasible: the index of largest gain enters, except those that came
         # back out without a step since the values moved last.
@@ -159,35 +165,60 @@ def solve_nonnegative(
             ),
         )
 
-    def unfinished(values, passive, *state):
-        return xp.logical_not(xp.all(state[-1]))
+    def refine(values, correction):
+        """Adds a correction where it is one: on singular supports it is not."""
+        refined = xp.maximum(values + correction, 0.0)
+        better = objective(refined) < objective(values)
+        return xp.where(better, refined, values)
+
+    def step(count, values, passive, barred, done, _):
+        """One solve and what follows: all kinds share one, to compile fast."""
+        values, passive = xp.choose(
+            count == BLOCK_STEPS,
+            lambda: start_safely(values, passive, done),
+            lambda: (values, passive),
+        )
+        closed = xp.logical_or(xp.all(done), count >= most_steps)
+        (right,) = xp.choose(
+            closed,
+            lambda: (target - times(matrix, values),),
+            lambda: (target,),
+        )
+        found = solve_on_support(xp, matrix, right, passive, ridge)
+
+        def change():
+            looked = look(values, passive, found)
+            return xp.choose(
+                count < BLOCK_STEPS,
+                lambda: exchange(passive, barred, looked),
+                lambda: descend(values, passive, barred, done, looked),
+            )
+
+        state = xp.choose(
+            closed,
+            lambda: (refine(values, found), passive, barred, done),
+            change,
+        )
+        return count + 1, *state, closed
 
     dtype = matrix.dtype
+    most_steps = BLOCK_STEPS + 3 * num_tasks + 10
     passive = target > 0
     if start is not None:
         given = start > 0
         passive = xp.where(anywhere(given), given, passive)
     # Made from data, so that it is a tensor of the graph everywhere.
-    never = anywhere(ones < 0)
-    values, passive, done = xp.while_loop(
-        unfinished,
-        exchange,
-        (xp.zeros_like(target), passive, never),
-        maximum_iterations=BLOCK_STEPS,
+    never = ones < 0
+    _, values, *_ = xp.while_loop(
+        lambda *state: xp.logical_not(state[-1]),
+        step,
+        (
+            xp.zeros((), dtype="int32"),
+            xp.zeros_like(target),
+            passive,
+            never,
+            anywhere(never),
+            xp.any(never),
+        ),
     )
-    # The safe steps start from there, or from zero if that is better.
-    usable = xp.logical_or(done, objective(values) < 0)
-    values = xp.where(usable, values, xp.zeros_like(values))
-    passive = xp.where(done, passive, values > 0)
-    values, passive, _, _ = xp.while_loop(
-        unfinished,
-        descend,
-        (values, passive, ones < 0, done),
-        maximum_iterations=3 * num_tasks + 10,
-    )
-    residual = target - times(matrix, values)
-    refined = values + solve_on_support(xp, matrix, residual, passive, ridge)
-    refined = xp.maximum(refined, 0.0)
-    # On a singular support the correction may be noise.
-    better = objective(refined) < objective(values)
-    return xp.where(better, refined, values) * size / scale
+    return values * size / scale

@@ -177,7 +177,9 @@ def commit(model, gradients, assignments, clean, update):
     losses_finite = ops.logical_and(
         ops.all(update.finite), clean.outcome.is_finite
     )
-    finite = ops.logical_and(losses_finite, backend.all_finite(gradients))
+    finite = backend.computed_once(
+        ops.logical_and(losses_finite, backend.all_finite(gradients))
+    )
     proceed, keep = finite, finite
     due = None if update.accumulated is None else update.accumulated.due
     if scale is not None:
@@ -186,7 +188,9 @@ def commit(model, gradients, assignments, clean, update):
         # which it must be able to see.
         factor = scale
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            losses_finite = ops.all(ops.isfinite(clean.losses))
+            losses_finite = backend.computed_once(
+                ops.all(ops.isfinite(clean.losses))
+            )
             factor = ops.where(finite, scale, float("nan"))
             proceed = losses_finite
         gradients = [

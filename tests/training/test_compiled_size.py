@@ -1,5 +1,7 @@
 """How much XLA makes of a step on JAX, and what memory it plans for it."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ def compile_as_for_users(compile_quickly):
     jax.config.update("jax_disable_most_optimizations", True)
 
 
-def optimized_step(strategy, units=8, depth=2, samples=16):
+def optimized_step(strategy, units=8, depth=2, samples=16, tasks=TASKS):
     """A compiled training step with six heads, and the model."""
     import jax
 
@@ -35,12 +37,12 @@ def optimized_step(strategy, units=8, depth=2, samples=16):
     for _ in range(depth):
         features = keras.layers.Dense(units, activation="relu")(features)
     model = keras_mtl.MultiTaskModel(
-        inputs, {task: keras.layers.Dense(1)(features) for task in TASKS}
+        inputs, {task: keras.layers.Dense(1)(features) for task in tasks}
     )
-    loss = dict.fromkeys(TASKS, "mse")
+    loss = dict.fromkeys(tasks, "mse")
     toy.compiled(model, strategy, keras.optimizers.Adam(), loss=loss)
     x = np.random.default_rng(0).normal(size=(samples, 6)).astype("float32")
-    y = dict.fromkeys(TASKS, x[:, :1])
+    y = dict.fromkeys(tasks, x[:, :1])
     model.train_on_batch(x, y)
     state = tuple(
         [variable.value for variable in variables]
@@ -62,6 +64,46 @@ def test_each_gradient_is_looked_at_once():
     # be as often for each of them.
     count = program.as_text().count(" is-finite(")
     assert 0 < count <= 4 * num_variables
+
+
+def different_kernels(program):
+    """How many fused computations there are that differ from each other.
+
+    XLA compiles those that are alike once.
+    """
+    text = re.sub(r", metadata=\{[^}]*\}|/\*.*?\*/", "", program.as_text())
+    kernels = set()
+    for computation in re.split(r"\n(?=(?:ENTRY )?%[\w.\-]+ \()", text):
+        name, _, body = computation.partition("{\n")
+        if "fused_computation" not in name and "wrapped" not in name:
+            continue
+        known: dict[str, int] = {}
+        kernels.add(
+            re.sub(
+                r"%[\w.\-]+",
+                lambda found, known=known: str(
+                    known.setdefault(found.group(), len(known))
+                ),
+                body,
+            )
+        )
+    return len(kernels)
+
+
+@pytest.mark.parametrize("strategy", ["ew", "mgda"])
+def test_more_tasks_need_hardly_more_kernels(strategy):
+    few, many = (
+        different_kernels(optimized_step(strategy, tasks=tasks)[0])
+        for tasks in (TASKS, (*TASKS, *"ghijkl"))
+    )
+    assert few > 0
+    assert abs(many - few) <= 2
+
+
+def test_a_solver_is_two_loops():
+    program, _ = optimized_step("mgda")
+    # Supports, and the pivots of a system.
+    assert program.as_text().count(" while(") == 2
 
 
 def copies_of_trunk(strategy, depth=2, samples=16):
