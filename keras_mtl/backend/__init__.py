@@ -47,7 +47,6 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import RandomReplay
     from keras_mtl.backend.jax import TrainStepFrame
     from keras_mtl.backend.jax import after
-    from keras_mtl.backend.jax import all_finite
     from keras_mtl.backend.jax import assign
     from keras_mtl.backend.jax import build_scope
     from keras_mtl.backend.jax import check_devices
@@ -55,27 +54,28 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import compile_function
     from keras_mtl.backend.jax import computed_once
     from keras_mtl.backend.jax import end_of_pass
-    from keras_mtl.backend.jax import gather_rows
     from keras_mtl.backend.jax import global_random_state
     from keras_mtl.backend.jax import hessian_product
-    from keras_mtl.backend.jax import inner_products
-    from keras_mtl.backend.jax import lerp
     from keras_mtl.backend.jax import linearize
     from keras_mtl.backend.jax import linearize_both_ways
     from keras_mtl.backend.jax import num_replicas
     from keras_mtl.backend.jax import reached_variables
-    from keras_mtl.backend.jax import row_products
     from keras_mtl.backend.jax import set_global_random_state
-    from keras_mtl.backend.jax import small_product
-    from keras_mtl.backend.jax import squared_norm
-    from keras_mtl.backend.jax import subtract
     from keras_mtl.backend.jax import sum_over_replicas
     from keras_mtl.backend.jax import supports_jit_compile
     from keras_mtl.backend.jax import synchronize
     from keras_mtl.backend.jax import to_host
     from keras_mtl.backend.jax import undivided_loss
-    from keras_mtl.backend.jax import weighted_sum
     from keras_mtl.backend.jax import while_loop
+    from keras_mtl.backend.jax_arithmetic import all_finite
+    from keras_mtl.backend.jax_arithmetic import gather_rows
+    from keras_mtl.backend.jax_arithmetic import inner_products
+    from keras_mtl.backend.jax_arithmetic import lerp
+    from keras_mtl.backend.jax_arithmetic import row_products
+    from keras_mtl.backend.jax_arithmetic import small_product
+    from keras_mtl.backend.jax_arithmetic import squared_norm
+    from keras_mtl.backend.jax_arithmetic import subtract
+    from keras_mtl.backend.jax_arithmetic import weighted_sum
     from keras_mtl.backend.row_major import as_matrices
     from keras_mtl.backend.row_major import as_vectors
     from keras_mtl.backend.row_major import combine_rows
