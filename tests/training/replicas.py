@@ -9,7 +9,7 @@ from keras_mtl import balancers
 from keras_mtl import flatness
 from training import toy
 
-BATCH = 8
+BATCH = 16
 
 #: One of each kind of method.
 STRATEGIES = {
@@ -27,6 +27,7 @@ STRATEGIES = {
     "accumulated": lambda: keras_mtl.Strategy(aggregator="mgda", accumulate=3),
     "constant": lambda: aggregators.Constant([1.0, 0.5]),
     "moco": lambda: "moco",
+    "upgrad": lambda: "upgrad",
     "gradvac": lambda: "gradvac",
     "global_sam": lambda: keras_mtl.Strategy(
         flatness=flatness.GlobalSAM(rho=0.1), aggregator="mgda"
@@ -60,9 +61,9 @@ def fitted(name, rank=0, count=1, seed=3):
 
     The name may be one of `WITH_DROPOUT`, or that of a file with a model.
     """
-    x, y = toy.data()
-    # Some labels are missing, on one replica only in some batches.
-    y["left"][:6] = np.nan
+    x, y = toy.data(3 * BATCH)
+    # Some labels are missing: those of some replicas in the first batch.
+    y["left"][: BATCH * 3 // 4] = np.nan
     x = part_of(x, rank, count)
     y = {task: part_of(labels, rank, count) for task, labels in y.items()}
     strategies = {**STRATEGIES, **WITH_DROPOUT}
