@@ -20,7 +20,8 @@ The three modules offer the same names:
 - `while_loop(...)`: a loop that stays on the device in every graph;
 - `check_devices()`: refuses device set-ups that would train wrongly;
 - `num_replicas()`, `sum_over_replicas(...)`, `undivided_loss(...)`,
-  `synchronize(...)`: several replicas with a part of each batch;
+  `divided_loss(...)`, `synchronize(...)`: several replicas with a part of
+  each batch;
 - `STACK_FROM`, `gather_rows(...)`, `inner_products(...)`: the layout of task
   gradients that suits the framework;
 - `all_finite(...)`, `lerp(...)`, `row_products(...)`, `squared_norm(...)`,
@@ -45,6 +46,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import check_devices
     from keras_mtl.backend.jax import commit
     from keras_mtl.backend.jax import compile_function
+    from keras_mtl.backend.jax import divided_loss
     from keras_mtl.backend.jax import end_of_pass
     from keras_mtl.backend.jax import gather_rows
     from keras_mtl.backend.jax import global_random_state
@@ -78,6 +80,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import check_devices
     from keras_mtl.backend.tensorflow import commit
     from keras_mtl.backend.tensorflow import compile_function
+    from keras_mtl.backend.tensorflow import divided_loss
     from keras_mtl.backend.tensorflow import end_of_pass
     from keras_mtl.backend.tensorflow import gather_rows
     from keras_mtl.backend.tensorflow import global_random_state
@@ -111,6 +114,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import check_devices
     from keras_mtl.backend.torch import commit
     from keras_mtl.backend.torch import compile_function
+    from keras_mtl.backend.torch import divided_loss
     from keras_mtl.backend.torch import end_of_pass
     from keras_mtl.backend.torch import gather_rows
     from keras_mtl.backend.torch import global_random_state
@@ -151,6 +155,7 @@ __all__ = [
     "check_devices",
     "commit",
     "compile_function",
+    "divided_loss",
     "end_of_pass",
     "gather_rows",
     "global_random_state",

@@ -189,6 +189,11 @@ def undivided_loss(value):
     return value * num_replicas()
 
 
+def divided_loss(value):
+    """Returns a loss as Keras expects it: replicas add up to a mean."""
+    return value / num_replicas()
+
+
 def synchronize(variables) -> None:
     """Sets variables to what the first of several processes has."""
     # Mirrored variables are created equal.

@@ -46,6 +46,12 @@ WITH_DROPOUT = {
     ),
 }
 
+#: Where replicas train as plain Keras does.
+WITHOUT_STRATEGY = {"keras": lambda: None}
+
+#: Of which losses are compared, too.
+EVALUATED = ("ew", "keras")
+
 
 def part_of(data, rank, count):
     """Every replica's share of each batch, one batch after the other."""
@@ -59,14 +65,16 @@ def part_of(data, rank, count):
 def fitted(name, rank=0, count=1, seed=3):
     """Trains the toy model by one of `STRATEGIES` on a part of the data.
 
-    The name may be one of `WITH_DROPOUT`, or that of a file with a model.
+    The name may be one of `WITH_DROPOUT` or `WITHOUT_STRATEGY`, or that of a
+    file with a model.
     """
     x, y = toy.data(3 * BATCH)
-    # Some labels are missing: those of some replicas in the first batch.
-    y["left"][: BATCH * 3 // 4] = np.nan
+    if name not in WITHOUT_STRATEGY:
+        # Some labels are missing: those of some replicas in the first batch.
+        y["left"][: BATCH * 3 // 4] = np.nan
     x = part_of(x, rank, count)
     y = {task: part_of(labels, rank, count) for task, labels in y.items()}
-    strategies = {**STRATEGIES, **WITH_DROPOUT}
+    strategies = {**STRATEGIES, **WITH_DROPOUT, **WITHOUT_STRATEGY}
     if name in strategies:
         dropout = 0.5 if name in WITH_DROPOUT else 0.0
         model = toy.compiled(
@@ -80,10 +88,17 @@ def fitted(name, rank=0, count=1, seed=3):
     return model
 
 
+def losses(model):
+    """What is found by evaluation with all replicas."""
+    x, y = toy.data(3 * BATCH, seed=1)
+    return model.evaluate(x, y, batch_size=BATCH, verbose=0)
+
+
 def variables(model):
     """All that is saved."""
+    strategy = model.strategy
     return [
         *model.weights,
-        *model.strategy.variables,
+        *([] if strategy is None else strategy.variables),
         *model.optimizer.variables,
     ]

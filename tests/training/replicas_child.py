@@ -69,6 +69,8 @@ def run_on_tensorflow(folder, count, rank, names):
                 for variable in replicas.variables(model)
             ]
             save(folder, name, replica, [value.numpy() for value in values])
+        if name in replicas.EVALUATED:
+            save(folder, name, "losses", [replicas.losses(model)])
         save_model(folder, name, model)
 
 
@@ -92,6 +94,8 @@ def run_on_jax(folder, count, rank, names):
                 for variable in replicas.variables(model)
             ]
             save(folder, name, replica, [np.asarray(v) for v in values])
+        if name in replicas.EVALUATED:
+            save(folder, name, "losses", [replicas.losses(model)])
         save_model(folder, name, model)
 
 

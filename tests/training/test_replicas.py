@@ -83,6 +83,8 @@ def folder(tmp_path_factory):
 def ends(folder):
     """What each of the replicas ends with, by strategy."""
     names = [*NAMES, *replicas.WITH_DROPOUT, str(folder / "begun.keras")]
+    if toy.BACKEND != "torch":
+        names += replicas.WITHOUT_STRATEGY
     return run(toy.BACKEND, names, folder, PROCESSES, COUNT // PROCESSES)
 
 
@@ -104,6 +106,19 @@ def test_replicas_agree_with_each_other_and_with_one(ends, name):
 def test_replicas_of_other_strategies_agree(later_ends, name):
     assert_same_on_all(later_ends, name, COUNT)
     assert_as_one(name, later_ends(name, 0))
+
+
+@pytest.mark.skipif(
+    toy.BACKEND == "torch", reason="Processes without a strategy are alone."
+)
+@pytest.mark.parametrize("name", replicas.EVALUATED)
+def test_replicas_find_the_losses_that_one_finds(ends, name):
+    assert_same_on_all(ends, name, COUNT)
+    alone = replicas.fitted(name)
+    expected = toy.arrays(replicas.variables(alone))
+    toy.assert_near(ends(name, 0), expected, atol=1e-5, rtol=1e-5)
+    (found,) = ends(name, "losses")
+    np.testing.assert_allclose(found, replicas.losses(alone), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", replicas.WITH_DROPOUT)
