@@ -1,5 +1,7 @@
 """Runs in which several replicas have a part of each batch."""
 
+import contextlib
+
 import keras
 import numpy as np
 
@@ -62,11 +64,12 @@ def part_of(data, rank, count):
     )
 
 
-def fitted(name, rank=0, count=1, seed=3):
+def fitted(name, rank=0, count=1, seed=3, scope=None, **kwargs):
     """Trains the toy model by one of `STRATEGIES` on a part of the data.
 
     The name may be one of `WITH_DROPOUT` or `WITHOUT_STRATEGY`, or that of a
-    file with a model.
+    file with a model, which is made in the `scope` and trained outside of it.
+    What else is given goes to `fit`.
     """
     x, y = toy.data(3 * BATCH)
     if name not in WITHOUT_STRATEGY:
@@ -75,17 +78,26 @@ def fitted(name, rank=0, count=1, seed=3):
     x = part_of(x, rank, count)
     y = {task: part_of(labels, rank, count) for task, labels in y.items()}
     strategies = {**STRATEGIES, **WITH_DROPOUT, **WITHOUT_STRATEGY}
-    if name in strategies:
-        dropout = 0.5 if name in WITH_DROPOUT else 0.0
-        model = toy.compiled(
-            toy.make_model(seed=seed, regularizer="l2", dropout=dropout),
-            strategies[name](),
-            keras.optimizers.SGD(0.1, momentum=0.9),
-        )
-    else:
-        model = keras.models.load_model(name)
-    toy.fit(model, x, y, batch_size=BATCH // count)
+    with contextlib.nullcontext() if scope is None else scope:
+        if name in strategies:
+            dropout = 0.5 if name in WITH_DROPOUT else 0.0
+            model = toy.compiled(
+                toy.make_model(seed=seed, regularizer="l2", dropout=dropout),
+                strategies[name](),
+                keras.optimizers.SGD(0.1, momentum=0.9),
+            )
+        else:
+            model = keras.models.load_model(name)
+    toy.fit(model, x, y, batch_size=BATCH // count, **kwargs)
     return model
+
+
+def after_a_batch(model, rank=0, count=1):
+    """Makes a step with a part of a batch; returns the loss and the weights."""
+    x, y = toy.data(BATCH, seed=1)
+    y = {task: part_of(labels, rank, count) for task, labels in y.items()}
+    logs = toy.step(model, part_of(x, rank, count), y)
+    return [logs["loss"], *toy.weights(model)]
 
 
 def losses(model):

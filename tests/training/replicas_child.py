@@ -5,6 +5,7 @@ backend that `KERAS_BACKEND` names, for one of the processes that have COUNT
 replicas together. Files are called after strategies and replicas.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ def main():
     run = {
         "torch": run_on_torch,
         "tensorflow": run_on_tensorflow,
+        "tensorflow_processes": run_on_tensorflow_in_processes,
+        "tensorflow_refused": run_on_refused_tensorflow,
         "jax": run_on_jax,
         "jax_processes": run_on_jax_in_processes,
         "divided_model": run_on_jax_with_a_divided_model,
@@ -50,10 +53,7 @@ def run_on_tensorflow(folder, count, rank, names):
     """Virtual devices."""
     import tensorflow as tf
 
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(
-        cpu, [tf.config.LogicalDeviceConfiguration()] * count
-    )
+    divide_cpu(count)
     from training import replicas
 
     # One for all: collective operations are numbered by process.
@@ -61,8 +61,7 @@ def run_on_tensorflow(folder, count, rank, names):
         [f"CPU:{replica}" for replica in range(count)]
     )
     for name in names:
-        with strategy.scope():
-            model = replicas.fitted(name)
+        model = replicas.fitted(name, scope=strategy.scope())
         for replica in range(count):
             values = [
                 strategy.experimental_local_results(variable.value)[replica]
@@ -72,6 +71,81 @@ def run_on_tensorflow(folder, count, rank, names):
         if name in replicas.EVALUATED:
             save(folder, name, "losses", [replicas.losses(model)])
         save_model(folder, name, model)
+
+
+def divide_cpu(count):
+    """Makes as many devices of TensorFlow of it."""
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * count
+    )
+
+
+def run_on_tensorflow_in_processes(folder, count, rank, names):
+    """One of several workers with a device each."""
+    os.environ["TF_CONFIG"] = json.dumps(
+        {
+            "cluster": {"worker": os.environ["REPLICAS_ADDRESSES"].split(",")},
+            "task": {"type": "worker", "index": rank},
+        }
+    )
+    import keras
+    import tensorflow as tf
+
+    # Before any other operation.
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    assert strategy.num_replicas_in_sync == count
+    from training import replicas
+    from training import toy
+
+    for name in names:
+        callbacks = []
+        if rank == 0:
+            # It must not wait for others, which save nothing.
+            path = folder / f"{Path(name).stem}-model.keras"
+            callbacks = [keras.callbacks.ModelCheckpoint(path)]
+        # Weights of its own: those of the first worker count.
+        model = replicas.fitted(
+            name, seed=3 + rank, scope=strategy.scope(), callbacks=callbacks
+        )
+        save(folder, name, rank, toy.arrays(replicas.variables(model)))
+        if name in replicas.EVALUATED:
+            x, _ = toy.data(3 * replicas.BATCH, seed=1)
+            outputs = model.predict(x, batch_size=replicas.BATCH, verbose=0)
+            results = [replicas.losses(model), *outputs.values()]
+            save(folder, name, f"results-{rank}", results)
+            step = replicas.after_a_batch(model, rank, count)
+            save(folder, name, f"step-{rank}", step)
+
+
+def run_on_refused_tensorflow(folder, count, rank, names):
+    """A strategy with one copy of the weights for several devices."""
+    import tensorflow as tf
+
+    divide_cpu(count)
+    from training import toy
+
+    strategy = tf.distribute.experimental.CentralStorageStrategy(
+        [f"CPU:{replica}" for replica in range(count)], "CPU:0"
+    )
+    with strategy.scope():
+        model = toy.compiled(toy.make_model())
+        before = toy.snapshot(model)
+        for train in (
+            lambda: model.fit(*toy.data(), strategy="mgda", verbose=0),
+            lambda: toy.compiled(model, "mgda"),
+        ):
+            try:
+                train()
+            except ValueError as error:
+                assert "MultiWorkerMirroredStrategy" in str(error)  # noqa: PT017
+                assert "CentralStorageStrategy" in str(error)  # noqa: PT017
+            else:
+                raise AssertionError("It was not refused.")
+            assert model.strategy is None
+            toy.assert_same(toy.snapshot(model), before)
 
 
 def run_on_jax(folder, count, rank, names):

@@ -1,5 +1,6 @@
 """Several replicas with a part of each batch do what one does with all."""
 
+import contextlib
 import functools
 import os
 import socket
@@ -21,13 +22,22 @@ LATER = [name for name in replicas.STRATEGIES if name not in NAMES]
 COUNT = 8 if toy.BACKEND == "jax" else 2
 PROCESSES = COUNT if toy.BACKEND == "torch" else 1
 
+#: What two workers of TensorFlow train with, each of which compiles it.
+WORKER_NAMES = ("ew", "mgda", "db_mtl")
+
+on_tensorflow = pytest.mark.skipif(
+    toy.BACKEND != "tensorflow", reason="Other backends have other tests."
+)
+
 
 def run(kind, names, folder, processes=1, devices=1):
     """Trains elsewhere; returns what reads what a replica ends with."""
     count = processes * devices
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        address = "{}:{}".format(*server.getsockname())
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for server in servers:
+            server.bind(("127.0.0.1", 0))
+        addresses = ["{}:{}".format(*s.getsockname()) for s in servers]
     module = "training.replicas_child"
     command = [sys.executable, "-m", module, kind, folder, count]
     children = [
@@ -37,7 +47,7 @@ def run(kind, names, folder, processes=1, devices=1):
             env={
                 **os.environ,
                 "OMP_NUM_THREADS": "1",
-                "REPLICAS_ADDRESS": address,
+                "REPLICAS_ADDRESSES": ",".join(addresses),
                 "XLA_FLAGS": "--xla_force_host_platform_device_count="
                 f"{devices}",
             },
@@ -138,6 +148,76 @@ def test_one_device_goes_on_with_what_replicas_began(ends, folder):
     model = keras.models.load_model(folder / "db_mtl-model.keras")
     toy.assert_same(ends("db_mtl", 0), toy.arrays(replicas.variables(model)))
     toy.step(model)
+
+
+@pytest.fixture(scope="module")
+def worker_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("workers")
+
+
+@pytest.fixture(scope="module")
+def worker_ends(worker_folder, folder):
+    """What each of two workers of TensorFlow ends with."""
+    names = [*WORKER_NAMES, "keras", str(folder / "begun.keras")]
+    return run("tensorflow_processes", names, worker_folder, processes=2)
+
+
+@on_tensorflow
+@pytest.mark.parametrize("name", [*WORKER_NAMES, "keras"])
+def test_workers_agree_with_each_other_and_with_one(worker_ends, name):
+    assert_same_on_all(worker_ends, name, 2)
+    assert_as_one(name, worker_ends(name, 0))
+
+
+@on_tensorflow
+def test_workers_go_on_with_what_one_device_began(worker_ends, folder):
+    assert_same_on_all(worker_ends, "begun", 2)
+    alone = replicas.fitted(str(folder / "begun.keras"))
+    expected = toy.arrays(replicas.variables(alone))
+    toy.assert_near(worker_ends("begun", 0), expected, atol=1e-5, rtol=1e-5)
+
+
+@on_tensorflow
+def test_one_device_goes_on_with_what_the_first_worker_saved(
+    worker_ends, worker_folder
+):
+    model = keras.models.load_model(worker_folder / "db_mtl-model.keras")
+    found = toy.arrays(replicas.variables(model))
+    toy.assert_same(worker_ends("db_mtl", 0), found)
+    assert model.checkpoint_record.finished_epochs == 2
+    toy.step(model)
+
+
+@on_tensorflow
+@pytest.mark.parametrize("name", replicas.EVALUATED)
+def test_workers_evaluate_predict_and_step_together(worker_ends, name):
+    alone = replicas.fitted(name)
+    x, _ = toy.data(3 * replicas.BATCH, seed=1)
+    losses, outputs = replicas.losses(alone), alone.predict(x, verbose=0)
+    for rank in range(2):
+        found, *predictions = worker_ends(name, f"results-{rank}")
+        np.testing.assert_allclose(found, losses, rtol=1e-5)
+        toy.assert_near(predictions, list(outputs.values()), atol=1e-5)
+    step = replicas.after_a_batch(alone)
+    for rank in range(2):
+        toy.assert_near(worker_ends(name, f"step-{rank}"), step, 1e-5, 1e-5)
+
+
+@pytest.mark.slow
+@on_tensorflow
+def test_workers_of_all_strategies(tmp_path):
+    names = [name for name in replicas.STRATEGIES if name not in WORKER_NAMES]
+    names += replicas.WITH_DROPOUT
+    ends = run("tensorflow_processes", names, tmp_path, processes=2)
+    for name in names:
+        assert_same_on_all(ends, name, 2)
+        if name in replicas.STRATEGIES:
+            assert_as_one(name, ends(name, 0))
+
+
+@on_tensorflow
+def test_other_strategies_are_refused_before_anything_changes(tmp_path):
+    run("tensorflow_refused", [], tmp_path, devices=2)
 
 
 @pytest.mark.skipif(toy.BACKEND != "jax", reason="torch's are above.")
