@@ -41,6 +41,22 @@ STRATEGIES = {
 #: Those that are run where each has to be compiled.
 FIRST = tuple(STRATEGIES)[:10]
 
+#: What torch sends is counted for these, and as much as the functions say of the
+#: numbers K of tasks and P of shared parameters: for the shared parameters and
+#: the Gramian, for losses after those of the first pass, and how often for the
+#: tasks' own parameters.
+COUNTED = {
+    "ew": lambda k, p: (p, 0, 1),
+    "famo": lambda k, p: (p, k, 1),
+    "mgda": lambda k, p: (k * p, 0, 1),
+    "pcgrad": lambda k, p: (k * p, 0, 1),
+    "low_memory": lambda k, p: ((k + 1) * p + k * k, 0, 1),
+    "representation": lambda k, p: (p + k * k, 0, 1),
+    "global_sam": lambda k, p: ((k + 1) * p, k, 2),
+    "samo": lambda k, p: ((k + 1) * p, 3 * k, 2),
+    "fs_mtl": lambda k, p: (2 * k * p, k, 2),
+}
+
 #: Replicas drop other units than one device does.
 WITH_DROPOUT = {
     "new_masks": lambda: keras_mtl.strategies.FSMTL(
@@ -98,6 +114,24 @@ def after_a_batch(model, rank=0, count=1):
     y = {task: part_of(labels, rank, count) for task, labels in y.items()}
     logs = toy.step(model, part_of(x, rank, count), y)
     return [logs["loss"], *toy.weights(model)]
+
+
+def model_of_three_tasks(name):
+    """A model that one of `STRATEGIES` trains, without penalties."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6,))
+    features = keras.layers.Dense(8, activation="tanh")(inputs)
+    model = keras_mtl.MultiTaskModel(
+        inputs, {task: keras.layers.Dense(1)(features) for task in "abc"}
+    )
+    return toy.compiled(model, STRATEGIES[name](), loss="mse")
+
+
+def step_of_three_tasks(model, rank, count):
+    """Trains such a model on a part of a batch."""
+    x, y = toy.data(BATCH)
+    labels = part_of(y["left"], rank, count)
+    toy.step(model, part_of(x, rank, count), dict.fromkeys("abc", labels))
 
 
 def losses(model):

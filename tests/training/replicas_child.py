@@ -46,7 +46,30 @@ def run_on_torch(folder, count, rank, names):
         save(folder, name, rank, toy.arrays(replicas.variables(model)))
         if rank == 0:
             save_model(folder, name, model)
+    count_what_is_sent(folder, count, rank)
     torch.distributed.destroy_process_group()
+
+
+def count_what_is_sent(folder, count, rank):
+    """Writes how many numbers each call of `all_reduce` of one step has."""
+    import torch
+
+    from training import replicas
+
+    sent = []
+    all_reduce = torch.distributed.all_reduce
+
+    def counting(tensor, *args, **kwargs):
+        sent.append(tensor.numel())
+        return all_reduce(tensor, *args, **kwargs)
+
+    torch.distributed.all_reduce = counting
+    for name in replicas.COUNTED:
+        model = replicas.model_of_three_tasks(name)
+        for _ in range(2):
+            sent.clear()
+            replicas.step_of_three_tasks(model, rank, count)
+        save(folder, name, f"sent-{rank}", [np.array(sent)])
 
 
 def run_on_tensorflow(folder, count, rank, names):

@@ -220,6 +220,17 @@ def test_other_strategies_are_refused_before_anything_changes(tmp_path):
     run("tensorflow_refused", [], tmp_path, devices=2)
 
 
+@pytest.mark.skipif(toy.BACKEND != "torch", reason="Others send on their own.")
+@pytest.mark.parametrize("name", replicas.COUNTED)
+def test_what_is_sent_is_what_the_documentation_says(ends, name):
+    tasks, shared, own = 3, 6 * 8 + 8, 3 * (8 + 1)
+    of_shared, of_losses, passes = replicas.COUNTED[name](tasks, shared)
+    for rank in range(2):
+        (sizes,) = ends(name, f"sent-{rank}")
+        assert sizes[0] == 2 * tasks + 1
+        assert sizes[1:].sum() == of_shared + of_losses + passes * own
+
+
 @pytest.mark.skipif(toy.BACKEND != "jax", reason="torch's are above.")
 def test_two_processes_of_jax(tmp_path):
     names = ("mgda", "db_mtl")
