@@ -3,7 +3,7 @@
 Run with
 
 - `python examples/many_devices.py` on TensorFlow and JAX, which take all GPUs
-  that they see;
+  that they see; with `TF_CONFIG` set, TensorFlow takes several processes;
 - `torchrun --nproc-per-node 2 examples/many_devices.py` on torch, with a
   process for each GPU.
 
@@ -34,6 +34,8 @@ def on_tensorflow():
     """TensorFlow, too; the model is made within the scope."""
     import tensorflow as tf
 
+    if "TF_CONFIG" in os.environ:
+        return tf.distribute.MultiWorkerMirroredStrategy().scope(), 0, 1
     devices = tf.config.list_logical_devices()
     kind = "GPU" if any(d.device_type == "GPU" for d in devices) else "CPU"
     names = [device.name for device in devices if device.device_type == kind]

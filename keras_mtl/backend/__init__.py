@@ -22,7 +22,8 @@ All three backends offer the same names:
 - `while_loop(...)`: a loop that stays on the device in every graph;
 - `check_devices()`: refuses device set-ups that would train wrongly;
 - `num_replicas()`, `sum_over_replicas(...)`, `undivided_loss(...)`,
-  `synchronize(...)`: several replicas with a part of each batch;
+  `divided_loss(...)`, `synchronize(...)`: several replicas with a part of
+  each batch;
 - `STACK_FROM`, `gather_rows(...)`, `inner_products(...)`: the layout of task
   gradients that suits the framework;
 - `as_vectors(...)`, `as_matrices(...)`, `stack_rows(...)`,
@@ -53,6 +54,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import commit
     from keras_mtl.backend.jax import compile_function
     from keras_mtl.backend.jax import computed_once
+    from keras_mtl.backend.jax import divided_loss
     from keras_mtl.backend.jax import end_of_pass
     from keras_mtl.backend.jax import global_random_state
     from keras_mtl.backend.jax import hessian_product
@@ -104,6 +106,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import commit
     from keras_mtl.backend.tensorflow import compile_function
     from keras_mtl.backend.tensorflow import computed_once
+    from keras_mtl.backend.tensorflow import divided_loss
     from keras_mtl.backend.tensorflow import end_of_pass
     from keras_mtl.backend.tensorflow import gather_rows
     from keras_mtl.backend.tensorflow import global_random_state
@@ -139,6 +142,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import commit
     from keras_mtl.backend.torch import compile_function
     from keras_mtl.backend.torch import computed_once
+    from keras_mtl.backend.torch import divided_loss
     from keras_mtl.backend.torch import end_of_pass
     from keras_mtl.backend.torch import global_random_state
     from keras_mtl.backend.torch import hessian_product
@@ -193,6 +197,7 @@ __all__ = [
     "commit",
     "compile_function",
     "computed_once",
+    "divided_loss",
     "end_of_pass",
     "gather_rows",
     "global_random_state",

@@ -4,6 +4,7 @@ import contextlib
 
 import tensorflow as tf
 from keras import ops
+from keras import tree
 
 supports_jit_compile = True
 while_loop = ops.while_loop
@@ -158,20 +159,20 @@ def build_scope(model):
 
 
 def check_devices() -> None:
-    """Refuses distribution strategies that would train wrongly or not at all.
-
-    Keras itself does not train with `MultiWorkerMirroredStrategy`: its `fit`
-    fails on data that is divided among processes.
-    """
+    """Refuses distribution strategies that no test has trained with."""
     strategy = tf.distribute.get_strategy()
     if strategy.num_replicas_in_sync > 1 and not isinstance(
-        strategy, tf.distribute.MirroredStrategy
+        strategy,
+        (
+            tf.distribute.MirroredStrategy,
+            tf.distribute.MultiWorkerMirroredStrategy,
+        ),
     ):
         raise ValueError(
             "On TensorFlow several replicas need a "
-            "`tf.distribute.MirroredStrategy`. Use that, `strategy=None`, or "
-            "the JAX backend with `keras.distribution`, which takes several "
-            f"processes too. Received: {type(strategy).__name__} with "
+            "`tf.distribute.MirroredStrategy` or, for several processes, a "
+            "`tf.distribute.MultiWorkerMirroredStrategy`. Use one of them, or "
+            f"`strategy=None`. Received: {type(strategy).__name__} with "
             f"{strategy.num_replicas_in_sync} replicas."
         )
 
@@ -193,6 +194,11 @@ def undivided_loss(value):
     """Returns a Keras loss as it is without other replicas."""
     # Keras divides it, so that replicas add up to a mean.
     return value * num_replicas()
+
+
+def divided_loss(value):
+    """Returns a loss as Keras expects it: replicas add up to a mean."""
+    return value / num_replicas()
 
 
 def synchronize(variables) -> None:
@@ -379,8 +385,52 @@ def _only_if(condition, action):
     tf.cond(condition, act, lambda: tf.constant(False))
 
 
+class _ReducesForKeras:
+    """A `MultiWorkerMirroredStrategy` that reduces what Keras gives it.
+
+    Args:
+        strategy: The `tf.distribute.MultiWorkerMirroredStrategy`.
+    """
+
+    def __init__(self, strategy):
+        self._strategy = strategy
+
+    @property  # type: ignore[misc]
+    def __class__(self):
+        # Keras gathers predictions of such strategies in their own way.
+        return type(self._strategy)
+
+    def __getattr__(self, name):
+        return getattr(self._strategy, name)
+
+    def reduce(self, reduce_op, value, axis):
+        """Like `tf.distribute.Strategy.reduce`, with two of its errors less.
+
+        Of a whole batch, Keras wants to know shapes and dtypes, to build the
+        model by; it averages scalars, such as losses, along their axis 0.
+        """
+        if isinstance(value, (tuple, list, dict)):
+            return tree.map_structure(self._spec, value)
+        if self._spec(value).shape.rank == 0:
+            axis = None
+        return self._strategy.reduce(reduce_op, value, axis=axis)
+
+    def _spec(self, value):
+        if value is None:
+            return None
+        first = self._strategy.experimental_local_results(value)[0]
+        return tf.TensorSpec(first.shape, first.dtype)
+
+
 class TrainStepFrame:
     """Runs the step where Keras's trainer expects `train_step`."""
+
+    @property
+    def distribute_strategy(self):
+        strategy = super().distribute_strategy
+        if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            return _ReducesForKeras(strategy)
+        return strategy
 
     def train_step(self, data):
         if self.strategy is None:

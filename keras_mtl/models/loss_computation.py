@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl import backend
 from keras_mtl.models.settings import Settings
 
 
@@ -113,7 +114,8 @@ class LossComputation(keras.Model):
         losses.extend(ops.sum(penalty) for penalty in self.losses)
         if not losses:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
-        return losses[0] if len(losses) == 1 else ops.sum(ops.stack(losses))
+        total = losses[0] if len(losses) == 1 else ops.sum(ops.stack(losses))
+        return backend.divided_loss(total)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         if isinstance(sample_weight, dict) and self.task_losses is not None:
