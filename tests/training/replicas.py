@@ -41,8 +41,8 @@ STRATEGIES = {
 #: Those that are run where each has to be compiled.
 FIRST = tuple(STRATEGIES)[:10]
 
-#: What torch sends is counted for these, and as much as the functions say of the
-#: numbers K of tasks and P of shared parameters: for the shared parameters and
+#: What torch sends is counted for these. Functions of the numbers K of tasks
+#: and P of shared parameters say how much it is: for the shared parameters and
 #: the Gramian, for losses after those of the first pass, and how often for the
 #: tasks' own parameters.
 COUNTED = {
