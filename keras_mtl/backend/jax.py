@@ -290,6 +290,15 @@ def assign(assignments) -> None:
 class TrainStepFrame:
     """Runs a stateful step inside the stateless frame of Keras's trainer."""
 
+    #: Whether the last step failed and gave the state back.
+    _has_given_back = False
+
+    def jax_state_sync(self):
+        # What Keras remembers after a failed step is of a call before, after
+        # which the model may have been compiled anew or got other weights.
+        if not self._has_given_back:
+            super().jax_state_sync()
+
     def make_train_function(self, force=False):
         before = self.train_function
         super().make_train_function(force)
@@ -321,6 +330,7 @@ class TrainStepFrame:
                 result = function(state, iterator)
                 done = True
             finally:
+                self._has_given_back = not done
                 if not done:
                     self._put_back(state)
             return result

@@ -236,6 +236,22 @@ def test_nan_that_a_fused_relu_hides_changes_nothing(name):
     toy.assert_same(after, before)
 
 
+@pytest.mark.skipif(toy.BACKEND != "tensorflow", reason="of TensorFlow")
+@pytest.mark.parametrize("name", toy.STRATEGIES)
+def test_nan_that_a_frozen_fused_relu_hides_is_a_zero(name):
+    # It has no gradients that would tell; what trains sees a number.
+    x, y = toy.first_batch()
+    bad_x, bad_y = poisoned("input_nan", x, y)
+    model = hiding_model(momentum(), toy.fresh_strategy(name))
+    model.network.layers[1].trainable = False
+    toy.step(model, x, y)
+    logs = toy.step(model, bad_x, bad_y)
+    assert all(np.isfinite(value) for value in logs.values())
+    assert all(
+        np.isfinite(array).all() for array in everything(model)["weights"]
+    )
+
+
 def test_steps_are_counted_in_integers():
     # As floats they would stop at 2^24.
     model = toy.compiled(toy.make_model(), "ew")

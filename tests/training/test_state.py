@@ -299,3 +299,19 @@ def test_the_state_of_a_scaled_optimizer_comes_back(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     toy.assert_same(toy.snapshot(loaded), toy.snapshot(model))
+
+
+@pytest.mark.parametrize("strategy", [None, "db_mtl"])
+def test_a_fit_that_fails_brings_no_older_state_back(strategy):
+    model = toy.compiled(toy.make_model(), strategy)
+    x, y = toy.data()
+    model.train_on_batch(x, y)
+    # What Keras remembers on JAX is of that call.
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    toy.compiled(model, strategy, keras.optimizers.SGD(0.25))
+    before = toy.arrays(model.weights)
+    with pytest.raises(ValueError):
+        model.fit(x, {**y, "left": np.ones((len(x), 2, 2))}, verbose=0)
+    toy.assert_same(toy.arrays(model.weights), before)
+    assert float(toy.arrays([model.optimizer.learning_rate])[0]) == 0.25
+    toy.step(model)
