@@ -7,6 +7,7 @@ python benchmarks/memory.py [--backend jax] [--quick]
 See `benchmarks/README.md` for what is measured. Linux only.
 """
 
+import gc
 import subprocess
 import sys
 
@@ -25,6 +26,9 @@ VARIANTS = {
     "DB-MTL": {"balancer": "log", "aggregator": "db_mtl"},
 }
 
+#: On torch also these, by the names of our strategies.
+PEERS = {"TorchJD: MGDA": "mgda", "TorchJD: PCGrad": "pcgrad"}
+
 
 def parse():
     parser = workers.make_parser(__doc__, "two rows of a narrow network")
@@ -38,6 +42,9 @@ def parse():
     )
     parser.add_argument(
         "--width", type=int, default=2048, help="units of each hidden layer"
+    )
+    parser.add_argument(
+        "--no-peers", action="store_true", help="without TorchJD, on torch"
     )
     parser.add_argument("--variant", help="internal")
     arguments = parser.parse_args()
@@ -56,13 +63,17 @@ def main():
 
 def work(arguments):
     """Prints the table of one backend, the one that Keras runs on."""
+    import keras
     from steps import table
     from steps import variants
 
     print(f"\n## {variants.floor_module().describe()}\n", flush=True)
     lines = [["step", *(f"{count} tasks" for count in arguments.tasks)]]
     peaks = {}
-    names = [PLAIN, LOW] if arguments.quick else VARIANTS
+    names = [PLAIN, LOW] if arguments.quick else list(VARIANTS)
+    on_torch = keras.backend.backend() == "torch"
+    if on_torch and not arguments.quick and not arguments.no_peers:
+        names += PEERS
     for name in names:
         cells = [name]
         for count in arguments.tasks:
@@ -109,17 +120,25 @@ def peak_of(name, arguments):
     import keras_mtl
 
     problem = wide_mlp(arguments.width).with_tasks(arguments.tasks[0]).build()
-    given = VARIANTS[name]
-    if given is None:
+    size = 4 * problem.trunk.count_params()
+    if name in PEERS:
+        from steps import peer_torch
+
+        step, _ = peer_torch.aggregated_step(problem, PEERS[name])
+    elif VARIANTS[name] is None:
         step = variants.plain_step(problem)
     else:
-        step = variants.strategy_step(problem, keras_mtl.Strategy(**given))
+        strategy = keras_mtl.Strategy(**VARIANTS[name])
+        step = variants.strategy_step(problem, strategy)
+    # The peers have weights of their own.
+    del problem
+    gc.collect()
     for _ in range(3):
         step()
     resident_memory.reset_peak()
     for _ in range(3):
         step()
-    return resident_memory.peak(), 4 * problem.trunk.count_params()
+    return resident_memory.peak(), size
 
 
 if __name__ == "__main__":
