@@ -194,18 +194,15 @@ class Jacobian:
         )
 
     def _gramian_of_pairs(self):
-        by_task = zip(
-            *(
-                [
-                    ops.cast(vector, self.dtype)[None]
-                    for vector in backend.as_vectors(gradients)
-                ]
-                for gradients in zip(*self.rows, strict=True)
-            ),
-            strict=True,
-        )
+        by_variable = [
+            [
+                ops.cast(vector, self.dtype)[None]
+                for vector in backend.as_vectors(gradients)
+            ]
+            for gradients in zip(*self.rows, strict=True)
+        ]
+        vectors = list(zip(*by_variable, strict=True))
         products: dict[tuple[int, int], Any] = {}
-        vectors = list(by_task)
         for i, left in enumerate(vectors):
             for j, right in enumerate(vectors[: i + 1]):
                 product = sum(

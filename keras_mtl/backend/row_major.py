@@ -48,7 +48,6 @@ def gramian(matrix):
     Args:
         matrix: Tensor.
     """
-    # The operator: `ops.matmul` computes float64 in float32 on torch.
     return matrix @ ops.transpose(matrix)
 
 
