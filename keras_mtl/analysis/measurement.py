@@ -75,7 +75,11 @@ class Measurement:
         """
         variables = [*self.partition.variables, *self.state_variables]
         with keras.StatelessScope(list(zip(variables, values, strict=True))):
-            at = Values(self.model, self.partition, self.state_variables)
+            at = Values(
+                self.partition,
+                self.state_variables,
+                backend.Bypass(self.model, self.partition.variables),
+            )
         at.trainable = [ops.stop_gradient(value) for value in at.trainable]
         landscape = _Landscape(self, at, stacks, task)
         results = [landscape.loss]

@@ -15,7 +15,13 @@ All three backends offer the same names:
 - `RandomReplay()`: the same random numbers in several forward passes;
 - `global_random_state()`, `set_global_random_state(...)`: what layers draw
   from besides their own seed generators;
-- `reached_variables(...)`: which values each output depends on;
+- `reached_variables(...)`: which values each output has gradients by;
+- `Bypass(model, variables)`: what a model reads past Keras's variables;
+- `live_gradients(...)`, `evaluate_live(...)`: plain gradients, by the variables
+  themselves;
+- `autocast_dtypes()`: what the framework itself computes with instead;
+- `peek(...)`, `local_tensors(...)`: the first batch, before a step takes it;
+- `check_stranger(variable)`: refuses state that a step cannot keep;
 - `build_scope(model)`: the scope in which a model's variables are created;
 - `to_host(tensors)`: concrete values as NumPy arrays, or `None` in a graph;
 - `small_product(...)`: a matrix product within a solver;
@@ -49,18 +55,24 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import TrainStepFrame
     from keras_mtl.backend.jax import after
     from keras_mtl.backend.jax import assign
+    from keras_mtl.backend.jax import autocast_dtypes
     from keras_mtl.backend.jax import build_scope
     from keras_mtl.backend.jax import check_devices
+    from keras_mtl.backend.jax import check_stranger
     from keras_mtl.backend.jax import commit
     from keras_mtl.backend.jax import compile_function
     from keras_mtl.backend.jax import computed_once
     from keras_mtl.backend.jax import divided_loss
     from keras_mtl.backend.jax import end_of_pass
+    from keras_mtl.backend.jax import evaluate_live
     from keras_mtl.backend.jax import global_random_state
     from keras_mtl.backend.jax import hessian_product
     from keras_mtl.backend.jax import linearize
     from keras_mtl.backend.jax import linearize_both_ways
+    from keras_mtl.backend.jax import live_gradients
+    from keras_mtl.backend.jax import local_tensors
     from keras_mtl.backend.jax import num_replicas
+    from keras_mtl.backend.jax import peek
     from keras_mtl.backend.jax import reached_variables
     from keras_mtl.backend.jax import set_global_random_state
     from keras_mtl.backend.jax import sum_over_replicas
@@ -78,6 +90,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax_arithmetic import squared_norm
     from keras_mtl.backend.jax_arithmetic import subtract
     from keras_mtl.backend.jax_arithmetic import weighted_sum
+    from keras_mtl.backend.no_bypass import Bypass
     from keras_mtl.backend.row_major import as_matrices
     from keras_mtl.backend.row_major import as_vectors
     from keras_mtl.backend.row_major import combine_rows
@@ -101,13 +114,16 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import after
     from keras_mtl.backend.tensorflow import all_finite
     from keras_mtl.backend.tensorflow import assign
+    from keras_mtl.backend.tensorflow import autocast_dtypes
     from keras_mtl.backend.tensorflow import build_scope
     from keras_mtl.backend.tensorflow import check_devices
+    from keras_mtl.backend.tensorflow import check_stranger
     from keras_mtl.backend.tensorflow import commit
     from keras_mtl.backend.tensorflow import compile_function
     from keras_mtl.backend.tensorflow import computed_once
     from keras_mtl.backend.tensorflow import divided_loss
     from keras_mtl.backend.tensorflow import end_of_pass
+    from keras_mtl.backend.tensorflow import evaluate_live
     from keras_mtl.backend.tensorflow import gather_rows
     from keras_mtl.backend.tensorflow import global_random_state
     from keras_mtl.backend.tensorflow import hessian_product
@@ -115,7 +131,10 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import lerp
     from keras_mtl.backend.tensorflow import linearize
     from keras_mtl.backend.tensorflow import linearize_both_ways
+    from keras_mtl.backend.tensorflow import live_gradients
+    from keras_mtl.backend.tensorflow import local_tensors
     from keras_mtl.backend.tensorflow import num_replicas
+    from keras_mtl.backend.tensorflow import peek
     from keras_mtl.backend.tensorflow import reached_variables
     from keras_mtl.backend.tensorflow import row_products
     from keras_mtl.backend.tensorflow import set_global_random_state
@@ -129,6 +148,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import undivided_loss
     from keras_mtl.backend.tensorflow import weighted_sum
     from keras_mtl.backend.tensorflow import while_loop
+    from keras_mtl.backend.tensorflow_bypass import Bypass
 elif _NAME == "torch":
     from keras_mtl.backend.torch import STACK_FROM
     from keras_mtl.backend.torch import STACKS_LABELS
@@ -137,18 +157,24 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import TrainStepFrame
     from keras_mtl.backend.torch import after
     from keras_mtl.backend.torch import assign
+    from keras_mtl.backend.torch import autocast_dtypes
     from keras_mtl.backend.torch import build_scope
     from keras_mtl.backend.torch import check_devices
+    from keras_mtl.backend.torch import check_stranger
     from keras_mtl.backend.torch import commit
     from keras_mtl.backend.torch import compile_function
     from keras_mtl.backend.torch import computed_once
     from keras_mtl.backend.torch import divided_loss
     from keras_mtl.backend.torch import end_of_pass
+    from keras_mtl.backend.torch import evaluate_live
     from keras_mtl.backend.torch import global_random_state
     from keras_mtl.backend.torch import hessian_product
     from keras_mtl.backend.torch import linearize
     from keras_mtl.backend.torch import linearize_both_ways
+    from keras_mtl.backend.torch import live_gradients
+    from keras_mtl.backend.torch import local_tensors
     from keras_mtl.backend.torch import num_replicas
+    from keras_mtl.backend.torch import peek
     from keras_mtl.backend.torch import reached_variables
     from keras_mtl.backend.torch import set_global_random_state
     from keras_mtl.backend.torch import sum_over_replicas
@@ -167,6 +193,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch_arithmetic import squared_norm
     from keras_mtl.backend.torch_arithmetic import subtract
     from keras_mtl.backend.torch_arithmetic import weighted_sum
+    from keras_mtl.backend.torch_bypass import Bypass
     from keras_mtl.backend.torch_layout import as_matrices
     from keras_mtl.backend.torch_layout import as_vectors
     from keras_mtl.backend.torch_layout import combine_rows
@@ -184,6 +211,7 @@ __all__ = [
     "STACKS_LABELS",
     "STACKS_ROWS",
     "STACK_FROM",
+    "Bypass",
     "RandomReplay",
     "TrainStepFrame",
     "after",
@@ -191,14 +219,17 @@ __all__ = [
     "as_matrices",
     "as_vectors",
     "assign",
+    "autocast_dtypes",
     "build_scope",
     "check_devices",
+    "check_stranger",
     "combine_rows",
     "commit",
     "compile_function",
     "computed_once",
     "divided_loss",
     "end_of_pass",
+    "evaluate_live",
     "gather_rows",
     "global_random_state",
     "gramian",
@@ -208,7 +239,10 @@ __all__ = [
     "lerp",
     "linearize",
     "linearize_both_ways",
+    "live_gradients",
+    "local_tensors",
     "num_replicas",
+    "peek",
     "reached_variables",
     "row_products",
     "set_global_random_state",

@@ -1,6 +1,7 @@
 """JAX: a linearised forward pass, and the step inside a stateless frame."""
 
 import contextlib
+import itertools
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 from keras import ops
+from keras import tree
 
 supports_jit_compile = True
 while_loop = ops.while_loop
@@ -21,6 +23,12 @@ STACKS_ROWS = False
 
 #: Whether labels of several tasks are looked at as one stack.
 STACKS_LABELS = False
+
+#: Options of XLA for what runs once.
+QUICKLY = {
+    "xla_backend_optimization_level": "0",
+    "xla_llvm_disable_expensive_passes": True,
+}
 
 
 def linearize(function, values):
@@ -78,6 +86,81 @@ def linearize_both_ways(function, values):
     return losses, aux, pullback, pushforward
 
 
+def live_gradients(function, variables):
+    """Returns a scalar and its gradients by variables as they are.
+
+    As a training step of `keras.Model` takes them, without a scope that
+    replaces their values.
+
+    Args:
+        function: Takes nothing and returns a scalar and anything else.
+        variables: List of Keras variables.
+
+    Returns:
+        `(scalar, else, gradients)`.
+    """
+    before = [variable.value for variable in variables]
+
+    def at(values):
+        _assign_all(variables, values)
+        return function()
+
+    try:
+        (total, others), gradients = jax.value_and_grad(at, has_aux=True)(
+            before
+        )
+    finally:
+        _assign_all(variables, before)
+    return total, others, gradients
+
+
+def evaluate_live(function, variables, data):
+    """Returns what a function makes of data and variables, as NumPy arrays.
+
+    Args:
+        function: Maps `data` to a list of tensors. It may assign to the
+            variables if it puts them back.
+        variables: All variables that it may read.
+        data: Nested structure of arrays.
+    """
+    before = [variable.value for variable in variables]
+
+    def at(values, data):
+        _assign_all(variables, values)
+        return function(data)
+
+    try:
+        compiled = jax.jit(at).lower(before, data).compile(QUICKLY)
+    finally:
+        _assign_all(variables, before)
+    return [np.asarray(result) for result in compiled(before, data)]
+
+
+def peek(iterator, count):
+    """Returns the next of an iterator, and an iterator that still has it."""
+    data = next(iterator)
+    return data, itertools.chain([data], iterator)
+
+
+def _assign_all(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def check_stranger(variable) -> None:
+    """Raises `ValueError` for a variable that a step cannot keep.
+
+    Args:
+        variable: One that the frame of the step does not have.
+    """
+    raise ValueError(
+        f"The forward pass assigns to the variable {variable.path!r}, which no "
+        "layer of the model holds: on JAX a compiled step cannot keep it, with "
+        "any strategy or none. Make it, or the `keras.random.SeedGenerator` or "
+        "metric that has it, an attribute of a layer, set in its `__init__`."
+    )
+
+
 def after(value, other):
     """Returns a scalar, which is not there before a vector `other` is.
 
@@ -112,7 +195,7 @@ def end_of_pass(gradients):
 
 
 def reached_variables(function, values):
-    """Tells on which values each output of `function` depends.
+    """Tells by which values each output of `function` has gradients.
 
     Args:
         function: Maps a list of tensors to a list of tensors.
@@ -121,9 +204,27 @@ def reached_variables(function, values):
     Returns:
         One set of indices into `values` per output.
     """
-    jaxpr = jax.make_jaxpr(function)(values).jaxpr
-    inputs = [{i} for i in range(len(jaxpr.invars))]
-    return _trace_dependencies(jaxpr, inputs)
+
+    def gradients(values, seeds):
+        outputs, pullback = jax.vjp(function, values)
+        cotangents = [
+            jnp.full_like(output, seed)
+            for output, seed in zip(outputs, seeds, strict=True)
+        ]
+        return pullback(cotangents)[0]
+
+    count = len(jax.eval_shape(function, values))
+    jaxpr = jax.make_jaxpr(gradients)(values, [1.0] * count).jaxpr
+    # A gradient that depends on an output's seed is one of that output.
+    inputs = [
+        *(set() for _ in values),
+        *({output} for output in range(count)),
+    ]
+    found = _trace_dependencies(jaxpr, inputs)
+    return [
+        {i for i, outputs in enumerate(found) if output in outputs}
+        for output in range(count)
+    ]
 
 
 def _trace_dependencies(jaxpr, inputs):
@@ -186,6 +287,18 @@ def global_random_state():
 
 def set_global_random_state(state) -> None:
     """Files of another backend: their generator means nothing here."""
+
+
+def local_tensors(model, data):
+    """Returns the arrays of a batch, as far as they are here."""
+    return tree.map_structure(
+        lambda a: None if a is None else ops.convert_to_tensor(a), data
+    )
+
+
+def autocast_dtypes() -> list[str]:
+    """Dtypes that the framework replaces those of layers by: none."""
+    return []
 
 
 def build_scope(model):
@@ -336,6 +449,18 @@ class TrainStepFrame:
             return result
 
         return run
+
+    def before_look(self, state):
+        """Gives the variables the values that the trainer holds."""
+        self._has_given_back = True
+        self._put_back(state)
+
+    def after_look(self):
+        """Returns what the trainer is to hold, as it passes it to a step."""
+        self._has_given_back = False
+        return [
+            tuple([v.value for v in group] for group in self._state_groups())
+        ]
 
     def _put_back(self, state):
         # Evaluation has no optimizer, prediction no metrics either.

@@ -1,6 +1,8 @@
 """TensorFlow: a persistent tape, and a guarded commit."""
 
+import concurrent.futures
 import contextlib
+import itertools
 
 import tensorflow as tf
 from keras import ops
@@ -89,6 +91,72 @@ def linearize_both_ways(function, values):
     return losses, aux, pullback, pushforward
 
 
+def live_gradients(function, variables):
+    """Returns a scalar and its gradients by variables as they are.
+
+    As a training step of `keras.Model` takes them, without a scope that
+    replaces their values.
+
+    Args:
+        function: Takes nothing and returns a scalar and anything else.
+        variables: List of Keras variables.
+
+    Returns:
+        `(scalar, else, gradients)`.
+    """
+    with tf.GradientTape() as tape:
+        total, others = function()
+    gradients = tape.gradient(
+        total,
+        [variable.value for variable in variables],
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    return total, others, [tf.convert_to_tensor(g) for g in gradients]
+
+
+def evaluate_live(function, variables, data):
+    """Returns what a function makes of data and variables, as NumPy arrays.
+
+    Args:
+        function: Maps `data` to a list of tensors. It may assign to the
+            variables if it puts them back.
+        variables: All variables that it may read.
+        data: Nested structure of arrays.
+    """
+
+    def evaluate():
+        return [tensor.numpy() for tensor in function(data)]
+
+    if not tf.distribute.has_strategy():
+        return evaluate()
+    # In a thread of its own there is one replica.
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        return executor.submit(evaluate).result()
+
+
+def peek(iterator, count):
+    """Returns the next of an iterator, and an iterator that still has it.
+
+    Args:
+        iterator: What the trainer gives a step.
+        count: How many batches a step takes from it at most.
+    """
+    data = next(iterator)
+    stream = itertools.chain([data], itertools.islice(iterator, count - 1))
+    if isinstance(iterator, tf.data.Iterator):
+        # Of the same spec, so that no step is traced twice.
+        stream = iter(
+            tf.data.Dataset.from_generator(
+                lambda: stream, output_signature=iterator.element_spec
+            )
+        )
+    return data, stream
+
+
+def check_stranger(variable) -> None:
+    """Raises `ValueError` for a variable that a step cannot keep: none."""
+
+
 def after(value, other):
     """Returns `value`, which is not there before `other` is."""
     with tf.control_dependencies([other]):
@@ -101,7 +169,7 @@ def end_of_pass(gradients):
 
 
 def reached_variables(function, values):
-    """Tells on which values each output of `function` depends.
+    """Tells by which values each output of `function` has gradients.
 
     Args:
         function: Maps a list of tensors to a list of tensors.
@@ -151,6 +219,25 @@ def global_random_state():
 
 def set_global_random_state(state) -> None:
     """Files of another backend: their generator means nothing here."""
+
+
+def local_tensors(model, data):
+    """Returns the tensors of a batch, as far as they are here."""
+    strategy = model.distribute_strategy
+
+    def first(value):
+        # Optional inputs that are not given, and parts by replica.
+        if value is None or isinstance(value, tf.experimental.Optional):
+            return None
+        (local, *_) = strategy.experimental_local_results(value)
+        return local if tf.is_tensor(local) else tf.convert_to_tensor(local)
+
+    return tree.map_structure(first, data)
+
+
+def autocast_dtypes() -> list[str]:
+    """Dtypes that the framework replaces those of layers by: none."""
+    return []
 
 
 def build_scope(model):
@@ -436,6 +523,13 @@ class TrainStepFrame:
         if self.strategy is None:
             return super().train_step(data)
         return self._run_step(data)
+
+    def before_look(self):
+        """The variables have their values."""
+
+    def after_look(self):
+        """Returns what the trainer passes to a step besides data: nothing."""
+        return []
 
 
 def hessian_product(function, values, direction):

@@ -6,6 +6,7 @@ import functools
 import torch
 import torch.nn.attention
 from keras import ops
+from keras import tree
 from torch._subclasses.fake_tensor import FakeTensor
 
 from keras_mtl.backend import torch_layout
@@ -130,6 +131,57 @@ def _recorded(function, values):
     return losses, aux, pullback, leaves
 
 
+def live_gradients(function, variables):
+    """Returns a scalar and its gradients by variables as they are.
+
+    As a training step of `keras.Model` takes them, without a scope that
+    replaces their values.
+
+    Args:
+        function: Takes nothing and returns a scalar and anything else.
+        variables: List of Keras variables.
+
+    Returns:
+        `(scalar, else, gradients)`.
+    """
+    leaves = [variable.value for variable in variables]
+    with torch.enable_grad():
+        total, others = function()
+    gradients = [None] * len(leaves)
+    if total.requires_grad:
+        gradients = torch.autograd.grad(total, leaves, allow_unused=True)
+    return (
+        total.detach(),
+        [other.detach() for other in others],
+        [
+            torch.zeros_like(leaf) if gradient is None else gradient
+            for leaf, gradient in zip(leaves, gradients, strict=True)
+        ],
+    )
+
+
+def evaluate_live(function, variables, data):
+    """Returns what a function makes of data and variables, as NumPy arrays.
+
+    Args:
+        function: Maps `data` to a list of tensors. It may assign to the
+            variables if it puts them back.
+        variables: All variables that it may read.
+        data: Nested structure of arrays.
+    """
+    with torch.no_grad():
+        return to_host(function(data))
+
+
+def peek(iterator, count):
+    """Returns the first of the batches that a step is given, and all."""
+    return iterator[0], iterator
+
+
+def check_stranger(variable) -> None:
+    """Raises `ValueError` for a variable that a step cannot keep: none."""
+
+
 def after(value, other):
     """Returns `value`, which is not there before `other` is."""
     return value
@@ -141,7 +193,7 @@ def end_of_pass(gradients):
 
 
 def reached_variables(function, values):
-    """Tells on which values each output of `function` depends.
+    """Tells by which values each output of `function` has gradients.
 
     Args:
         function: Maps a list of tensors to a list of tensors.
@@ -231,6 +283,22 @@ def global_random_state():
 def set_global_random_state(state) -> None:
     """Sets the state of torch's global generator on the CPU."""
     torch.random.set_rng_state(torch.tensor(state, dtype=torch.uint8))
+
+
+def local_tensors(model, data):
+    """Returns the tensors of a batch, as far as they are here."""
+    return tree.map_structure(
+        lambda a: None if a is None else ops.convert_to_tensor(a), data
+    )
+
+
+def autocast_dtypes() -> list[str]:
+    """Dtypes that the framework replaces those of layers by."""
+    return [
+        str(torch.get_autocast_dtype(device)).removeprefix("torch.")
+        for device in ("cpu", "cuda")
+        if torch.is_autocast_enabled(device)
+    ]
 
 
 def build_scope(model):
@@ -380,6 +448,13 @@ class TrainStepFrame:
         _keep_freed_memory()
         with torch.no_grad():
             return self._run_step(data)
+
+    def before_look(self):
+        """The variables have their values."""
+
+    def after_look(self):
+        """Returns what the trainer passes to a step besides data: nothing."""
+        return []
 
 
 def hessian_product(function, values, direction):

@@ -11,7 +11,9 @@ class Partition:
     """The incidence of trainable variables and tasks.
 
     A variable that two or more tasks reach is shared; one that a single task
-    reaches is that task's own; one that none reaches is idle.
+    reaches is that task's own; one that none reaches is idle. Variables that
+    an optimizer overwrites with their "gradient" (the scales of float8) serve
+    no task: they are `overwritten`.
 
     Args:
         tasks: Task names.
@@ -31,7 +33,15 @@ class Partition:
     ):
         self.tasks = list(tasks)
         self.variables = list(variables)
-        reached_ids = {task: {id(v) for v in reach[task]} for task in tasks}
+        self.overwritten = [
+            i
+            for i, variable in enumerate(self.variables)
+            if variable.overwrite_with_gradient
+        ]
+        reached_ids = {
+            task: {id(v) for v in reach[task] if not v.overwrite_with_gradient}
+            for task in tasks
+        }
         self.tasks_of = [
             frozenset(
                 k
@@ -52,7 +62,9 @@ class Partition:
             for k in range(len(self.tasks))
         ]
         self.idle = [
-            i for i, reached in enumerate(self.tasks_of) if not reached
+            i
+            for i, reached in enumerate(self.tasks_of)
+            if not reached and i not in self.overwritten
         ]
         for k, task in enumerate(self.tasks):
             if not any(k in reached for reached in self.tasks_of):

@@ -1,9 +1,87 @@
-"""Which variables the outputs of a subclassed model depend on."""
+"""Which variables the tasks of a model have gradients by."""
+
+import dataclasses
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.models.partition import Partition
+from keras_mtl.training.batch import Batch
+from keras_mtl.training.values import Values
+
+
+@dataclasses.dataclass(frozen=True)
+class Reach:
+    """What each task reaches.
+
+    Attributes:
+        key: What it holds for: another key, and it must be found anew.
+        by_task: For each task, the variables it reaches.
+        indices: The same by index of the trainable variables, where it was
+            found by gradients on a batch; else `None`.
+    """
+
+    key: tuple
+    by_task: dict[str, list[keras.Variable]]
+    indices: dict[str, list[int]] | None = None
+
+    @classmethod
+    def of(cls, key, tasks, variables, tasks_of) -> "Reach":
+        """From the indices of the tasks that reach each variable."""
+        indices = {
+            task: [i for i, reached in enumerate(tasks_of) if k in reached]
+            for k, task in enumerate(tasks)
+        }
+        return cls.from_indices(key, variables, indices)
+
+    @classmethod
+    def from_indices(cls, key, variables, indices) -> "Reach":
+        """From the indices of the variables that each task reaches."""
+        by_task = {
+            task: [variables[i] for i in places]
+            for task, places in indices.items()
+        }
+        return cls(key, by_task, indices)
+
+
+def reach_on_batch(
+    model: Any, known: Partition, batch: Batch
+) -> list[frozenset[int]]:
+    """Returns which tasks' losses have gradients by each variable on a batch.
+
+    A loss that depends on nothing, as one of a batch without labels may, says
+    nothing; and a variable that no loss depends on may be one of a layer that
+    is left out now and then: for these it is what is known already.
+
+    Args:
+        model: A built and compiled `MultiTaskModel`.
+        known: What is known without a batch.
+        batch: Inputs and labels, as tensors.
+    """
+    bypass = backend.Bypass(model, known.variables)
+    values = Values(known, model.network_variables(False), bypass)
+
+    def losses_by_task(trainable):
+        with values.scope(trainable):
+            outputs = model(batch.x, training=True)
+            task_losses = model.compute_task_losses(
+                batch.x, batch.y, outputs, batch.sample_weight, training=True
+            )
+        return model.task_losses.weigh(task_losses)
+
+    with backend.RandomReplay()():
+        by_task = backend.reached_variables(losses_by_task, values.trainable)
+    silent = {k for k, reached in enumerate(by_task) if not reached}
+    tasks_of = []
+    for i, before in enumerate(known.tasks_of):
+        found = {k for k, reached in enumerate(by_task) if i in reached}
+        if not found or i in known.overwritten:
+            tasks_of.append(before)
+        else:
+            tasks_of.append(frozenset(found | (before & silent)))
+    return tasks_of
 
 
 def probe_reach(model, tasks, input_spec, shared_layers, task_layers):

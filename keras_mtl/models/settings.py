@@ -6,6 +6,7 @@ import keras
 
 from keras_mtl.models.checkpoint_record import CheckpointRecord
 from keras_mtl.models.random_state import RandomState
+from keras_mtl.models.reach import Reach
 from keras_mtl.models.task_losses import TaskLosses
 from keras_mtl.strategies import Strategy
 from keras_mtl.training.monitor import StepMonitor
@@ -41,7 +42,10 @@ class Settings:
         self.plan = None
         self.optimized: set[int] | None = None
         self.network_tasks = None
-        self.reach = None
+        self.reach: Reach | None = None
+        #: The plan that a batch was looked at with.
+        self.looked = None
+        self.check = "first"
         self.input_spec = None
         self.entangled_tasks: set[str] = set()
         self.hidden = False

@@ -45,7 +45,11 @@ def task_gradients_of(model: Any, batch: Batch) -> TaskGradientsResult:
         batch: Inputs and labels, as tensors.
     """
     partition = model.partition()
-    values = Values(model, partition, model.network_variables(False))
+    values = Values(
+        partition,
+        model.network_variables(False),
+        backend.Bypass(model, partition.variables),
+    )
     with backend.RandomReplay()():
         clean = Pass(model, batch, values)
     gradients = clean.task_gradients(ops.ones_like(clean.losses))

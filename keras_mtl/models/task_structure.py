@@ -5,11 +5,14 @@ from collections.abc import Sequence
 import keras
 
 from keras_mtl.models.partition import Partition
+from keras_mtl.models.reach import Reach
 from keras_mtl.models.reach import probe_reach
+from keras_mtl.models.reach import reach_on_batch
 from keras_mtl.models.trunk_split import NoTrunkError
 from keras_mtl.models.trunk_split import TrunkSplit
 from keras_mtl.models.trunk_split import split_trunk
 from keras_mtl.registry import unknown_name
+from keras_mtl.training.batch import Batch
 
 
 class TaskStructure(keras.Model):
@@ -48,23 +51,54 @@ class TaskStructure(keras.Model):
         """For each task, all variables that it reaches, frozen ones too."""
         settings = self._settings
         tasks = self.tasks if tasks is None else list(tasks)
-        if settings.reach is None or set(settings.reach) != set(tasks):
+        key = self._reach_key(tasks)
+        if settings.reach is None or settings.reach.key != key:
             if settings.network_tasks is not None and (
                 not settings.network_tasks.has_mixed_layers
             ):
-                settings.reach = {
+                by_task = {
                     task: settings.network_tasks.variables(task)
                     for task in tasks
                 }
             else:
-                settings.reach = probe_reach(
+                by_task = probe_reach(
                     self,
                     tasks,
                     self._probe_spec(),
                     self._shared_layers,
                     self._task_layers,
                 )
-        return settings.reach
+            settings.reach = Reach(key, by_task)
+        return settings.reach.by_task
+
+    def correct_reach(self, batch: Batch) -> bool:
+        """Finds out by gradients on a batch what each task reaches.
+
+        A graph of layers does not tell where a layer cuts the gradient, nor
+        what a loss looks at besides its output.
+
+        Args:
+            batch: Inputs and labels, as tensors.
+
+        Returns:
+            Whether that differs from what was known.
+        """
+        known = self.partition()
+        found = reach_on_batch(self, known, batch)
+        if found == known.tasks_of:
+            return False
+        self._settings.reach = Reach.of(
+            self._reach_key(self.tasks), self.tasks, known.variables, found
+        )
+        return True
+
+    def _reach_key(self, tasks):
+        """What must be the same for a reach to hold."""
+        return (
+            tuple(sorted(tasks)),
+            tuple(id(v) for v in self.network_variables(True)),
+            tuple(id(v) for v in self.network_variables(False)),
+        )
 
     def _probe_spec(self):
         if self._settings.network_tasks is not None:

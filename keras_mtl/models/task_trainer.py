@@ -9,12 +9,14 @@ import keras
 
 from keras_mtl import backend
 from keras_mtl import strategies
+from keras_mtl.arguments import checked_choice
 from keras_mtl.datasets import MultiTaskDataset
 from keras_mtl.models.labelled_metrics import labelled_metrics
 from keras_mtl.models.loss_computation import LossComputation
 from keras_mtl.models.missing_labels import check_any_labelled
 from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.random_state import RandomState
+from keras_mtl.models.reach import Reach
 from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.settings import same_settings
 from keras_mtl.models.settings import spec_of
@@ -23,11 +25,15 @@ from keras_mtl.models.training_plan import fingerprint
 from keras_mtl.models.training_plan import make_plan
 from keras_mtl.models.training_plan import prepare
 from keras_mtl.strategies.strategy import check_on_nonfinite
+from keras_mtl.training.batch import Batch
 from keras_mtl.training.epoch_guard import watches_tasks
 from keras_mtl.training.epoch_guard import with_guards
 from keras_mtl.training.step import run_step
+from keras_mtl.training.step_check import check_step
 from keras_mtl.training.task_statistics import TaskStatistics
 from keras_mtl.training.weight_averages import check_averages
+
+CHECKS = ("first", "never")
 
 
 class TaskTrainer(backend.TrainStepFrame, LossComputation):
@@ -142,6 +148,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         *,
         strategy: Any = None,
         on_nonfinite: str = "raise",
+        check: str = "first",
     ) -> None:
         """Configures the model for training.
 
@@ -171,6 +178,15 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
                 `"skip"` leaves it, goes on and logs a warning by then,
                 `"ignore"` does not look.
                 Defaults to `"raise"`.
+            check: `"first"` compares, before the first step of a strategy, the
+                losses and gradients of one batch with those that
+                `keras.Model` would compute, and finds out by gradients which
+                variables each task reaches; `fit` raises `ValueError` where
+                layers bypass what a step can see. It takes a few passes, once
+                after `compile`, and after a new strategy and frozen or
+                unfrozen layers. `"never"` leaves it out: what tasks reach
+                then follows from the structure of the model alone. Defaults
+                to `"first"`.
 
         Raises:
             ValueError: If a loss or strategy is unknown, or a name is not that
@@ -178,6 +194,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         """
         # All that can fail comes before anything is changed.
         check_on_nonfinite(on_nonfinite)
+        checked_choice("check", check, CHECKS)
         losses = resolve_losses(loss, loss_weights, self._output_names())
         strategy = self._own_strategy(strategies.get(strategy))
         if strategy is not None and not losses:
@@ -214,6 +231,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             metrics is not None or weighted_metrics is not None
         )
         settings.on_nonfinite = on_nonfinite
+        settings.check = check
         settings.monitor = None
         settings.optimized = None
         with backend.build_scope(self):
@@ -303,9 +321,64 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         )
 
     def make_train_function(self, force=False):
-        if self.strategy is not None:
+        if self.strategy is None:
+            return super().make_train_function(force)
+        self._settle()
+        before = self.train_function
+        super().make_train_function(force)
+        if self.train_function is not before:
+            self.train_function = self._looking(self.train_function)
+        return self.train_function
+
+    def _looking(self, function):
+        """A train function that looks at a batch before a plan's first step.
+
+        It takes what the trainer of the backend gives it: an iterator, and
+        perhaps the state before it.
+        """
+
+        def run(*arguments):
+            settings = self._settings
+            if settings.plan is not None and settings.looked is settings.plan:
+                return function(*arguments)
+            *state, iterator = arguments
+            data, stream = backend.peek(iterator, self.steps_per_execution)
+            self.before_look(*state)
+            before = settings.plan
+            self._look_at(data)
+            state = self.after_look()
+            if settings.plan is before:
+                return function(*state, stream)
+            self.make_train_function(force=True)
+            return self.train_function(*state, stream)
+
+        return run
+
+    def _look_at(self, data):
+        """Settles by a batch what a plan must know, and checks it."""
+        settings = self._settings
+        batch = Batch(
+            *keras.utils.unpack_x_y_sample_weight(
+                backend.local_tensors(self, data)
+            )
+        )
+        self._build_on(batch.x)
+        self._settle()
+        if settings.check == "never":
+            settings.looked = settings.plan
+            return
+        if self.correct_reach(batch):
+            settings.plan = None
             self._settle()
-        return super().make_train_function(force)
+        if check_step(self, batch):
+            settings.looked = settings.plan
+
+    def _build_on(self, x):
+        if not self.built:
+            with backend.build_scope(self), keras.StatelessScope():
+                self(x)
+        if self._settings.input_spec is None:
+            self._settings.input_spec = spec_of(x)
 
     # --------------------------------------------------------------- fit
 
@@ -443,15 +516,10 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
     # -------------------------------------------------------------- step
 
     def _run_step(self, data):
-        if not self.built:
-            # TensorFlow traces before it builds.
-            x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-            with keras.StatelessScope():
-                self(x)
         if self.training_plan is None:
+            # A `train_step` that was called by hand.
             x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-            if self._settings.input_spec is None:
-                self._settings.input_spec = spec_of(x)
+            self._build_on(x)
             self._settings.plan = make_plan(self, self._settings)
         return run_step(self, data)
 
@@ -469,13 +537,23 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             "weighted_metrics": serialize(settings.user_weighted_metrics),
             "strategy": self.strategy and serialize(self.strategy),
             "on_nonfinite": settings.on_nonfinite,
+            "check": settings.check,
+            "reach": settings.reach and settings.reach.indices,
         }
 
     def compile_from_config(self, config):
         config = dict(config)
         strategy = config.pop("strategy", None)
+        reach = config.pop("reach", None)
         if strategy is not None:
             strategy = strategies.deserialize(strategy)
+        if reach is not None and self.built:
+            # What was found on a batch decides on the shapes of the state.
+            self._settings.reach = Reach.from_indices(
+                self._reach_key(list(reach)),
+                self.network_variables(True),
+                reach,
+            )
         config = keras.saving.deserialize_keras_object(config)
         self.compile(**config, strategy=strategy)
         if self.built:

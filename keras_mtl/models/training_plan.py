@@ -19,6 +19,7 @@ class TrainingPlan:
         partition: Which variables serve which tasks.
         strategy: The strategy, built.
         state_variables: The non-trainable variables of the network.
+        bypass: What reads weights and state past Keras's variables.
         split: The network's halves, for a strategy that takes gradients by
             the representation between them; else `None`.
         monitor: Notes of non-finite steps.
@@ -29,6 +30,7 @@ class TrainingPlan:
     partition: Partition
     strategy: Strategy
     state_variables: list[keras.Variable]
+    bypass: backend.Bypass
     split: TrunkSplit | None
     monitor: StepMonitor
     on_nonfinite: str
@@ -141,6 +143,7 @@ def make_plan(model, settings) -> TrainingPlan:
         partition=partition,
         strategy=strategy,
         state_variables=model.network_variables(False),
+        bypass=backend.Bypass(model, partition.variables),
         split=prepared.split,
         monitor=settings.monitor,
         on_nonfinite=strategy.on_nonfinite or settings.on_nonfinite,

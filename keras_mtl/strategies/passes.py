@@ -37,6 +37,7 @@ class Update:
             terms is part of it already.
         accumulated: The means over several batches that it was made of, or
             `None`. It is applied on steps where they are `due`.
+        weights: Tensor `[K]` of task weights that the losses had.
         seen: What was seen on the way, if the strategy is `watched`.
     """
 
@@ -45,7 +46,22 @@ class Update:
     finite: Any
     with_penalties: bool = False
     accumulated: Any = None
+    weights: Any = None
     seen: Sights | None = None
+
+    def by_index(self, partition: Any) -> list[Any]:
+        """One gradient per trainable variable, `None` where no task has one.
+
+        Args:
+            partition: The `Partition` of the variables.
+        """
+        gradients = [None] * len(partition.variables)
+        for i, gradient in zip(partition.shared, self.shared, strict=True):
+            gradients[i] = gradient
+        for indices, own in zip(partition.own, self.own, strict=True):
+            for i, gradient in zip(indices, own, strict=True):
+                gradients[i] = gradient
+        return gradients
 
     def in_order(self) -> list[Any]:
         """The shared updates, then the own ones task by task."""

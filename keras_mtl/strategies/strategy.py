@@ -326,6 +326,7 @@ class Strategy(Component):
         if self.flatness is not None and self.flatness.scope == "momentum":
             self.flatness.accumulate(update.shared, update.own)
         self.iterations.assign(ops.add(self.iterations, 1))
+        update.weights = weights
         update.seen = self.watcher.end()
         return update
 

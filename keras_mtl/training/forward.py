@@ -24,7 +24,7 @@ class Outcome:
         task_losses: Task losses by name, without `loss_weights`.
         presence: Tensor `[K]`, 1 for tasks with labels in the batch, or
             `None` if all have.
-        state: New values of the non-trainable variables.
+        state: The state that the pass leaves, for `Values.assignments`.
         total: The weighted sum of all losses, penalties included.
         is_finite: Bool scalar: that sum is finite, and of some samples.
     """
@@ -263,7 +263,7 @@ class Pass:
 
     def task_gradients(self, weights, last=False, stacked=False):
         num_tasks = len(self._partition.tasks)
-        last = last and not self._has_penalties
+        last = last and not self._has_more
         own = []
 
         def rows():
@@ -312,6 +312,10 @@ class Pass:
     def task_gradient(self, weight):
         return self._rows_of(0, weight, self._task, last=True)
 
+    def row(self, task, weight):
+        """Like `task_gradient`, of one of the tasks in a pass of all."""
+        return self._rows_of(task, weight, task, last=False)
+
     def _rows_of(self, loss, weight, task, last):
         partition = self._partition
         reached = [i for i in partition.shared if task in partition.tasks_of[i]]
@@ -329,7 +333,9 @@ class Pass:
 
     def total(self, shared_weights, own_weights, penalties=True, last=False):
         partition = self._partition
-        if self._has_penalties and (partition.idle or not penalties):
+        if partition.overwritten or (
+            self._has_penalties and (partition.idle or not penalties)
+        ):
             # Their gradient is still to come.
             last = False
         num_tasks = len(partition.tasks)
@@ -366,6 +372,37 @@ class Pass:
             len(self._partition.tasks): ops.ones((), dtype=self.losses.dtype)
         }
         return self._pull(penalty, wanted)
+
+    def overwrites(self, weights):
+        """What variables become that their layers set in the backward pass.
+
+        Such as the scales of `quantize("float8")`: Keras's optimizers assign
+        the "gradient" by `variable.overwrite_with_gradient` as it is. It is no
+        derivative, which could be merged or added up: it is taken of the sum
+        of the losses, as in a step of `keras.Model`.
+
+        Args:
+            weights: Tensor `[K]` of task weights.
+
+        Returns:
+            Dict from indices of variables to values.
+        """
+        wanted = self._partition.overwritten
+        if not wanted:
+            return {}
+        cotangents = {k: weights[k] for k in range(len(self.losses))}
+        if self._has_penalties:
+            cotangents[len(self.losses)] = ops.ones((), self.losses.dtype)
+        values = self._pullback(self._scaled(cotangents), wanted, last=True)
+        count = backend.num_replicas()
+        if count > 1:
+            values = [v / count for v in backend.sum_over_replicas(values)]
+        return dict(zip(wanted, values, strict=True))
+
+    @property
+    def _has_more(self):
+        """Whether more is pulled back once the task gradients are there."""
+        return self._has_penalties or bool(self._partition.overwritten)
 
     @property
     def _dtype(self):

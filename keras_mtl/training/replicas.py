@@ -63,21 +63,24 @@ class Shares:
         return backend.sum_over_replicas([losses * shares])[0]
 
 
-def mean_state(values: list[Any]) -> list[Any]:
+def mean_state(assignments: list[tuple]) -> list[tuple]:
     """Means of what layers keep besides weights, such as moving averages.
 
     Integers, such as the states of seed generators, are the same everywhere.
+
+    Args:
+        assignments: Pairs of a variable and its new value on this replica.
     """
     count = backend.num_replicas()
     if count == 1:
-        return values
+        return assignments
     places = [
         i
-        for i, value in enumerate(values)
+        for i, (_, value) in enumerate(assignments)
         if "float" in keras.backend.standardize_dtype(value.dtype)
     ]
-    sums = backend.sum_over_replicas([values[i] for i in places])
-    values = list(values)
+    sums = backend.sum_over_replicas([assignments[i][1] for i in places])
+    assignments = list(assignments)
     for i, total in zip(places, sums, strict=True):
-        values[i] = total / count
-    return values
+        assignments[i] = (assignments[i][0], total / count)
+    return assignments

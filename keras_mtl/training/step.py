@@ -33,7 +33,7 @@ def run_step(model, data):
 def _run_step_on(model, batch, settled=False):
     plan = model.training_plan
     strategy = plan.strategy
-    values = Values(model, plan.partition, plan.state_variables)
+    values = Values(plan.partition, plan.state_variables, plan.bypass)
     if strategy.observes:
         values.keep_state()
     # The strategy assigns as it likes; what it assigned is kept only if the
@@ -67,17 +67,17 @@ def _run_step_on(model, batch, settled=False):
         return _run_step_on(model, batch, settled=True)
     means = update.accumulated
     gradients = full_gradients(plan.partition, values, clean, update)
+    overwritten = clean.overwrites(update.weights)
     clean.release()
     outcome = clean.outcome
     if update.seen is not None:
         changes += model.task_statistics.note(means or clean, update)
     if means is not None:
         changes = only_if(means.due, changes, strategy.accumulation.variables)
-    assignments = [
-        *zip(plan.state_variables, mean_state(outcome.state), strict=True),
-        *changes,
-    ]
-    succeeded = commit(model, gradients, assignments, clean, update)
+    assignments = [*mean_state(values.assignments(outcome.state)), *changes]
+    succeeded = commit(
+        model, gradients, overwritten, assignments, clean, update
+    )
     if strategy.observes:
         observe(model, batch, values, clean, replay, succeeded)
     model.track_losses(batch.x, outcome)
@@ -143,12 +143,7 @@ def loss_scale(optimizer):
 
 def full_gradients(partition, values, clean, update):
     """One gradient per trainable variable of the model."""
-    gradients = [None] * len(partition.variables)
-    for i, gradient in zip(partition.shared, update.shared, strict=True):
-        gradients[i] = gradient
-    for indices, own in zip(partition.own, update.own, strict=True):
-        for i, gradient in zip(indices, own, strict=True):
-            gradients[i] = gradient
+    gradients = update.by_index(partition)
     # Regularizers and `add_loss` terms belong to no task.
     wanted = range(len(gradients))
     if update.with_penalties:
@@ -164,8 +159,17 @@ def full_gradients(partition, values, clean, update):
     ]
 
 
-def commit(model, gradients, assignments, clean, update):
+def commit(model, gradients, overwritten, assignments, clean, update):
     """Hands the update and all new state over, if they are finite.
+
+    Args:
+        model: The model.
+        gradients: One gradient per trainable variable.
+        overwritten: By index of the variable, the values that the optimizer
+            is to assign in place of a gradient.
+        assignments: Pairs of a variable and its new value.
+        clean: The pass at the start of the step.
+        update: The `Update`.
 
     Returns:
         Boolean scalar: they were.
@@ -197,6 +201,8 @@ def commit(model, gradients, assignments, clean, update):
             gradient * ops.cast(factor, gradient.dtype)
             for gradient in gradients
         ]
+    for i, value in overwritten.items():
+        gradients[i] = value
     if plan.on_nonfinite == "ignore":
         proceed = keep = None
     succeeded = finite if proceed is None else proceed

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl import backend
+
 #: Between the seeds of passes that see other random numbers.
 SEED_DISTANCE = 1_299_709
 
@@ -14,15 +16,19 @@ class Values:
     """The values of a model's variables at the start of a step.
 
     Args:
-        model: A `MultiTaskModel`.
-        partition: Its `Partition`.
+        partition: The `Partition` of the model's trainable variables.
         state_variables: Its non-trainable variables, without those of the
             strategy.
+        bypass: The model's `backend.Bypass`.
     """
 
-    def __init__(self, model, partition, state_variables):
+    def __init__(self, partition, state_variables, bypass):
         self.partition = partition
         self.state_variables = state_variables
+        self.bypass = bypass
+        #: By identity, variables that are none of the model's and that a pass
+        #: has assigned to, with their values at the start of the step.
+        self.strangers: dict[int, tuple[keras.Variable, Any]] = {}
         self.trainable = [
             ops.convert_to_tensor(variable.value)
             for variable in partition.variables
@@ -30,6 +36,9 @@ class Values:
         self.state = [
             ops.convert_to_tensor(variable.value)
             for variable in state_variables
+        ]
+        self.bypassing = [
+            ops.convert_to_tensor(buffer.value) for buffer in bypass.state
         ]
 
     @property
@@ -63,6 +72,7 @@ class Values:
         """Copies the state, so that it outlives assignments to it."""
         # TensorFlow and torch hand out the variable's own memory.
         self.state = [ops.copy(value) for value in self.state]
+        self.bypassing = [ops.copy(value) for value in self.bypassing]
 
     def with_other_seeds(self, draw: int) -> "Values":
         """The same values, but other random numbers in every pass.
@@ -79,6 +89,13 @@ class Values:
                 self.state_variables, self.state, strict=True
             )
         ]
+        other.strangers = {
+            key: (
+                variable,
+                start + SEED_DISTANCE * draw if is_seed(variable) else start,
+            )
+            for key, (variable, start) in self.strangers.items()
+        }
         return other
 
     def scope(self, trainable, state=None) -> "PassScope":
@@ -89,21 +106,40 @@ class Values:
 
         Args:
             trainable: Values of the trainable variables.
-            state: Those of the others. Defaults to `None`: what they were at
-                the start of the step.
+            state: What `state_after` another scope returned. Defaults to
+                `None`: the state at the start of the step.
         """
-        state = self.state if state is None else state
-        mapping = [
-            *zip(self.partition.variables, trainable, strict=True),
-            *zip(self.state_variables, state, strict=True),
-        ]
-        return PassScope(self.partition.variables, mapping, collect_losses=True)
+        if state is None:
+            strangers = [start for _, start in self.strangers.values()]
+            state = (self.state, self.bypassing, strangers)
+        return PassScope(self, trainable, *state)
 
-    def state_after(self, scope) -> list[Any]:
-        """The state that the computation in a scope left."""
+    def state_after(self, scope) -> tuple[list[Any], list[Any], list[Any]]:
+        """The state that the computation in a scope left.
+
+        Returns:
+            Values of the `state_variables`, of the `bypass.state` and of the
+            `strangers`.
+        """
+        return (
+            [scope.get_current_value(v) for v in self.state_variables],
+            scope.bypassing,
+            [scope.get_current_value(v) for v, _ in self.strangers.values()],
+        )
+
+    def assignments(self, state) -> list[tuple[Any, Any]]:
+        """Pairs of a variable and its new value, from `state_after`."""
+        own, bypassing, strangers = state
         return [
-            scope.get_current_value(variable)
-            for variable in self.state_variables
+            *zip(self.state_variables, own, strict=True),
+            *zip(self.bypass.state, bypassing, strict=True),
+            # Later passes may have found more.
+            *(
+                (variable, value)
+                for (variable, _), value in zip(
+                    self.strangers.values(), strangers, strict=False
+                )
+            ),
         ]
 
 
@@ -127,21 +163,60 @@ def is_seed(variable: keras.Variable) -> bool:
 
 
 class PassScope(keras.StatelessScope):
-    """A stateless scope that watches what layers assign to.
+    """A stateless scope in which the model computes at explicit values.
 
     It counts the draws from each seed generator, and refuses assignments to
     trainable weights: they are where the pass is made, and perhaps perturbed.
 
+    A layer may also assign to variables that are none of the model's, as to
+    the state of Keras's global seed generator or to that of a metric. They are
+    noted in `values.strangers`: the step keeps what they became.
+
     Args:
-        trainable: The trainable variables.
-        *args: Passed on to `keras.StatelessScope`.
-        **kwargs: Passed on to `keras.StatelessScope`.
+        values: The `Values`.
+        trainable: Values of the trainable variables.
+        state: Values of `values.state_variables`.
+        bypassing: Values of `values.bypass.state`. After the scope the
+            attribute has what they became.
+        strangers: Values of `values.strangers`, or of the first of them.
     """
 
-    def __init__(self, trainable, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._trainable = {id(variable) for variable in trainable}
+    def __init__(self, values, trainable, state, bypassing, strangers):
+        variables = values.partition.variables
+        mapping = [
+            *zip(variables, trainable, strict=True),
+            *zip(values.state_variables, state, strict=True),
+            *(
+                (variable, value)
+                for (variable, _), value in zip(
+                    values.strangers.values(), strangers, strict=False
+                )
+            ),
+        ]
+        super().__init__(mapping, collect_losses=True)
+        self.bypassing = bypassing
         self.draws: dict[int, int] = {}
+        self._trainable = {id(variable) for variable in variables}
+        self._known = set(self.state_mapping)
+        self._strangers = values.strangers
+        self._bypass = values.bypass.scope(trainable, bypassing)
+
+    def __enter__(self):
+        self._bypass.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *args):
+        super().__exit__(*args)
+        self._bypass.__exit__(*args)
+        self.bypassing = self._bypass.after
+
+    def get_current_value(self, variable):
+        # The frame of JAX's step has the variables of metrics, too.
+        scope, value = self, super().get_current_value(variable)
+        while value is None and scope.original_scope is not None:
+            scope = scope.original_scope
+            value = keras.StatelessScope.get_current_value(scope, variable)
+        return value
 
     def add_update(self, update):
         variable, _ = update
@@ -154,7 +229,17 @@ class PassScope(keras.StatelessScope):
                 "`kernel_constraint`, which acts after each update, freeze the "
                 "layer, or train with `strategy=None`."
             )
+        if id(variable) not in self._known:
+            self._note_stranger(variable)
         if is_seed(variable):
             draws = self.draws.get(id(variable), 0)
             self.draws[id(variable)] = draws + 1
         super().add_update(update)
+
+    def _note_stranger(self, variable):
+        if self.original_scope and self.get_current_value(variable) is None:
+            backend.check_stranger(variable)
+        self._known.add(id(variable))
+        if id(variable) not in self._strangers:
+            start = ops.copy(ops.convert_to_tensor(variable.value))
+            self._strangers[id(variable)] = (variable, start)

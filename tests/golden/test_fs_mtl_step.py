@@ -171,7 +171,11 @@ def test_passes(case):
     clean = Pass(
         model,
         Batch(case.x, case.y, None),
-        Values(model, partition, model.network_variables(False)),
+        Values(
+            partition,
+            model.network_variables(False),
+            backend.Bypass(model, partition.variables),
+        ),
         replay=backend.RandomReplay(),
     )
     rtol = tolerance(1e-10)

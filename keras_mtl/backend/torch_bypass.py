@@ -1,0 +1,118 @@
+"""Weights and state that wrapped torch modules read by themselves."""
+
+import contextlib
+from typing import Any
+
+import keras
+import torch
+
+
+class Buffer:
+    """A buffer of a torch module, such as a moving average, as a variable.
+
+    Args:
+        module: The `torch.nn.Module` that has it.
+        key: Its name in the module.
+    """
+
+    def __init__(self, module, key):
+        self.tensors = module._buffers
+        self.key = key
+        self.name = key
+
+    @property
+    def value(self) -> torch.Tensor:
+        """The buffer itself."""
+        return self.tensors[self.key]
+
+    @torch.no_grad()
+    def assign(self, value: torch.Tensor) -> None:
+        """Sets the buffer to a tensor."""
+        self.value.copy_(value)
+
+
+class Bypass:
+    """What a model reads past Keras's variables.
+
+    The modules in `keras.layers.TorchModuleWrapper` read their parameters and
+    buffers by themselves, not by the Keras variables that stand for them.
+
+    Args:
+        model: The model.
+        variables: Its trainable variables.
+
+    Attributes:
+        state: Buffers, which a pass changes as it goes.
+    """
+
+    def __init__(self, model, variables):
+        places = {id(v.value): i for i, v in enumerate(variables)}
+        #: Where parameters are: a module's dict, a key, and the variable's
+        #: index.
+        self.parameters: list[tuple[dict, str, int]] = []
+        self.state: list[Buffer] = []
+        for module in _torch_modules(model):
+            for key, parameter in module._parameters.items():
+                if id(parameter) in places:
+                    self.parameters.append(
+                        (module._parameters, key, places[id(parameter)])
+                    )
+            for key, buffer in module._buffers.items():
+                if buffer is not None:
+                    self.state.append(Buffer(module, key))
+
+    def scope(self, trainable: list[Any] | None, state: list[Any]) -> "Scope":
+        """A context in which modules compute with the given values.
+
+        Args:
+            trainable: Values of the variables, or `None` for their own.
+            state: Values of `state`. They stay as they are.
+        """
+        return Scope(self, trainable, state)
+
+    def protected(self) -> "Scope":
+        """A context after which `state` is as it was before."""
+        return self.scope(None, [buffer.value for buffer in self.state])
+
+
+class Scope(contextlib.AbstractContextManager):
+    """The context that `Bypass.scope` returns.
+
+    Attributes:
+        after: After the context, what became of the state.
+    """
+
+    def __init__(self, bypass, trainable, state):
+        self._bypass = bypass
+        self._trainable = trainable
+        self._state = state
+        self._before: list[tuple[dict, str, Any]] = []
+        self.after = state
+
+    def __enter__(self):
+        parameters = self._bypass.parameters
+        if self._trainable is not None:
+            for tensors, key, i in parameters:
+                self._replace(tensors, key, self._trainable[i])
+        for buffer, value in zip(self._bypass.state, self._state, strict=True):
+            # Modules change them in place.
+            self._replace(buffer.tensors, buffer.key, value.clone())
+        return self
+
+    def _replace(self, tensors, key, value):
+        self._before.append((tensors, key, tensors[key]))
+        tensors[key] = value
+
+    def __exit__(self, *args):
+        self.after = [buffer.value.detach() for buffer in self._bypass.state]
+        while self._before:
+            tensors, key, value = self._before.pop()
+            tensors[key] = value
+
+
+def _torch_modules(model):
+    """The modules in a model that are none of Keras's."""
+    layers = [m for m in model.modules() if isinstance(m, keras.Layer)]
+    for layer in layers:
+        if isinstance(layer, keras.layers.TorchModuleWrapper):
+            yield from layer.module.modules()

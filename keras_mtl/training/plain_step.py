@@ -1,0 +1,119 @@
+"""Losses and gradients as a step of `keras.Model` computes them."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl import backend
+from keras_mtl.training.batch import Batch
+from keras_mtl.training.point import Point
+
+#: How far a look nearby moves each variable, relative to its size ...
+RADIUS = 0.1
+
+#: ... which is taken to be at least this.
+SMALLEST_SIZE = 0.1
+
+#: Steps between neighbouring numbers, where layers compute with few digits.
+EPSILON = {"float64": 1.2e-7, "float32": 1.2e-7, "float16": 1e-3}
+COARSE_EPSILON = 8e-3
+FLOAT8_EPSILON = 0.125
+
+
+class PlainStep:
+    """Computes with variables as they are, by the framework's own means.
+
+    Args:
+        model: A built and compiled `MultiTaskModel` with a plan.
+    """
+
+    def __init__(self, model: Any):
+        self._model = model
+        plan = model.training_plan
+        self._bypass = plan.bypass
+        self._trainable = plan.partition.variables
+        overwritten = plan.partition.overwritten
+        self.variables = [
+            variable
+            for i, variable in enumerate(self._trainable)
+            if i not in overwritten
+        ]
+        self.names = [variable.path for variable in self.variables]
+        self._dtypes: set[str] = set()
+
+    @property
+    def all_variables(self) -> list[keras.Variable]:
+        """All variables that a step reads."""
+        return [*self._model.variables, *self._model.metrics_variables]
+
+    def at_weights(self, batch: Batch) -> Point:
+        """Loss, and gradients with those of regularizers, at the weights."""
+        return self._point(batch, penalties=True)
+
+    def offsets(self, at_weights: Point) -> list[Any]:
+        """Where to look nearby: one tensor per variable."""
+        offsets = []
+        for variable, gradient in zip(
+            self.variables, at_weights.gradients, strict=True
+        ):
+            size = ops.norm(ops.ravel(ops.convert_to_tensor(variable.value)))
+            norm = ops.norm(ops.ravel(gradient))
+            length = RADIUS * ops.maximum(size, SMALLEST_SIZE)
+            offsets.append(gradient * (length / ops.where(norm > 0, norm, 1)))
+        return offsets
+
+    def nearby(self, batch: Batch, offsets: list[Any]) -> Point:
+        """Loss and gradients without regularizers, with weights moved."""
+        before = [
+            ops.copy(ops.convert_to_tensor(v.value)) for v in self.variables
+        ]
+        try:
+            for variable, value, offset in zip(
+                self.variables, before, offsets, strict=True
+            ):
+                variable.assign(value + offset)
+            return self._point(batch, penalties=False)
+        finally:
+            for variable, value in zip(self.variables, before, strict=True):
+                variable.assign(value)
+
+    def _point(self, batch, penalties):
+        def losses():
+            loss, penalty = self._losses(batch)
+            return loss + penalty if penalties else loss, [loss]
+
+        _, (loss,), gradients = backend.live_gradients(losses, self.variables)
+        return Point(loss, gradients, [])
+
+    def _losses(self, batch):
+        model = self._model
+        # What layers assign to stays as it is.
+        with self._bypass.protected(), _Reading(self._dtypes):
+            outputs = model(batch.x, training=True)
+            task_losses = model.compute_task_losses(
+                batch.x, batch.y, outputs, batch.sample_weight, training=True
+            )
+            penalties = [ops.sum(penalty) for penalty in model.losses]
+        losses = model.task_losses.weigh(task_losses)
+        return sum(losses[1:], losses[0]), sum(penalties, 0.0)
+
+    def epsilon(self) -> float:
+        """The step between the numbers that layers computed with."""
+        if len(self.variables) < len(self._trainable):
+            return FLOAT8_EPSILON
+        dtypes = {*self._dtypes, *backend.autocast_dtypes()}
+        return max(EPSILON.get(dtype, COARSE_EPSILON) for dtype in dtypes)
+
+
+class _Reading(keras.StatelessScope):
+    """Keeps variables from being changed, and notes what they are read as."""
+
+    def __init__(self, dtypes):
+        super().__init__(collect_losses=True)
+        self._dtypes = dtypes
+
+    def get_current_value(self, variable):
+        if "float" in variable.dtype:
+            self._dtypes.add(variable.dtype)
+        return super().get_current_value(variable)

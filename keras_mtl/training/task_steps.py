@@ -1,0 +1,148 @@
+"""The gradient of the summed losses, from the passes of a strategy's step."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_mtl.strategies.passes import Update
+from keras_mtl.training.batch import Batch
+from keras_mtl.training.forward import Pass
+from keras_mtl.training.point import Point
+from keras_mtl.training.representation import RepresentationPass
+from keras_mtl.training.step import full_gradients
+from keras_mtl.training.values import Values
+
+
+class TaskSteps:
+    """Takes gradients task by task, as the steps of a plan do.
+
+    Args:
+        model: A built and compiled `MultiTaskModel` with a plan.
+        batch: A batch.
+        replay: Has the random numbers that all passes see.
+    """
+
+    def __init__(self, model: Any, batch: Batch, replay: Any):
+        plan = model.training_plan
+        self._strategy = plan.strategy
+        self._partition = plan.partition
+        self._values = Values(plan.partition, plan.state_variables, plan.bypass)
+        self._chosen = [
+            i
+            for i in range(len(plan.partition.variables))
+            if i not in plan.partition.overwritten
+        ]
+        settings: dict[str, Any] = {"replay": replay}
+        with replay():
+            if plan.split is None:
+                self._clean: Any = Pass(model, batch, self._values, **settings)
+            else:
+                self._clean = RepresentationPass(
+                    model, batch, self._values, plan.split, **settings
+                )
+        self._ones = ops.ones_like(self._clean.losses)
+
+    @property
+    def go_elsewhere(self) -> bool:
+        """Whether the steps make passes elsewhere than at the weights."""
+        strategy = self._strategy
+        return (
+            strategy.flatness is not None
+            or strategy.observes
+            or strategy.balancer.uses_passes
+        )
+
+    def at_weights(self) -> Point:
+        """Loss, and gradients with those of regularizers, at the weights."""
+        clean, ones = self._clean, self._ones
+        total = _Total(self._partition)
+        if self._strategy.aggregator.linear:
+            # One backward pass, as in the step.
+            update = clean.total(ones, ones, penalties=False)
+        elif self._strategy.uses_representation and self._partition.shared:
+            by_feature = clean.representation_gradients(ones)
+            merged = by_feature.shared.combine(ones)
+            update = Update(clean.through_trunk(merged), by_feature.own, True)
+        else:
+            for k in range(len(self._partition.tasks)):
+                total.add(k, *clean.row(k, ones[k]))
+            update = total.update()
+        gradients = full_gradients(self._partition, self._values, clean, update)
+        return self._point(ops.sum(clean.losses), gradients, total)
+
+    def nearby(self, offsets: list[Any]) -> Point:
+        """Loss and gradients without regularizers, in passes near the weights.
+
+        Args:
+            offsets: One tensor per variable that is not overwritten.
+        """
+        by_index = dict(zip(self._chosen, offsets, strict=True))
+        flatness = self._strategy.flatness
+        tasks = range(len(self._partition.tasks))
+        total, loss = _Total(self._partition), 0.0
+        if flatness is not None and flatness.scope in ("task", "probe"):
+            for k in tasks:
+                near = self._near(by_index, k)
+                loss = loss + near.losses[0]
+                total.add(k, *near.task_gradient(self._ones[k]))
+        else:
+            near = self._near(by_index)
+            loss = ops.sum(near.losses)
+            for k in tasks:
+                total.add(k, *near.row(k, self._ones[k]))
+        gradients = total.update().by_index(self._partition)
+        return self._point(loss, gradients, total)
+
+    def _near(self, by_index, task=None):
+        in_order = self._values.in_order(task)
+        return self._clean.near([by_index[i] for i in in_order], task=task)
+
+    def _point(self, loss, gradients, total):
+        return Point(
+            loss,
+            [
+                ops.zeros_like(self._values.trainable[i])
+                if gradients[i] is None
+                else gradients[i]
+                for i in self._chosen
+            ],
+            [ops.sqrt(total.squares.get(i, 0.0)) for i in self._chosen],
+        )
+
+
+class _Total:
+    """Sums of task gradients, which come one task at a time.
+
+    Args:
+        partition: The `Partition`.
+    """
+
+    def __init__(self, partition):
+        self._partition = partition
+        self._sums: dict[int, Any] = {}
+        self.squares: dict[int, Any] = {}
+
+    def add(self, task, row, own):
+        """Adds the gradients of a task.
+
+        Args:
+            task: Its index.
+            row: One tensor per shared variable.
+            own: One per variable of its own.
+        """
+        places = [*self._partition.shared, *self._partition.own[task]]
+        for i, gradient in zip(places, [*row, *own], strict=True):
+            square = ops.sum(ops.square(ops.cast(gradient, "float32")))
+            if i in self._sums:
+                gradient = self._sums[i] + gradient
+                square = self.squares[i] + square
+            self._sums[i], self.squares[i] = gradient, square
+
+    def update(self):
+        """The sums as an `Update`."""
+        partition = self._partition
+        return Update(
+            [self._sums[i] for i in partition.shared],
+            [[self._sums[i] for i in own] for own in partition.own],
+            True,
+        )
