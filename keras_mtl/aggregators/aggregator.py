@@ -235,9 +235,18 @@ class GramianAggregator(Aggregator):
         if not jacobian.num_variables:
             # Nothing to merge, and no state was made for it.
             return []
+        return jacobian.combine(self.weigh(jacobian, losses, mask))
+
+    def weigh(
+        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
+    ) -> Any:
+        """Returns the weights `[K]` that `aggregate` gives the rows."""
         gramian, mask = self.prepare(jacobian.gramian(), mask)
-        weights = self.compute_weights(gramian, losses, mask)
-        return jacobian.combine(weights)
+        return self.compute_weights(gramian, losses, mask)
+
+
+#: What `aggregate` is where it only adds up the rows times `weigh(...)`.
+WEIGHTING = [GramianAggregator.aggregate]
 
 
 def as_tensor(value: Any) -> Any:

@@ -109,10 +109,14 @@ class Grouped(WrappingAggregator):
     def _of_groups(self, num_variables, merge):
         """Puts the results of the groups where their variables are."""
         update = [None] * num_variables
-        for member, group in zip(self.members, self._groups, strict=False):
+        for member, group in self.parts():
             for i, part in zip(group, merge(member, group), strict=True):
                 update[i] = part
         return update
+
+    def parts(self) -> list[tuple[Aggregator, tuple[int, ...]]]:
+        """The aggregator of each group, and the indices of its variables."""
+        return list(zip(self.members, self._groups, strict=False))
 
     def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
         for member in self.members:

@@ -61,7 +61,8 @@ class Jacobian:
         self._gramian = None
         #: The weights of the last `combine`.
         self.row_weights: Any = None
-        #: Whether other replicas have further entries of the rows.
+        #: Whether other replicas have further entries of the rows: what sums
+        #: over entries is then a sum over them, too.
         self.is_divided = False
         # Whether nothing else holds the stacks.
         self._is_disposable = False
@@ -138,10 +139,15 @@ class Jacobian:
         In the wider of float32 and the gradients' dtype. Computed once.
         """
         if self._gramian is None:
-            self._gramian = self._compute_gramian()
-            if self.is_divided:
-                (self._gramian,) = backend.sum_over_replicas([self._gramian])
+            self._gramian = self._of_all_replicas(self._compute_gramian())
         return self._gramian
+
+    def _of_all_replicas(self, sums):
+        """Sums over entries of the rows, with those on other replicas."""
+        if not self.is_divided:
+            return sums
+        (sums,) = backend.sum_over_replicas([sums])
+        return sums
 
     def squared_norms(self) -> Any:
         """Returns the squared norm of each row `[K]`, without the Gramian."""
@@ -149,6 +155,9 @@ class Jacobian:
             return ops.diagonal(self._gramian)
         if not self.num_variables:
             return ops.zeros((self.num_tasks,), dtype=self.dtype)
+        return self._of_all_replicas(self._squared_norms())
+
+    def _squared_norms(self):
         if self._stacks is not None and not backend.STACKS_ROWS:
             # A compiler that fuses would make each stack again for each row.
             return sum(
@@ -231,12 +240,15 @@ class Jacobian:
             # The operator: `ops.matmul` computes float64 in float32 on torch.
             part = left @ ops.transpose(right)
             product = part if product is None else product + part
-        return product
+        return self._of_all_replicas(product)
 
     def row_products(self, other: "Jacobian") -> Any:
         """Returns the inner product of each row with that of another `[K]`."""
         if not self.num_variables:
             return ops.zeros((self.num_tasks,), dtype=self.dtype)
+        return self._of_all_replicas(self._row_products(other))
+
+    def _row_products(self, other):
         if not backend.STACKS_ROWS:
             # Stacks would be written down for nothing else.
             return ops.stack(
@@ -265,20 +277,59 @@ class Jacobian:
     def combine(self, weights: Any) -> list[Any]:
         """Returns the weighted sum of the rows, one tensor per variable."""
         self.row_weights = weights
+        return self.combine_each([weights] * self.num_variables)
+
+    def combine_each(self, weights: Sequence[Any]) -> list[Any]:
+        """Returns a weighted sum of the rows for each variable.
+
+        Args:
+            weights: Tensors `[K]`, one per variable.
+        """
         if self._stacks is not None:
             return [
-                backend.combine_rows(ops.cast(weights, stack.dtype), stack)
-                for stack in self._stacks
+                backend.combine_rows(ops.cast(w, stack.dtype), stack)
+                for w, stack in zip(weights, self._stacks, strict=True)
             ]
         combined = []
-        for gradients in zip(*self.rows, strict=True):
-            scalars = ops.cast(weights, gradients[0].dtype)
+        for w, gradients in zip(
+            weights, zip(*self.rows, strict=True), strict=True
+        ):
+            scalars = ops.cast(w, gradients[0].dtype)
             combined.append(
                 backend.weighted_sum(
                     [scalars[k] for k in range(self.num_tasks)], gradients
                 )
             )
         return combined
+
+    def switched(self, switches: Sequence[Any]) -> "Jacobian":
+        """Returns the Jacobian with zeros for some of the variables.
+
+        Args:
+            switches: One bool scalar per variable: it keeps its gradients.
+        """
+
+        def switch(flag, gradient):
+            return ops.where(flag, gradient, ops.zeros_like(gradient))
+
+        if self._stacks is not None:
+            stacks = [
+                switch(flag, stack)
+                for flag, stack in zip(switches, self._stacks, strict=True)
+            ]
+            return self._like(stacks=stacks)
+        return self._like(
+            rows=[
+                [switch(f, g) for f, g in zip(switches, row, strict=True)]
+                for row in self._rows
+            ]
+        )
+
+    def _like(self, **parts):
+        """A Jacobian of the same tasks and replicas, of other gradients."""
+        jacobian = Jacobian(num_tasks=self.num_tasks, dtype=self.dtype, **parts)
+        jacobian.is_divided = self.is_divided
+        return jacobian
 
     def scaled(self, factors: Any) -> "Jacobian":
         """Returns the Jacobian with its rows times one factor `[K]` each."""
@@ -290,21 +341,14 @@ class Jacobian:
             )
             for stack in self.stacks
         ]
-        return Jacobian(
-            stacks=stacks, num_tasks=self.num_tasks, dtype=self.dtype
-        )
+        return self._like(stacks=stacks)
 
     def of_variables(self, indices: Sequence[int]) -> "Jacobian":
         """Returns the Jacobian of some of the variables."""
         if self._stacks is not None:
-            return Jacobian(
-                stacks=[self._stacks[i] for i in indices],
-                num_tasks=self.num_tasks,
-                dtype=self.dtype,
-            )
-        return Jacobian(
-            rows=[[row[i] for i in indices] for row in self._rows],
-            dtype=self.dtype,
+            return self._like(stacks=[self._stacks[i] for i in indices])
+        return self._like(
+            rows=[[row[i] for i in indices] for row in self._rows]
         )
 
     def minus(self, other: "Jacobian") -> "Jacobian":
@@ -314,13 +358,11 @@ class Jacobian:
         """
         if not self._is_disposable or other._stacks is None:
             return self - other
-        difference = Jacobian(
+        difference = self._like(
             stacks=[
                 backend.subtract(a, b)
                 for a, b in zip(self._stacks, other._stacks, strict=True)
-            ],
-            num_tasks=self.num_tasks,
-            dtype=self.dtype,
+            ]
         )
         difference._is_disposable = True
         return difference
@@ -328,18 +370,15 @@ class Jacobian:
     def __sub__(self, other: "Jacobian") -> "Jacobian":
         """Returns the row-wise difference of two Jacobians."""
         if self._stacks is not None and other._stacks is not None:
-            return Jacobian(
+            return self._like(
                 stacks=[
                     a - b
                     for a, b in zip(self._stacks, other._stacks, strict=True)
-                ],
-                num_tasks=self.num_tasks,
-                dtype=self.dtype,
+                ]
             )
-        return Jacobian(
+        return self._like(
             rows=[
                 [a - b for a, b in zip(left, right, strict=True)]
                 for left, right in zip(self.rows, other.rows, strict=True)
-            ],
-            dtype=self.dtype,
+            ]
         )

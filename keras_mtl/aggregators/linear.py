@@ -42,11 +42,10 @@ class LinearAggregator(GramianAggregator):
     def compute_weights(self, gramian, losses=None, mask=None):
         return self.compute_row_weights(gramian.shape[0], mask, gramian.dtype)
 
-    def aggregate(self, jacobian, losses=None, mask=None):
-        weights = self.compute_row_weights(
+    def weigh(self, jacobian, losses=None, mask=None):
+        return self.compute_row_weights(
             jacobian.num_tasks, mask, jacobian.dtype
         )
-        return jacobian.combine(weights)
 
 
 def presence(num_tasks: int, mask: Any, dtype: str) -> Any:

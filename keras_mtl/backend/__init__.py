@@ -17,8 +17,8 @@ All three backends offer the same names:
   from besides their own seed generators;
 - `reached_variables(...)`: which values each output has gradients by;
 - `Bypass(model, variables)`: what a model reads past Keras's variables;
-- `live_gradients(...)`, `evaluate_live(...)`: plain gradients, by the variables
-  themselves;
+- `live_gradients(...)`, `live_reach(...)`, `evaluate_live(...)`: plain
+  gradients, by the variables themselves;
 - `autocast_dtypes()`: what the framework itself computes with instead;
 - `peek(...)`, `local_tensors(...)`: the first batch, before a step takes it;
 - `check_stranger(variable)`: refuses state that a step cannot keep;
@@ -70,6 +70,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import linearize
     from keras_mtl.backend.jax import linearize_both_ways
     from keras_mtl.backend.jax import live_gradients
+    from keras_mtl.backend.jax import live_reach
     from keras_mtl.backend.jax import local_tensors
     from keras_mtl.backend.jax import num_replicas
     from keras_mtl.backend.jax import peek
@@ -99,6 +100,7 @@ if _NAME == "jax":
     from keras_mtl.backend.row_major import stack_rows
     from keras_mtl.backend.row_major import take_layouts
 elif _NAME == "tensorflow":
+    from keras_mtl.backend.no_bypass import Bypass
     from keras_mtl.backend.row_major import as_matrices
     from keras_mtl.backend.row_major import as_vectors
     from keras_mtl.backend.row_major import combine_rows
@@ -132,6 +134,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import linearize
     from keras_mtl.backend.tensorflow import linearize_both_ways
     from keras_mtl.backend.tensorflow import live_gradients
+    from keras_mtl.backend.tensorflow import live_reach
     from keras_mtl.backend.tensorflow import local_tensors
     from keras_mtl.backend.tensorflow import num_replicas
     from keras_mtl.backend.tensorflow import peek
@@ -148,7 +151,6 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import undivided_loss
     from keras_mtl.backend.tensorflow import weighted_sum
     from keras_mtl.backend.tensorflow import while_loop
-    from keras_mtl.backend.tensorflow_bypass import Bypass
 elif _NAME == "torch":
     from keras_mtl.backend.torch import STACK_FROM
     from keras_mtl.backend.torch import STACKS_LABELS
@@ -172,6 +174,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import linearize
     from keras_mtl.backend.torch import linearize_both_ways
     from keras_mtl.backend.torch import live_gradients
+    from keras_mtl.backend.torch import live_reach
     from keras_mtl.backend.torch import local_tensors
     from keras_mtl.backend.torch import num_replicas
     from keras_mtl.backend.torch import peek
@@ -240,6 +243,7 @@ __all__ = [
     "linearize",
     "linearize_both_ways",
     "live_gradients",
+    "live_reach",
     "local_tensors",
     "num_replicas",
     "peek",

@@ -114,6 +114,28 @@ def live_gradients(function, variables):
     return total, others, gradients
 
 
+def live_reach(function, variables):
+    """Tells by which variables, as they are, each of some losses has gradients.
+
+    Args:
+        function: Takes nothing and returns a list of scalars.
+        variables: List of Keras variables.
+
+    Returns:
+        One set of indices into `variables` per loss.
+    """
+    before = [variable.value for variable in variables]
+
+    def at(values):
+        _assign_all(variables, values)
+        return function()
+
+    try:
+        return reached_variables(at, before)
+    finally:
+        _assign_all(variables, before)
+
+
 def evaluate_live(function, variables, data):
     """Returns what a function makes of data and variables, as NumPy arrays.
 

@@ -114,6 +114,21 @@ def live_gradients(function, variables):
     return total, others, [tf.convert_to_tensor(g) for g in gradients]
 
 
+def live_reach(function, variables):
+    """Tells by which variables, as they are, each of some losses has gradients.
+
+    Args:
+        function: Takes nothing and returns a list of scalars.
+        variables: List of Keras variables.
+
+    Returns:
+        One set of indices into `variables` per loss.
+    """
+    with tf.GradientTape(persistent=True) as tape:
+        losses = function()
+    return _reached(tape, losses, [variable.value for variable in variables])
+
+
 def evaluate_live(function, variables, data):
     """Returns what a function makes of data and variables, as NumPy arrays.
 
@@ -142,15 +157,14 @@ def peek(iterator, count):
         count: How many batches a step takes from it at most.
     """
     data = next(iterator)
-    stream = itertools.chain([data], itertools.islice(iterator, count - 1))
-    if isinstance(iterator, tf.data.Iterator):
-        # Of the same spec, so that no step is traced twice.
-        stream = iter(
-            tf.data.Dataset.from_generator(
-                lambda: stream, output_signature=iterator.element_spec
-            )
-        )
-    return data, stream
+    batches = [data, *itertools.islice(iterator, count - 1)]
+    if not isinstance(iterator, tf.data.Iterator):
+        return data, iter(batches)
+    # Of the same spec, so that no step is traced twice.
+    dataset = tf.data.Dataset.from_generator(
+        lambda: batches, output_signature=iterator.element_spec
+    )
+    return data, iter(dataset)
 
 
 def check_stranger(variable) -> None:
@@ -183,6 +197,10 @@ def reached_variables(function, values):
     ) as tape:
         tape.watch(values)
         outputs = function(values)
+    return _reached(tape, outputs, values)
+
+
+def _reached(tape, outputs, values):
     return [
         {
             i

@@ -1,6 +1,7 @@
 """torch: autograd on detached leaves, one retained graph for all tasks."""
 
 import contextlib
+import contextvars
 import functools
 
 import torch
@@ -160,6 +161,21 @@ def live_gradients(function, variables):
     )
 
 
+def live_reach(function, variables):
+    """Tells by which variables, as they are, each of some losses has gradients.
+
+    Args:
+        function: Takes nothing and returns a list of scalars.
+        variables: List of Keras variables.
+
+    Returns:
+        One set of indices into `variables` per loss.
+    """
+    with torch.enable_grad():
+        losses = function()
+    return _reached(losses, [variable.value for variable in variables])
+
+
 def evaluate_live(function, variables, data):
     """Returns what a function makes of data and variables, as NumPy arrays.
 
@@ -169,7 +185,7 @@ def evaluate_live(function, variables, data):
         variables: All variables that it may read.
         data: Nested structure of arrays.
     """
-    with torch.no_grad():
+    with torch.no_grad(), _alone():
         return to_host(function(data))
 
 
@@ -205,6 +221,10 @@ def reached_variables(function, values):
     leaves = [value.detach().requires_grad_(True) for value in values]
     with torch.enable_grad():
         outputs = function(leaves)
+    return _reached(outputs, leaves)
+
+
+def _reached(outputs, leaves):
     reached = []
     for output in outputs:
         gradients = [None] * len(leaves)
@@ -310,8 +330,23 @@ def check_devices() -> None:
     """Processes of torch.distributed are fine: gradients are averaged."""
 
 
+#: Whether this process is to compute as if there were no others.
+_IS_ALONE = contextvars.ContextVar("is_alone", default=False)
+
+
+@contextlib.contextmanager
+def _alone():
+    token = _IS_ALONE.set(True)
+    try:
+        yield
+    finally:
+        _IS_ALONE.reset(token)
+
+
 def num_replicas() -> int:
     """How many replicas, here processes, compute a step together."""
+    if _IS_ALONE.get():
+        return 1
     distributed = torch.distributed
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_world_size()

@@ -9,7 +9,7 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.models.partition import Partition
 from keras_mtl.training.batch import Batch
-from keras_mtl.training.values import Values
+from keras_mtl.training.plain_step import PlainStep
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,18 +61,8 @@ def reach_on_batch(
         batch: Inputs and labels, as tensors.
     """
     bypass = backend.Bypass(model, known.variables)
-    values = Values(known, model.network_variables(False), bypass)
-
-    def losses_by_task(trainable):
-        with values.scope(trainable):
-            outputs = model(batch.x, training=True)
-            task_losses = model.compute_task_losses(
-                batch.x, batch.y, outputs, batch.sample_weight, training=True
-            )
-        return model.task_losses.weigh(task_losses)
-
     with backend.RandomReplay()():
-        by_task = backend.reached_variables(losses_by_task, values.trainable)
+        by_task = PlainStep(model, known.variables, bypass).reach(batch)
     silent = {k for k, reached in enumerate(by_task) if not reached}
     tasks_of = []
     for i, before in enumerate(known.tasks_of):

@@ -229,9 +229,12 @@ class TaskLosses:
         weights = self._fill_missing(labels, outputs, sample_weights)
         values = {}
         for task in tasks:
-            value = self.losses[task](
-                labels[task], outputs[task], weights[task]
-            )
+            weight = weights[task]
+            if weight is not None:
+                # On torch, Keras multiplies it by a mask in place: it would be
+                # another one in the next pass, and in the user's array.
+                weight = ops.copy(ops.convert_to_tensor(weight))
+            value = self.losses[task](labels[task], outputs[task], weight)
             if len(value.shape) > 0:
                 raise ValueError(
                     f"The loss of task {task!r} must be a scalar. Received "

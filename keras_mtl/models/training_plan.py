@@ -100,6 +100,7 @@ def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
         strategy = type(strategy).from_config(strategy.get_config())
     if strategy.loss_weights == "preference":
         strategy.set_preference(loss_weights)
+    groups = strategy.groups_of(partition.shared_variables)
     if not strategy.built:
         dtype = "float64" if keras.config.floatx() == "float64" else "float32"
         with backend.build_scope(model):
@@ -109,8 +110,11 @@ def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
                 shapes,
                 dtype,
                 own_shapes,
-                strategy.groups_of(partition.shared_variables),
+                groups,
             )
+    strategy.set_reach(
+        len(tasks), [partition.tasks_of[i] for i in partition.shared], groups
+    )
     return Prepared(strategy, partition, split, (list(tasks), paths))
 
 

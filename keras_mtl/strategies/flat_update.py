@@ -28,6 +28,7 @@ class FlatUpdate:
         self.strategy = strategy
         self.flatness = strategy.flatness
         self.merger = strategy.merger
+        self.sharing = strategy.sharing
         self.watcher = strategy.watcher
         self.clean = clean
         self.weights = weights
@@ -75,8 +76,8 @@ class FlatUpdate:
         total = self._clean_total()
         direction = self.flatness.directions(self.clean, total.shared)
         sharp, losses = self.near.along(direction, total.own)
-        shared = self.merger.aggregate(
-            sharp.shared, self.clean.losses, self.clean.mask
+        shared = self.sharing.merge(
+            self.merger, sharp.shared, self.clean.losses, self.clean.mask
         )
         finite = ops.logical_and(
             total.finite, finite_tasks(losses, sharp.shared)
@@ -161,17 +162,17 @@ class FlatUpdate:
         if combine == "direct" or (self.merger.linear and not reuse):
             if self.watcher.enabled:
                 self.watcher.note_flat_rows(clean, sharp - clean, flat_mask)
-            shared = self.merger.aggregate(sharp, losses, mask)
+            shared = self.sharing.merge(self.merger, sharp, losses, mask)
             self.watcher.note_row_weights(sharp.row_weights)
             return shared
         flat = sharp.minus(clean)
         self.watcher.note_flat_rows(clean, flat, flat_mask)
         if combine == "each":
             return self._merge_each(clean, flat, flat_mask)
-        loss_part = self.merger.aggregate(clean, losses, mask)
+        loss_part = self.sharing.merge(self.merger, clean, losses, mask)
         self.watcher.note_row_weights(clean.row_weights)
         merger = self.strategy.flat_aggregator or self.merger
-        flat_part = merger.aggregate(flat, losses, flat_mask)
+        flat_part = self.sharing.merge(merger, flat, losses, flat_mask)
         if reuse:
             flat_part = [
                 self._renewed(variable, part)
@@ -209,7 +210,8 @@ class FlatUpdate:
             )
             pair_mask = ops.stack([ops.ones_like(flat_mask[k]), flat_mask[k]])
             rows.append(aggregator.aggregate(pair, None, pair_mask))
-        return self.merger.aggregate(
+        return self.sharing.merge(
+            self.merger,
             Jacobian(rows=rows, dtype=clean.dtype),
             self.clean.losses,
             self.clean.mask,

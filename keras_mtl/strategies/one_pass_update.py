@@ -10,6 +10,7 @@ from keras_mtl.strategies.accumulation import Accumulated
 from keras_mtl.strategies.passes import ForwardPass
 from keras_mtl.strategies.passes import Update
 from keras_mtl.strategies.passes import finite_tasks
+from keras_mtl.strategies.sharing import Sharing
 
 
 class OnePassUpdate:
@@ -38,6 +39,7 @@ class OnePassUpdate:
         self.strategy = strategy
         self.aggregator = strategy.aggregator
         self.merger = strategy.merger
+        self.sharing = strategy.sharing
         self.watcher = strategy.watcher
         self.clean = clean
         self.weights = weights
@@ -50,6 +52,9 @@ class OnePassUpdate:
             return self._from_means(self.accumulated)
         if self.aggregator.samples > 1 and self.strategy.makes_one_pass:
             return self._from_samples()
+        if isinstance(self.aggregator, Sum):
+            # The same object: one backward pass serves own variables too.
+            return self._from_total(self.weights)
         if self.aggregator.linear:
             return self._from_total(self._linear_weights())
         if self.strategy.has_shared and self.strategy.memory == "low":
@@ -70,26 +75,38 @@ class OnePassUpdate:
 
     def _linear_weights(self):
         """Task weights times row weights of a linear aggregator."""
+
+        def weigh(present):
+            return self.aggregator.compute_row_weights(
+                int(self.weights.shape[0]), present, self.weights.dtype
+            )
+
+        return self._weighted(weigh)
+
+    def _weighted(self, weigh):
+        """Task weights times row weights, by the variables that have them."""
         weights = self.weights
-        if isinstance(self.aggregator, Sum):
-            # The same object: one backward pass serves own variables too.
-            return weights
-        rows = self.aggregator.compute_row_weights(
-            int(weights.shape[0]), self.clean.mask, weights.dtype
-        )
-        return rows * weights
+        return [
+            (ops.cast(rows, weights.dtype) * weights, places)
+            for rows, places in self.sharing.weights_by_variable(
+                weigh, self.clean.mask, weights.dtype
+            )
+        ]
 
     def _from_gramian(self):
         """From inner products alone, then a weighted sum of the losses."""
-        gramian = self.clean.task_gramian(self.weights)
+        clean = self.clean
+        gramian = clean.task_gramian(
+            self.weights, self.sharing.switches(clean.mask)
+        )
         self.watcher.note_gramian("loss", gramian)
         rows = self.aggregator.compute_weights(
-            gramian, self.clean.losses, self.clean.mask
+            gramian,
+            clean.losses,
+            self.sharing.participants(clean.mask, gramian.dtype),
         )
         self.watcher.note_row_weights(rows)
-        update = self._from_total(
-            ops.cast(rows, self.weights.dtype) * self.weights
-        )
+        update = self._from_total(self._weighted(lambda present: rows))
         norms_finite = ops.isfinite(ops.diagonal(gramian))
         update.finite = ops.logical_and(update.finite, norms_finite)
         return update
@@ -97,7 +114,9 @@ class OnePassUpdate:
     def _from_representation(self):
         """From gradients by the trunk's output, taken through it at last."""
         gradients = self.clean.representation_gradients(self.weights)
-        merged = self._merge(gradients.shared, self.clean)
+        rows = gradients.shared
+        sharing = Sharing.of_all(rows.num_tasks, rows.num_variables)
+        merged = self._merge(rows, self.clean, sharing)
         return self._update(self.clean.through_trunk(merged), gradients)
 
     def _from_samples(self):
@@ -112,7 +131,9 @@ class OnePassUpdate:
             masks.append(part.mask)
         known = [mask for mask in masks if mask is not None]
         mask = math.prod(known[1:], start=known[0]) if known else None
-        shared = self.merger.aggregate_samples(jacobians, clean.losses, mask)
+        shared = self.sharing.merge_samples(
+            self.merger, jacobians, clean.losses, mask
+        )
         return Update(shared, own, finite_tasks(clean.losses, jacobians[0]))
 
     def _from_means(self, means):
@@ -126,15 +147,19 @@ class OnePassUpdate:
         finite = finite_tasks(means.losses, rows)
         return Update(shared, own, finite, accumulated=means)
 
-    def _merge(self, rows, source):
+    def _merge(self, rows, source, sharing=None):
         """Merges rows, and lets those who watch see it.
 
         Args:
             rows: A `Jacobian`.
             source: Has the `losses` and the `mask` that go with them.
+            sharing: The `Sharing` of what the rows are gradients by. Defaults
+                to `None`: that of the shared variables.
         """
         self.watcher.note_rows("loss", rows)
-        merged = self.merger.aggregate(rows, source.losses, source.mask)
+        merged = (sharing or self.sharing).merge(
+            self.merger, rows, source.losses, source.mask
+        )
         self.watcher.note_row_weights(rows.row_weights)
         return merged
 

@@ -99,11 +99,12 @@ class ForwardPass(Protocol):
         stacks of the rows will be asked for.
         """
 
-    def task_gramian(self, weights: Any) -> Any:
+    def task_gramian(self, weights: Any, switches: Any = None) -> Any:
         """Returns the Gramian `[K, K]` of the rows of `task_gradients`.
 
         Holds one of them at a time. Only in passes of a strategy with
-        memory="low".
+        memory="low". With `switches`, one bool scalar per shared variable,
+        only of those variables where it is True.
         """
 
     def task_gradient(self, weight: Any) -> tuple[list[Any], list[Any]]:
@@ -121,9 +122,14 @@ class ForwardPass(Protocol):
     ) -> Update:
         """Returns the gradients of weighted sums of the losses.
 
-        Costs one backward pass if both weights are the same object. With
-        `penalties`, that of regularizers and `add_loss` terms is included.
-        For `last` see `task_gradients`.
+        Args:
+            shared_weights: The same object as `own_weights`, for one backward
+                pass; or pairs of task weights `[K]` and the places of those
+                shared variables whose gradient has them, for one pass each.
+            own_weights: Task weights `[K]` of the tasks' own variables.
+            penalties: Whether to include the gradient of regularizers and
+                `add_loss` terms. Defaults to `True`.
+            last: As for `task_gradients`.
         """
 
     def representation_gradients(self, weights: Any) -> TaskGradients:

@@ -1,6 +1,7 @@
 """A strategy: balancer, flatness regularizer and aggregator in a row."""
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from keras_mtl.strategies.flat_update import FlatUpdate
 from keras_mtl.strategies.one_pass_update import OnePassUpdate
 from keras_mtl.strategies.passes import ForwardPass
 from keras_mtl.strategies.passes import Update
+from keras_mtl.strategies.sharing import Sharing
 from keras_mtl.strategies.sights import Watcher
 from keras_mtl.strategies.variable_groups import checked_granularity
 from keras_mtl.strategies.variable_groups import group_variables
@@ -140,6 +142,8 @@ class Strategy(Component):
         self.outer_aggregator = None
         #: Whether there are shared variables to merge gradients of.
         self.has_shared = True
+        #: Which tasks reach which of them.
+        self.sharing = Sharing.of_all(0, 0)
         self.pair_aggregators: list[Aggregator] = []
         self.flat_parts: list[keras.Variable] = []
         self.own_flat_parts: list[keras.Variable] = []
@@ -260,6 +264,7 @@ class Strategy(Component):
                 f"{num_tasks}."
             )
         self.has_shared = bool(shapes)
+        self.set_reach(num_tasks, [range(num_tasks)] * len(shapes), groups)
         every_own = [shape for task in own_shapes for shape in task]
         rows = [(num_tasks, *shape) for shape in shapes]
         pairs = [(2, *shape) for shape in shapes]
@@ -288,6 +293,21 @@ class Strategy(Component):
             self.accumulation.build(num_tasks, shapes, own_shapes, dtype)
         self.iterations = self.add_state("iterations", dtype="int32")
         self.built = True
+
+    def set_reach(
+        self,
+        num_tasks: int,
+        reach: Sequence[Iterable[int]],
+        groups: list[list[int]] | None,
+    ) -> None:
+        """Says which tasks reach which shared variables.
+
+        Args:
+            num_tasks: Number of tasks K.
+            reach: For each shared variable, indices of tasks.
+            groups: As for `build`, which takes it that all reach all.
+        """
+        self.sharing = Sharing(num_tasks, reach, groups)
 
     def _set_groups(self, groups):
         for part in self.components:

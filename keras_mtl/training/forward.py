@@ -276,7 +276,7 @@ class Pass:
         jacobian = Jacobian.gather(rows(), num_tasks, self._dtype, stacked)
         return TaskGradients(jacobian, own)
 
-    def task_gramian(self, weights):
+    def task_gramian(self, weights, switches=None):
         # Row `k` is how fast the losses rise along the gradient of loss `k`.
         partition = self._partition
         num_tasks = len(partition.tasks)
@@ -286,6 +286,12 @@ class Pass:
                 i for i in partition.shared if k in partition.tasks_of[i]
             ]
             gradients = self._pull({k: seed}, reached)
+            if switches is not None:
+                by_index = dict(zip(partition.shared, switches, strict=True))
+                gradients = [
+                    ops.where(by_index[i], gradient, ops.zeros_like(gradient))
+                    for i, gradient in zip(reached, gradients, strict=True)
+                ]
             slopes = self._slopes_along(gradients, reached)
             rows.append(slopes * weights)
             if k + 1 < num_tasks:
@@ -348,15 +354,17 @@ class Pass:
 
         own = [i for indices in partition.own for i in indices]
         if shared_weights is own_weights:
-            gradients = self._pull(
-                cotangents(own_weights), [*partition.shared, *own], last
-            )
+            wanted = [*partition.shared, *own]
+            pulled = self._pull(cotangents(own_weights), wanted, last)
         else:
-            gradients = [
-                *self._pull(cotangents(shared_weights), partition.shared),
-                *self._pull(cotangents(own_weights), own, last),
-            ]
-        by_index = dict(zip([*partition.shared, *own], gradients, strict=True))
+            wanted, pulled = [], []
+            for weights, places in shared_weights:
+                of_class = [partition.shared[place] for place in places]
+                pulled += self._pull(cotangents(weights), of_class)
+                wanted += of_class
+            pulled += self._pull(cotangents(own_weights), own, last)
+            wanted += own
+        by_index = dict(zip(wanted, pulled, strict=True))
         return Update(
             [by_index[i] for i in partition.shared],
             [[by_index[i] for i in indices] for indices in partition.own],

@@ -25,20 +25,22 @@ class PlainStep:
     """Computes with variables as they are, by the framework's own means.
 
     Args:
-        model: A built and compiled `MultiTaskModel` with a plan.
+        model: A built and compiled `MultiTaskModel`.
+        trainable: Its trainable variables.
+        bypass: Its `backend.Bypass`.
     """
 
-    def __init__(self, model: Any):
+    def __init__(
+        self,
+        model: Any,
+        trainable: list[keras.Variable],
+        bypass: backend.Bypass,
+    ):
         self._model = model
-        plan = model.training_plan
-        self._bypass = plan.bypass
-        self._trainable = plan.partition.variables
-        overwritten = plan.partition.overwritten
-        self.variables = [
-            variable
-            for i, variable in enumerate(self._trainable)
-            if i not in overwritten
-        ]
+        self._bypass = bypass
+        self._trainable = trainable
+        #: Those that have gradients.
+        self.variables = [v for v in trainable if not v.overwrite_with_gradient]
         self.names = [variable.path for variable in self.variables]
         self._dtypes: set[str] = set()
 
@@ -46,6 +48,12 @@ class PlainStep:
     def all_variables(self) -> list[keras.Variable]:
         """All variables that a step reads."""
         return [*self._model.variables, *self._model.metrics_variables]
+
+    def reach(self, batch: Batch) -> list[set[int]]:
+        """For each task, indices of the variables it has gradients by."""
+        return backend.live_reach(
+            lambda: self._losses(batch)[0], self._trainable
+        )
 
     def at_weights(self, batch: Batch) -> Point:
         """Loss, and gradients with those of regularizers, at the weights."""
@@ -80,8 +88,9 @@ class PlainStep:
 
     def _point(self, batch, penalties):
         def losses():
-            loss, penalty = self._losses(batch)
-            return loss + penalty if penalties else loss, [loss]
+            of_tasks, others = self._losses(batch)
+            loss = sum(of_tasks[1:], of_tasks[0])
+            return sum(others, loss) if penalties else loss, [loss]
 
         _, (loss,), gradients = backend.live_gradients(losses, self.variables)
         return Point(loss, gradients, [])
@@ -95,8 +104,7 @@ class PlainStep:
                 batch.x, batch.y, outputs, batch.sample_weight, training=True
             )
             penalties = [ops.sum(penalty) for penalty in model.losses]
-        losses = model.task_losses.weigh(task_losses)
-        return sum(losses[1:], losses[0]), sum(penalties, 0.0)
+        return model.task_losses.weigh(task_losses), penalties
 
     def epsilon(self) -> float:
         """The step between the numbers that layers computed with."""

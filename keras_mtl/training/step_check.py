@@ -41,7 +41,8 @@ def check_step(model: Any, batch: Batch) -> bool:
     Raises:
         ValueError: If they differ by more than rounding.
     """
-    plain = PlainStep(model)
+    plan = model.training_plan
+    plain = PlainStep(model, plan.partition.variables, plan.bypass)
     replay = backend.RandomReplay()
 
     def compare(data):
