@@ -97,7 +97,7 @@ def main(options: argparse.Namespace) -> int:
         folder = ResultsFolder(settings.output)
         folder.check_place()
         folder.check(fixed)
-        folder.check_runs(all_runs(settings))
+        folder.check_runs([*all_agreements(settings), *all_runs(settings)])
     except (ValueError, ImportError, OSError) as error:
         print_error(error)
         return 2

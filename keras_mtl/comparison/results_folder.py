@@ -73,16 +73,19 @@ class ResultsFolder:
             check_own_subfolder(folder)
             if folder.exists():
                 check_output_folder(folder)
-        for path in (self.settings_file, self.path / LOCK, self.start):
+        for path in (self.settings_file, self.path / LOCK):
             check_own_file(path)
-        for path in (self.path / name for name in REPORTS):
-            check_own_file(path)
-            if path.exists() and not self.settings_file.exists():
-                raise ValueError(
-                    f"{path} is there, but was not written by this command: "
-                    f"there is no {self.settings_file.name} beside it. Name "
-                    "another folder with --output."
-                )
+        for path in (self.start, *(self.path / name for name in REPORTS)):
+            self._check_known(path)
+
+    def _check_known(self, path: Path) -> None:
+        check_own_file(path)
+        if path.exists() and not self.settings_file.exists():
+            raise ValueError(
+                f"{path} is there, but it is not known how it was made: there "
+                f"is no {self.settings_file}. Name another folder with "
+                "--output."
+            )
 
     def check(self, fixed: dict[str, Any]) -> None:
         """Raises `ValueError` if the folder has results of other settings.
@@ -109,15 +112,15 @@ class ResultsFolder:
         """Raises `ValueError` if runs that are there are not of one problem.
 
         Args:
-            jobs: Runs that will be compared, be they there or not.
+            jobs: What will be compared, be it there or not.
         """
         known: dict[str, Any] = {}
         if self.settings_file.exists():
             known = self._known_settings()
         for job in jobs:
             path = self.file_of(job)
-            check_own_file(path)
-            if path.exists():
+            self._check_known(path)
+            if path.exists() and job.seed is not None:
                 record = self.read_run(job)
                 self._check_identity(known, job.backend, record, str(path))
                 known[IDENTITY + job.backend] = record

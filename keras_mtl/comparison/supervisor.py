@@ -118,7 +118,7 @@ class Supervisor:
             self.done.add(worker.job)
             worker.job = None
         elif event == "done":
-            worker.is_done = True
+            worker.finish()
         elif event == "exit":
             self._remove(worker)
         self._let_go()

@@ -73,8 +73,7 @@ class Parent:
 
 def main() -> int:
     """Does the jobs of the task; returns the exit status."""
-    commands = os.fdopen(os.dup(0), "rb", buffering=0)
-    parent = Parent(commands, _take_standard_output())
+    parent = Parent(_take_standard_input(), _take_standard_output())
     settings = Settings(**_tuples(parent.task["settings"]))
     folder = ResultsFolder(settings.output)
     try:
@@ -145,6 +144,14 @@ def _write(
         # The disk is full, for instance: no traceback makes that clearer.
         parent.send("refused", message=described(error))
         raise
+
+
+def _take_standard_input() -> IO[bytes]:
+    """Keeps the standard input for commands; the user's code reads nothing."""
+    commands = os.fdopen(os.dup(0), "rb", buffering=0)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    return commands
 
 
 def _take_standard_output() -> IO[bytes]:

@@ -21,11 +21,16 @@ COMMAND = (sys.executable, "-m", "keras_mtl.comparison.worker")
 
 #: How much of what a worker has printed is shown when it fails.
 LINES_SHOWN = 15
+LETTERS_SHOWN = 4000
 BYTES_READ = 2**16
 
 #: Seconds to wait for the end of a pipe that nobody has any longer, but for
 #: processes that have left the worker's group and are not ended with it.
 PATIENCE = 2.0
+
+#: Seconds for the end of a worker that has done its work. The interpreter waits
+#: for threads and processes of the user's code, which may never end.
+FAREWELL = 30.0
 
 
 class WorkerProcess:
@@ -95,6 +100,13 @@ class WorkerProcess:
         self._kill()
         self._close()
 
+    def finish(self) -> None:
+        """Notes that the worker has done its work, and sees to its end."""
+        self.is_done = True
+        timer = threading.Timer(FAREWELL, self._kill)
+        timer.daemon = True
+        timer.start()
+
     def refuse(self, reason: str) -> None:
         """Ends the worker, which has then failed for that reason."""
         self.refusal = reason
@@ -107,11 +119,11 @@ class WorkerProcess:
         self._printed.seek(max(0, size - BYTES_READ))
         text = self._printed.read().decode(errors="replace")
         self._close()
-        if status == 0 and self.is_done:
+        if self.is_done:
             return None
         if self.refusal is not None:
             return self.refusal
-        last = "\n".join(text.splitlines()[-LINES_SHOWN:])
+        last = "\n".join(text.splitlines()[-LINES_SHOWN:])[-LETTERS_SHOWN:]
         return f"The process ended {_how(status)}.\n{last}".strip()
 
     def _kill(self) -> None:

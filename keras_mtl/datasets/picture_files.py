@@ -55,7 +55,11 @@ def read_pictures(
                         f"it has {picture.width} x {picture.height} pixels, "
                         f"more than {most_pixels}"
                     )
-                resized = picture.convert("RGB").resize(
+                # Converting would copy what needs no conversion.
+                colours = (
+                    picture if picture.mode == "RGB" else picture.convert("RGB")
+                )
+                resized = colours.resize(
                     (width, height), Image.Resampling.BILINEAR
                 )
         except FileNotFoundError:

@@ -108,6 +108,12 @@ def test_what_the_users_module_imports_is_named(user_folder, capsys):
     assert "'comparison_problem' imports 'no_such_thing'" in printed
 
 
+def test_a_module_that_ends_the_program_is_named(user_folder, capsys):
+    (user_folder / "comparison_problem.py").write_text("raise SystemExit(0)")
+    assert main(["compare", *USER]) == 2
+    assert "'comparison_problem' ends the program" in capsys.readouterr().err
+
+
 def test_other_errors_of_the_users_module_are_raised(user_folder):
     (user_folder / "comparison_problem.py").write_text("1 / 0")
     with pytest.raises(ZeroDivisionError):
@@ -117,7 +123,7 @@ def test_other_errors_of_the_users_module_are_raised(user_folder):
 def test_what_is_the_users_is_found_before_anything_starts(user_folder, capsys):
     (user_folder / "report.md").write_text("mine")
     assert main(["compare", *USER, "--output", "."]) == 2
-    assert "was not written by this command" in capsys.readouterr().err
+    assert "not known how it was made" in capsys.readouterr().err
     assert (user_folder / "report.md").read_text() == "mine"
     (user_folder / "report").mkdir()
     (user_folder / "report" / "lost\x1b").symlink_to("nowhere")

@@ -175,7 +175,9 @@ def test_what_the_user_has_in_the_folder_stays(tmp_path):
 @pytest.mark.parametrize("name", REPORTS)
 def test_reports_of_another_are_not_replaced(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(ValueError, match=f"{name} is there, but was not"):
+    with pytest.raises(
+        ValueError, match=f"{name} is there, but it is not known"
+    ):
         prepared(tmp_path)
     assert content_of(tmp_path) == {tmp_path / name: b"mine"}
 
@@ -222,6 +224,15 @@ def test_a_run_is_no_link(tmp_path):
     folder.file_of(JOB).unlink()
     folder.file_of(JOB).mkdir()
     with pytest.raises(ValueError, match="jax-ew-0.json is no file"):
+        folder.check_runs([JOB])
+
+
+def test_runs_without_settings_are_of_unknown_ones(tmp_path):
+    folder = prepared(tmp_path)
+    folder.file_of(JOB).write_text(json.dumps(made_up_record()))
+    folder.check_runs([JOB])
+    folder.settings_file.unlink()
+    with pytest.raises(ValueError, match="it is not known how it was made"):
         folder.check_runs([JOB])
 
 

@@ -61,6 +61,9 @@ class Worker:
     def failure(self):
         return self.status
 
+    def finish(self):
+        assert self.status is None
+
     def refuse(self, reason):
         self.status = reason
         self.say("exit")

@@ -3,6 +3,7 @@
 import os
 import queue
 import re
+import subprocess
 import sys
 import time
 
@@ -10,6 +11,7 @@ import pytest
 
 from keras_mtl.comparison import worker_process as module
 from keras_mtl.comparison.settings import Settings
+from tests.processes import PATIENCE
 from tests.processes import is_alive
 from tests.processes import wait_until
 
@@ -64,7 +66,7 @@ def test_its_end_is_told_and_that_of_its_children_comes(
     assert [it["event"] for it in found] == events
     text = worker.failure()
     assert re.search(f"(?s){reason}", text)
-    assert len(text) < 100_000
+    assert len(text) < 5000
     wait_until(lambda: not is_alive(child))
 
 
@@ -77,9 +79,41 @@ def test_a_child_that_has_left_is_not_waited_for(start):
         os.kill(child, 9)
 
 
+def test_what_keeps_it_from_its_end_is_not_waited_for(start, monkeypatch):
+    monkeypatch.setattr(module, "FAREWELL", 0.01)
+    worker, child, messages = start("os.wait()")
+    worker.finish()
+    assert messages.get(timeout=60)[1] == {"event": "exit"}
+    # Its work is done, however it ended.
+    assert worker.failure() is None
+    wait_until(lambda: not is_alive(child))
+
+
 def test_stopped_with_all_that_it_has_started(start):
     worker, child, _ = start("time.sleep(3600)")
     begin = time.monotonic()
     worker.stop()
     wait_until(lambda: not is_alive(child))
     assert time.monotonic() - begin < 60
+
+
+def test_standard_streams_are_not_those_of_the_users_code():
+    """What it reads is nothing, and what it prints is no message."""
+    script = (
+        "from keras_mtl.comparison import worker\n"
+        "commands = worker._take_standard_input()\n"
+        "messages = worker._take_standard_output()\n"
+        "import sys\n"
+        "print(repr(sys.stdin.read()), flush=True)\n"
+        "messages.write(commands.readline())\n"
+        "messages.flush()\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script],
+        input="go\n",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert found.stdout == "go\n"
+    assert found.stderr.splitlines()[-1] == "''"
