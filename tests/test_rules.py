@@ -26,6 +26,8 @@ RANKS = {
     "revive": 0,
     "arguments": 0,
     "atomic_files": 0,
+    "output_folder": 0,
+    "terminal": 0,
     "backend_choice": 0,
     "seeded": 0,
     "component": 1,

@@ -1,6 +1,7 @@
 """Whether backends do the same: equal weights, equal batches, a few steps."""
 
 import io
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -11,7 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_mtl.atomic_files import write_atomically
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import make_model
 from keras_mtl.comparison.problem import resolve_strategy
@@ -25,35 +25,43 @@ LEARNING_RATE = 0.01
 
 # What reading a damaged archive of arrays raises.
 DAMAGES = (
+    AttributeError,
     EOFError,
     KeyError,
     MemoryError,
+    NotImplementedError,
     OSError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
     TypeError,
     ValueError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
 
 
-def write_start(settings: Settings, data: Data, path: Path) -> None:
-    """Writes the weights from which every backend starts."""
-    _write_weights(path, _built_model(settings, data))
+def start_weights(settings: Settings, data: Data) -> bytes:
+    """Returns a file of the weights from which every backend starts."""
+    return _content(built_model(settings, data))
 
 
 def take_steps(
-    settings: Settings, data: Data, strategy: str, start: Path, path: Path
-) -> None:
-    """Takes the steps with one strategy and writes the weights after them.
+    settings: Settings, data: Data, strategy: str, start: Path
+) -> bytes:
+    """Takes the steps with one strategy.
 
     Args:
         settings: The settings.
         data: The examples; the first ones are used, in their order.
         strategy: Name or import path of the strategy.
         start: File of the weights to start from.
-        path: File to write.
+
+    Returns:
+        A file of the weights after the steps.
     """
-    model = _built_model(settings, data)
+    model = built_model(settings, data)
     weights = read_weights(start)
     for variable, value in zip(_variables(model), weights, strict=True):
         variable.assign(value)
@@ -76,7 +84,7 @@ def take_steps(
         # Then there is nothing to compare, which the table shows.
         for variable in _variables(model):
             variable.assign(keras.ops.full(variable.shape, float("nan")))
-    _write_weights(path, model)
+    return _content(model)
 
 
 def compare_weights(
@@ -127,6 +135,7 @@ def read_weights(
     try:
         # NumPy leaves a file open that it cannot read.
         with open(path, "rb") as file, np.load(file) as arrays:
+            _check_sizes(arrays.zip.infolist(), path.stat().st_size)
             weights = [
                 arrays[f"weight_{index}"] for index in range(len(arrays))
             ]
@@ -144,7 +153,16 @@ def read_weights(
     return weights
 
 
-def _built_model(settings: Settings, data: Data) -> Any:
+def _check_sizes(members: list[zipfile.ZipInfo], size: int) -> None:
+    """What is not in the file is not made room for."""
+    if any(it.compress_type != zipfile.ZIP_STORED for it in members):
+        raise ValueError("it is compressed")
+    if sum(it.file_size for it in members) > size:
+        raise ValueError("it announces more than it has")
+
+
+def built_model(settings: Settings, data: Data) -> Any:
+    """Returns a new compiled model that has its weights."""
     fresh_start(0)
     model = make_model(settings)
     if not model.built:
@@ -162,14 +180,14 @@ def _variables(model: Any) -> list[keras.Variable]:
     ]
 
 
-def _write_weights(path: Path, model: Any) -> None:
+def _content(model: Any) -> bytes:
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {
         f"weight_{index}": keras.ops.convert_to_numpy(variable)
         for index, variable in enumerate(_variables(model))
     }
     np.savez(buffer, **arrays)
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _largest(

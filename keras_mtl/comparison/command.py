@@ -2,14 +2,11 @@
 
 import argparse
 import importlib.util
-import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import keras
 
-from keras_mtl.atomic_files import write_atomically
 from keras_mtl.backend_choice import is_installed
 from keras_mtl.comparison.html_report import html_report
 from keras_mtl.comparison.jobs import Job
@@ -20,14 +17,16 @@ from keras_mtl.comparison.problem import check_problem
 from keras_mtl.comparison.progress import LiveProgress
 from keras_mtl.comparison.progress import PlainProgress
 from keras_mtl.comparison.results import collect
+from keras_mtl.comparison.results_folder import REPORTS
 from keras_mtl.comparison.results_folder import ResultsFolder
 from keras_mtl.comparison.results_folder import fixed_settings
+from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.settings import read_settings
 from keras_mtl.comparison.supervisor import Supervisor
 from keras_mtl.comparison.tables import summary_csv
-
-REPORTS = ("results.json", "summary.csv", "report.md", "report.html")
+from keras_mtl.terminal import print_error
+from keras_mtl.terminal import printable
 
 #: Exit status after Ctrl-C, as shells have it.
 INTERRUPTED = 130
@@ -96,9 +95,11 @@ def main(options: argparse.Namespace) -> int:
         check_problem(settings)
         fixed = fixed_settings(settings)
         folder = ResultsFolder(settings.output)
+        folder.check_place()
         folder.check(fixed)
-    except (ValueError, ImportError, FileNotFoundError) as error:
-        print(error, file=sys.stderr)
+        folder.check_runs([*all_agreements(settings), *all_runs(settings)])
+    except (ValueError, ImportError, OSError) as error:
+        print_error(error)
         return 2
     if options.dry_run:
         _list_runs(settings, folder)
@@ -123,10 +124,11 @@ def _list_runs(settings: Settings, folder: ResultsFolder) -> None:
     jobs = [*all_agreements(settings), *all_runs(settings)]
     to_do = set(folder.unfinished(jobs))
     for job in jobs:
-        print(f"{'to do' if job in to_do else 'done '}  {job.title}")
+        state = "to do" if job in to_do else "done "
+        print(printable(f"{state}  {job.title}"))
     print(
         f"{len(to_do)} of {len(jobs)} to do, {settings.epochs} epochs each run;"
-        f" results in {folder.path}"
+        f" results in {printable(str(folder.path))}"
     )
 
 
@@ -140,17 +142,21 @@ def _compare(
             if len(folder.unfinished(runs)) == len(runs):
                 # Nothing to report on, and why has been shown.
                 return 1
-            write_reports(folder.path, collect(settings, folder, failed))
+            write_reports(folder, collect(settings, folder, failed))
     except BlockingIOError as error:
-        print(error, file=sys.stderr)
+        print_error(error)
         return 2
+    except (ValueError, OSError) as error:
+        # The disk is full, or a file of the folder has been damaged.
+        print_error(error)
+        return 1
     except KeyboardInterrupt:
         print(
             "Interrupted. The same command goes on where it stopped.",
             file=sys.stderr,
         )
         return INTERRUPTED
-    print(f"Wrote {', '.join(REPORTS)} in {folder.path}")
+    print(f"Wrote {', '.join(REPORTS)} in {printable(str(folder.path))}")
     return 0 if complete else 1
 
 
@@ -176,7 +182,7 @@ def _train(
         return supervisor.failed, supervisor.run()
 
 
-def write_reports(folder: Path, document: dict[str, Any]) -> None:
+def write_reports(folder: ResultsFolder, document: dict[str, Any]) -> None:
     """Writes the results and what they look like.
 
     Args:
@@ -184,10 +190,10 @@ def write_reports(folder: Path, document: dict[str, Any]) -> None:
         document: What `results.collect` returns.
     """
     texts = (
-        json.dumps(document, indent=2, allow_nan=False) + "\n",
+        json_text(document),
         summary_csv(document),
         markdown_report(document),
         html_report(document),
     )
     for name, text in zip(REPORTS, texts, strict=True):
-        write_atomically(folder / name, text)
+        folder.write(folder.path / name, text)

@@ -42,6 +42,12 @@ def import_object(argument: str, path: str) -> Any:
             "current folder or among the installed packages. Received: "
             f"{argument}={path}"
         ) from error
+    except SystemExit as error:
+        raise ValueError(
+            f"Argument `{argument}`: the module {module_name!r} ends the "
+            "program when it is imported: put what it does as a program under "
+            f'`if __name__ == "__main__":`. Received: {argument}={path}'
+        ) from error
     if not hasattr(module, name):
         known = sorted(it for it in vars(module) if not it.startswith("_"))
         raise ValueError(

@@ -9,6 +9,7 @@ from keras_mtl.comparison.tables import agreement_table
 from keras_mtl.comparison.tables import cost_table
 from keras_mtl.comparison.tables import summary_table
 from keras_mtl.comparison.tables import title_of_missing
+from keras_mtl.terminal import printable
 
 
 def markdown_report(document: dict[str, Any]) -> str:
@@ -75,4 +76,6 @@ def _text(value: Any) -> str:
 
 def _plain(text: str) -> str:
     """Text in which nothing is taken for HTML or Markdown."""
+    # A line of its own would be, too; and a page may be shown on a terminal.
+    text = printable(re.sub(r"\s", " ", text))
     return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(text, quote=False))

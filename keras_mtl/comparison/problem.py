@@ -31,6 +31,11 @@ class Data(NamedTuple):
         """Number of training examples."""
         return len(keras.tree.flatten(self.x)[0])
 
+    @property
+    def num_test(self) -> int:
+        """Number of test examples."""
+        return len(keras.tree.flatten(self.x_test)[0])
+
 
 def check_problem(settings: Settings) -> None:
     """Finds what is wrong with the settings before anything is started.

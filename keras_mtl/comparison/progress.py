@@ -6,6 +6,7 @@ from typing import Any
 from typing import TextIO
 
 from keras_mtl.comparison.jobs import Job
+from keras_mtl.terminal import printable
 
 #: Results of the last epoch that the table shows.
 SHOWN = 4
@@ -98,7 +99,7 @@ class PlainProgress(Progress):
         self._say(f"failed: {job.title if job else backend}\n{message}")
 
     def _say(self, text: str) -> None:
-        self.stream.write(f"{text}\n")
+        self.stream.write(f"{printable(text)}\n")
         self.stream.flush()
 
 
@@ -132,9 +133,8 @@ class LiveProgress(Progress):
 
         super().fail(backend, job, message)
         # Above the table, where it stays.
-        self.live.console.print(
-            Text(f"failed: {job.title if job else backend}\n{message}")
-        )
+        text = f"failed: {job.title if job else backend}\n{message}"
+        self.live.console.print(Text(printable(text)))
         self.tick()
 
     def tick(self) -> None:
@@ -160,7 +160,11 @@ class LiveProgress(Progress):
         for job, epoch, logs in self.current.values():
             count = "" if job.seed is None else f"{epoch}/{self.epochs_per_run}"
             # As `Text`: names may have what rich takes for markup.
-            table.add_row(Text(job.title), count, Text(results_text(logs)))
+            table.add_row(
+                Text(printable(job.title)),
+                count,
+                Text(printable(results_text(logs))),
+            )
         # A title of the table itself would be cut to the table's width.
         return Group(Text(title), table) if self.current else Text(title)
 

@@ -101,6 +101,11 @@ FORM: dict[str, tuple[Check, str]] = {
     "message": (_or_none(_is_text), "text or null"),
     "tasks": (_list_of(_is_text, 1), "a list of one or more names"),
     "parameters": (_or_none(_is_count), "an integer or null"),
+    "shapes": (_or_none(_is_text), "text or null"),
+    "model": (_is_text, "text"),
+    "num_train": (_is_count, "an integer"),
+    "num_test": (_is_count, "an integer"),
+    "data": (_is_text, "text"),
     "steps_per_epoch": (_is_count, "an integer"),
     "history": (
         _list_of(_dict_of(_or_none(_is_number))),

@@ -120,7 +120,7 @@ def _read_file(path: str, names: Sequence[str]) -> dict[str, Any]:
             f"Argument `config` must be a TOML file. Received: config={path}: "
             f"{error.strerror}"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no valid TOML: {error}") from error
     found = {}
     for key, value in content.items():

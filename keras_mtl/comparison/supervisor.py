@@ -54,6 +54,7 @@ class Supervisor:
         self.folder = folder
         self.fixed = fixed
         self.display = display
+        self.done: set[Job] = set()
         self.failed: dict[Job, str] = {}
         self.given_up: dict[str, str] = {}
         self.messages: Any = queue.SimpleQueue()
@@ -73,9 +74,8 @@ class Supervisor:
     def _to_do(self, backend: str) -> list[Job]:
         jobs = [*all_agreements(self.settings), *all_runs(self.settings)]
         own = [job for job in jobs if job.backend == backend]
-        return [
-            job for job in self.folder.unfinished(own) if job not in self.failed
-        ]
+        tried = {*self.failed, *self.done}
+        return [job for job in self.folder.unfinished(own) if job not in tried]
 
     def _start_workers(self) -> bool:
         """Starts as many as there may be; returns whether it started any."""
@@ -105,7 +105,7 @@ class Supervisor:
                 # The first thing that is written, now that all seems well.
                 self.folder.prepare(self.fixed)
                 self.is_prepared = True
-            worker.is_ready = True
+            self._note_identity(worker, message["identity"])
         elif event == "refused":
             worker.refusal = message["message"]
         elif event == "begin":
@@ -115,10 +115,24 @@ class Supervisor:
             self.display.epoch(worker.job, message["epoch"], message["logs"])
         elif event == "end":
             self.display.end(worker.job)
+            self.done.add(worker.job)
             worker.job = None
+        elif event == "done":
+            worker.finish()
         elif event == "exit":
             self._remove(worker)
         self._let_go()
+
+    def _note_identity(
+        self, worker: WorkerProcess, identity: dict[str, Any]
+    ) -> None:
+        try:
+            self.folder.note_identity(worker.backend, identity)
+        except ValueError as error:
+            # It is never told to go, and nothing is trained.
+            worker.refuse(str(error))
+        else:
+            worker.is_ready = True
 
     def _let_go(self) -> None:
         """Has one worker write the common weights; the others wait for it."""

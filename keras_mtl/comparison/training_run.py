@@ -9,6 +9,8 @@ import keras
 import numpy as np
 
 from keras_mtl.callbacks import TaskMonitor
+from keras_mtl.comparison.identity import check_identity
+from keras_mtl.comparison.identity import model_identity
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import make_model
 from keras_mtl.comparison.problem import resolve_strategy
@@ -32,6 +34,7 @@ def train(
     strategy: str,
     seed: int,
     after_epoch: AfterEpoch,
+    identity: dict[str, Any],
 ) -> dict[str, Any]:
     """Trains once and returns what was measured, ready for JSON.
 
@@ -42,6 +45,11 @@ def train(
         seed: Decides weights, the order of batches and the strategy's draws.
         after_epoch: Called after each epoch with its number, from 1 on, and
             its measurements.
+        identity: What `model_identity` and `data_identity` return of the runs
+            that this one is compared with.
+
+    Raises:
+        OtherProblemError: If the model is another one.
 
     Returns:
         The record of a run as docs/comparison.md describes it, without the
@@ -49,6 +57,8 @@ def train(
     """
     fresh_start(seed)
     model = make_model(settings)
+    of_model = model_identity(model)
+    check_identity(of_model, identity, f"seed {seed}")
     monitor = TaskMonitor()
     history: list[dict[str, float | None]] = []
     seconds: list[float] = []
@@ -82,14 +92,17 @@ def train(
     except NonFiniteError as error:
         # A result, and as good as any other: this strategy diverges.
         message = str(error)
+    # Now it has weights; the optimizer may have another learning rate.
+    of_model = {**model_identity(model), "model": of_model["model"]}
+    check_identity(of_model, identity, f"seed {seed}")
     steps = math.ceil(data.num_train / settings.batch_size)
     return {
         "strategy": strategy,
         "seed": seed,
         "status": "finished" if message is None else "diverged",
         "message": message,
-        "tasks": list(model.tasks),
-        "parameters": int(model.count_params()) if model.built else None,
+        **identity,
+        **of_model,
         "steps_per_epoch": steps,
         "history": history,
         "cosines": mean_cosines(monitor.cosines),

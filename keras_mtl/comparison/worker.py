@@ -9,29 +9,35 @@ instead.
 
 import json
 import os
+import signal
 import sys
 import threading
+from pathlib import Path
 from typing import IO
 from typing import Any
 
-from keras_mtl.atomic_files import write_json
 from keras_mtl.comparison import agreement
+from keras_mtl.comparison.identity import OtherProblemError
+from keras_mtl.comparison.identity import data_identity
+from keras_mtl.comparison.identity import model_identity
 from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import load_data
-from keras_mtl.comparison.problem import make_model
 from keras_mtl.comparison.results_folder import SCHEMA
 from keras_mtl.comparison.results_folder import ResultsFolder
+from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.training_run import train
 from keras_mtl.comparison.versions import versions_of
+from keras_mtl.terminal import described
 
 
 class Parent:
     """The connection with the process that started this one.
 
     When that process ends, in whatever way, the system closes the pipe, and
-    this one ends, too: nobody waits for its results any longer.
+    this one ends, too, with all that it has started: nobody waits for its
+    results any longer.
 
     Args:
         commands: Stream of the parent's lines, unbuffered: a buffer has a
@@ -60,32 +66,43 @@ class Parent:
             self.may_go.set()
         # Not `sys.exit`, which would end this thread alone. Files are safe:
         # they are renamed into place when they are complete.
+        if os.name == "posix" and os.getpgrp() == os.getpid():
+            os.killpg(os.getpgrp(), signal.SIGKILL)
         os._exit(1)
 
 
 def main() -> int:
     """Does the jobs of the task; returns the exit status."""
-    commands = os.fdopen(os.dup(0), "rb", buffering=0)
-    parent = Parent(commands, _take_standard_output())
+    parent = Parent(_take_standard_input(), _take_standard_output())
     settings = Settings(**_tuples(parent.task["settings"]))
     folder = ResultsFolder(settings.output)
     try:
         data = load_data(settings)
         # Now, so that mistakes in it are found before anything is written.
-        tasks = list(make_model(settings).tasks)
+        identity = {
+            **model_identity(agreement.built_model(settings, data)),
+            **data_identity(data),
+        }
     except (ValueError, ImportError, FileNotFoundError) as error:
         parent.send("refused", message=str(error))
         raise
-    parent.send("ready", tasks=tasks)
+    parent.send("ready", identity=identity)
     parent.may_go.wait()
     if parent.writes_start:
-        agreement.write_start(settings, data, folder.start)
+        content = agreement.start_weights(settings, data)
+        _write(folder, folder.start, content, parent)
         parent.send("start_written")
     for item in parent.task["jobs"]:
         job = Job(*item)
         parent.send("begin", job=list(job))
-        _do(job, settings, data, folder, parent)
+        try:
+            done = _do(job, settings, data, folder, parent, identity)
+        except OtherProblemError as error:
+            parent.send("refused", message=str(error))
+            raise
+        _write(folder, folder.file_of(job), done, parent)
         parent.send("end", job=list(job))
+    parent.send("done")
     return 0
 
 
@@ -95,25 +112,46 @@ def _do(
     data: Data,
     folder: ResultsFolder,
     parent: Parent,
-) -> None:
-    path = folder.file_of(job)
+    identity: dict[str, Any],
+) -> bytes | str:
+    """Returns the content of the job's file."""
     if job.seed is None:
-        agreement.take_steps(settings, data, job.strategy, folder.start, path)
-        return
+        return agreement.take_steps(settings, data, job.strategy, folder.start)
 
     def after_epoch(epoch, logs):
         parent.send("epoch", epoch=epoch, logs=logs)
 
-    record = train(settings, data, job.strategy, job.seed, after_epoch)
-    write_json(
-        path,
+    record = train(
+        settings, data, job.strategy, job.seed, after_epoch, identity
+    )
+    versions = versions_of(job.backend)
+    return json_text(
         {
             "schema": SCHEMA,
             "backend": job.backend,
-            "versions": versions_of(job.backend),
+            "versions": versions,
             **record,
-        },
+        }
     )
+
+
+def _write(
+    folder: ResultsFolder, path: Path, content: bytes | str, parent: Parent
+) -> None:
+    try:
+        folder.write(path, content)
+    except (OSError, ValueError) as error:
+        # The disk is full, for instance: no traceback makes that clearer.
+        parent.send("refused", message=described(error))
+        raise
+
+
+def _take_standard_input() -> IO[bytes]:
+    """Keeps the standard input for commands; the user's code reads nothing."""
+    commands = os.fdopen(os.dup(0), "rb", buffering=0)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    return commands
 
 
 def _take_standard_output() -> IO[bytes]:

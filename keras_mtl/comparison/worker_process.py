@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,12 +16,28 @@ from typing import Any
 from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.settings import Settings
 
+#: What a worker is started by.
+COMMAND = (sys.executable, "-m", "keras_mtl.comparison.worker")
+
 #: How much of what a worker has printed is shown when it fails.
 LINES_SHOWN = 15
+LETTERS_SHOWN = 4000
+BYTES_READ = 2**16
+
+#: Seconds to wait for the end of a pipe that nobody has any longer, but for
+#: processes that have left the worker's group and are not ended with it.
+PATIENCE = 2.0
+
+#: Seconds for the end of a worker that has done its work. The interpreter waits
+#: for threads and processes of the user's code, which may never end.
+FAREWELL = 30.0
 
 
 class WorkerProcess:
     """A process that does jobs on one backend.
+
+    It has a group of its own, with the processes that the user's code starts
+    in it: they are ended when it ends, in whatever way.
 
     Args:
         backend: The backend.
@@ -43,14 +60,17 @@ class WorkerProcess:
         self.job: Job | None = None
         self.is_ready = False
         self.has_gone = False
+        self.is_done = False
         self.refusal: str | None = None
         self._printed = tempfile.TemporaryFile()
         self._process: Any = subprocess.Popen(
-            [sys.executable, "-m", "keras_mtl.comparison.worker"],
+            COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._printed,
             env=_environment(backend),
+            # Ctrl-C comes to the parent alone, which then ends all.
+            start_new_session=True,
         )
         self._tell(
             {"settings": dataclasses.asdict(settings), "jobs": self.jobs}
@@ -59,6 +79,10 @@ class WorkerProcess:
             target=self._listen, args=(messages,), daemon=True
         )
         self._listener.start()
+        self._watcher = threading.Thread(
+            target=self._watch, args=(messages,), daemon=True
+        )
+        self._watcher.start()
 
     def go(self, writes_start: bool) -> None:
         """Lets the worker begin with its jobs.
@@ -72,31 +96,46 @@ class WorkerProcess:
         self._tell({"writes_start": writes_start})
 
     def stop(self) -> None:
-        """Ends the worker, and waits for its end."""
-        self._process.kill()
-        self._process.wait()
+        """Ends the worker and what it has started; waits for their end."""
+        self._kill()
         self._close()
+
+    def finish(self) -> None:
+        """Notes that the worker has done its work, and sees to its end."""
+        self.is_done = True
+        timer = threading.Timer(FAREWELL, self._kill)
+        timer.daemon = True
+        timer.start()
+
+    def refuse(self, reason: str) -> None:
+        """Ends the worker, which has then failed for that reason."""
+        self.refusal = reason
+        self._kill()
 
     def failure(self) -> str | None:
         """Why the worker, which has ended, has failed; `None` if it has not."""
         status = self._process.wait()
-        self._printed.seek(0)
+        size = self._printed.seek(0, os.SEEK_END)
+        self._printed.seek(max(0, size - BYTES_READ))
         text = self._printed.read().decode(errors="replace")
         self._close()
-        if status == 0:
+        if self.is_done:
             return None
         if self.refusal is not None:
             return self.refusal
-        last = "\n".join(text.splitlines()[-LINES_SHOWN:])
-        how = f"signal {-status}" if status < 0 else f"status {status}"
-        return f"The process ended with {how}.\n{last}".strip()
+        last = "\n".join(text.splitlines()[-LINES_SHOWN:])[-LETTERS_SHOWN:]
+        return f"The process ended {_how(status)}.\n{last}".strip()
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
+            _kill_group(self._process.pid)
+            self._process.kill()
 
     def _close(self) -> None:
         # The other end may be gone with what was not read.
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-        self._listener.join()
-        self._process.stdout.close()
+        self._watcher.join()
         self._printed.close()
 
     def _tell(self, value: Any) -> None:
@@ -107,9 +146,47 @@ class WorkerProcess:
             self._process.stdin.flush()
 
     def _listen(self, messages: Any) -> None:
-        for line in self._process.stdout:
-            messages.put((self, json.loads(line)))
+        # Closed here, for nobody else knows when it is not read any longer.
+        with self._process.stdout:
+            self._read(self._process.stdout.fileno(), messages)
+
+    def _read(self, descriptor: int, messages: Any) -> None:
+        rest = b""
+        while chunk := os.read(descriptor, BYTES_READ):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                try:
+                    messages.put((self, json.loads(line)))
+                except ValueError:
+                    text = f"It sent what is no message: {line[:60]!r}"
+                    messages.put((self, {"event": "refused", "message": text}))
+                    self._kill()
+                    return
+
+    def _watch(self, messages: Any) -> None:
+        self._process.wait()
+        # Those who are left have the pipe, too, which would never end.
+        _kill_group(self._process.pid)
+        self._listener.join(PATIENCE)
         messages.put((self, {"event": "exit"}))
+
+
+def _kill_group(leader: int) -> None:
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
+
+
+def _how(status: int) -> str:
+    if status == 0:
+        return "with status 0 before it had done its work"
+    if status > 0:
+        return f"with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = str(-status)
+    return f"by signal {name}"
 
 
 def _environment(backend: str) -> dict[str, str]:

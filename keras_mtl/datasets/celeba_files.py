@@ -14,6 +14,9 @@ from keras_mtl.datasets.text_files import read_lines
 
 FOLDER = "celeba"
 
+#: Pixels of a picture at most. The aligned ones have 178 x 218.
+MOST_PIXELS = 2**20
+
 ATTRIBUTES = tuple(
     """
     5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs
@@ -75,6 +78,7 @@ class CelebAAttributes(Recipe):
             [folder / "img_align_celeba" / name for name in names],
             dict(zip(ATTRIBUTES, labels.T, strict=True)),
             self.options["image_size"],
+            MOST_PIXELS,
         )
 
 

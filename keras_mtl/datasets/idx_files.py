@@ -12,6 +12,9 @@ SIDE = 28
 NUM_CLASSES = 10
 PREFIXES = {"train": "train", "test": "t10k"}
 
+#: Images of a file at most: MNIST and Fashion-MNIST have 70,000 in all.
+MOST_IMAGES = 70_000
+
 #: Bytes that one byte of a gzip file can stand for, at most.
 DEFLATE_RATIO = 1032
 
@@ -33,13 +36,8 @@ def read_idx_images(
     prefix = PREFIXES[split]
     image_file = _existing(Path(folder), f"{prefix}-images-idx3-ubyte")
     label_file = _existing(Path(folder), f"{prefix}-labels-idx1-ubyte")
-    images = _read(image_file, MAGIC_OF_IMAGES)
-    labels = _read(label_file, MAGIC_OF_LABELS)
-    if images.shape[1:] != (SIDE, SIDE) or not len(images):
-        raise ValueError(
-            f"{image_file} must have images of {SIDE} x {SIDE} pixels. "
-            f"Found: an array of shape {images.shape}"
-        )
+    images = _read(image_file, MAGIC_OF_IMAGES, (SIDE, SIDE))
+    labels = _read(label_file, MAGIC_OF_LABELS, ())
     if len(labels) != len(images):
         raise ValueError(
             f"{label_file} has {len(labels)} labels, but {image_file} has "
@@ -64,7 +62,7 @@ def _existing(folder, name):
     )
 
 
-def _read(path, magic):
+def _read(path, magic, sides):
     num_dimensions = magic & 0xFF
     with _opened(path) as file:
         content = _bytes_of(file, path, 4 + 4 * num_dimensions)
@@ -83,6 +81,13 @@ def _read(path, magic):
         most = DEFLATE_RATIO * path.stat().st_size
         if len(shape) < num_dimensions or announced > most:
             raise ValueError(_not_what_follows(path, shape, "too few"))
+        # Nor is what nobody needs unpacked.
+        if shape[1:] != sides or not 0 < shape[0] <= MOST_IMAGES:
+            raise ValueError(
+                f"{path} must have 1 to {MOST_IMAGES} images of {SIDE} x "
+                f"{SIDE} pixels, or as many labels. Found: an array of shape "
+                f"{shape}"
+            )
         # One more, to see whether there are.
         values = _bytes_of(file, path, announced + 1)
     if len(values) != announced:

@@ -21,6 +21,10 @@ TARGETS = tuple("mu alpha homo lumo r2 zpve u0 u h g cv".split())
 ATOMISATION = ("u0", "u", "h", "g")
 
 
+#: The samples are float32.
+LARGEST = float(np.finfo("float32").max)
+
+
 class Molecule(NamedTuple):
     """One file.
 
@@ -51,7 +55,8 @@ def read_molecule(path: Path) -> Molecule:
             raise ValueError(f"{len(charges)} of {num_atoms} atoms")
         if any(len(position) != 3 for position in positions):
             raise ValueError("an atom has no three coordinates")
-        if not np.all(np.isfinite([*sum(positions, []), *properties.values()])):
+        numbers = [*sum(positions, []), *properties.values()]
+        if not np.all(np.abs(numbers) <= LARGEST):
             raise ValueError("a number is not finite")
     except (IndexError, KeyError, ValueError) as error:
         raise ValueError(
@@ -71,6 +76,8 @@ def read_atom_energies(path: Path) -> dict[int, dict[str, float]]:
             try:
                 # Behind the element and its zero-point energy.
                 values = [float(word) for word in words[2:6]]
+                if not np.all(np.abs(values) <= LARGEST):
+                    raise ValueError("a number is not finite")
             except ValueError as error:
                 raise ValueError(
                     f"{path} must have numbers behind {words[0]}: {error}"

@@ -1,5 +1,6 @@
 """Dense prediction from folders of .npy files, a file per image and task."""
 
+import tokenize
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,19 @@ from keras_mtl.datasets.recipe import Recipe
 FOLDERS = {"train": "train", "test": "val"}
 
 VOID = -1
+
+#: What NumPy raises for headers that are none, of which it reads literals.
+BROKEN = (
+    EOFError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+)
 
 
 class Kind(NamedTuple):
@@ -131,7 +145,7 @@ def _array_of(path):
     try:
         # Mapped: memory is taken for what is there, not for what is announced.
         array = np.lib.format.open_memmap(path, mode="r")
-    except (EOFError, OSError, OverflowError, ValueError) as error:
+    except BROKEN as error:
         raise ValueError(
             f"{path} is no whole .npy file: {error}. Get the archive again."
         ) from error

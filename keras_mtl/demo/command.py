@@ -7,6 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+from keras_mtl.terminal import print_error
+from keras_mtl.terminal import printable
+
 NEEDED = {
     "sklearn": "scikit-learn",
     "rich": "rich",
@@ -82,8 +85,10 @@ def _run(options: argparse.Namespace) -> int:
     try:
         for name in names:
             strategies.get(name)
-    except ValueError as error:
-        print(error, file=sys.stderr)
+        report.check_output(options.output)
+        options.output.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        print_error(error)
         return 2
     settings = Settings(strategies=names)
     if options.quick:
@@ -92,8 +97,6 @@ def _run(options: argparse.Namespace) -> int:
     settings = dataclasses.replace(
         settings, **{name: value for name, value in given.items() if value}
     )
-    options.output.mkdir(parents=True, exist_ok=True)
-
     console = Console()
     console.print(
         f"keras_mtl {keras_mtl.__version__}, Keras {keras.__version__} on "
@@ -123,19 +126,28 @@ def _run(options: argparse.Namespace) -> int:
         results = run(settings, progress)
 
     console.print(report.table(results))
-    report.write_results(
-        options.output / "results.json",
-        settings,
-        results,
-        keras_mtl.__version__,
-    )
-    report.plot(options.output / "demo.png", results)
+    try:
+        report.check_output(options.output)
+        report.write_results(
+            options.output / report.RESULTS,
+            settings,
+            results,
+            keras_mtl.__version__,
+        )
+        report.plot(options.output / report.PLOT, results)
+    except (ValueError, OSError) as error:
+        # The disk is full, for instance.
+        print_error(error)
+        return 1
     console.print(
         "conflict: percentage of the probed training batches on which the "
         "two tasks' gradients point against each other. Loss: sum of the "
         "tasks' losses.\n"
-        f"Wrote results.json and demo.png in {options.output} after "
+        f"Wrote {report.RESULTS} and {report.PLOT} in "
+        f"{printable(str(options.output))} after "
         f"{time.perf_counter() - start:.0f} s.",
         highlight=False,
+        # A name in brackets is no markup.
+        markup=False,
     )
     return 0

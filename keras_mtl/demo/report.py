@@ -11,9 +11,48 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_mtl.atomic_files import replaced_at_once
+from keras_mtl.atomic_files import write_atomically
 from keras_mtl.demo.run import Settings
+from keras_mtl.output_folder import check_output_folder
+from keras_mtl.output_folder import check_own_file
+from keras_mtl.output_folder import naming
 from keras_mtl.visualization.canvas import COLOURS
 from keras_mtl.visualization.canvas import MARKERS
+
+RESULTS = "results.json"
+PLOT = "demo.png"
+
+#: What the results have, by which they are known as the demo's.
+OWN_KEYS = {"keras_mtl", "keras", "backend", "python", "settings", "runs"}
+
+
+def check_output(folder: Path) -> None:
+    """Raises `ValueError` if writing could touch what is another's.
+
+    Args:
+        folder: The folder of the results.
+    """
+    check_output_folder(folder)
+    results, plot = folder / RESULTS, folder / PLOT
+    for path in (results, plot):
+        check_own_file(path)
+    # The plot has no place for a name; it comes after the results.
+    is_own = results.exists() and _is_own(results)
+    for path in (results, plot):
+        if path.exists() and not is_own:
+            raise ValueError(
+                f"{path} is there, but was not written by the demo. Name "
+                "another folder with --output."
+            )
+
+
+def _is_own(results: Path) -> bool:
+    try:
+        found = json.loads(results.read_text(encoding="utf-8"))
+    except (RecursionError, ValueError):
+        return False
+    return isinstance(found, dict) and set(found) == OWN_KEYS
 
 
 def write_results(
@@ -28,7 +67,8 @@ def write_results(
         "settings": dataclasses.asdict(settings),
         "runs": results,
     }
-    path.write_text(json.dumps(document, indent=2) + "\n")
+    with naming(path):
+        write_atomically(path, json.dumps(document, indent=2) + "\n")
 
 
 def spread(
@@ -107,7 +147,8 @@ def plot(path: Path, results: list[dict[str, Any]]) -> None:
     _bars(conflicts, results)
     backend = keras.backend.backend()
     figure.suptitle(f"Two overlapping digits, Keras on {backend}")
-    figure.savefig(path, dpi=150)
+    with naming(path), replaced_at_once(path) as temporary:
+        figure.savefig(temporary, dpi=150)
 
 
 def _bars(axes: Any, results: list[dict[str, Any]]) -> None:

@@ -3,6 +3,20 @@
 from keras_mtl.comparison.summary import summarize
 
 
+def identity(**changes):
+    """What a worker says of its model and data."""
+    return {
+        "tasks": ["left", "right"],
+        "parameters": 12345,
+        "shapes": "0123456789abcdef",
+        "model": "123456789abcdef0",
+        "num_train": 32,
+        "num_test": 16,
+        "data": "23456789abcdef01",
+        **changes,
+    }
+
+
 def record(backend, strategy, seed, accuracies, tasks=("left", "right")):
     """A run in which the first task's accuracies are these."""
     first, second = tasks
@@ -23,8 +37,7 @@ def record(backend, strategy, seed, accuracies, tasks=("left", "right")):
         "seed": seed,
         "status": "finished",
         "message": None,
-        "tasks": list(tasks),
-        "parameters": 12345,
+        **identity(tasks=list(tasks)),
         "steps_per_epoch": 4,
         "history": history,
         "cosines": [[1.0, -0.25], [-0.25, 1.0]],

@@ -1,11 +1,16 @@
 """What the command says before it starts anything."""
 
+import errno
 import importlib.util
+from types import SimpleNamespace
 
 import keras
 import pytest
 
 from keras_mtl.__main__ import main
+from keras_mtl.comparison import worker
+from keras_mtl.comparison.results_folder import ResultsFolder
+from keras_mtl.comparison.supervisor import Supervisor
 
 BACKEND = keras.backend.backend()
 USER = [
@@ -103,7 +108,55 @@ def test_what_the_users_module_imports_is_named(user_folder, capsys):
     assert "'comparison_problem' imports 'no_such_thing'" in printed
 
 
+def test_a_module_that_ends_the_program_is_named(user_folder, capsys):
+    (user_folder / "comparison_problem.py").write_text("raise SystemExit(0)")
+    assert main(["compare", *USER]) == 2
+    assert "'comparison_problem' ends the program" in capsys.readouterr().err
+
+
 def test_other_errors_of_the_users_module_are_raised(user_folder):
     (user_folder / "comparison_problem.py").write_text("1 / 0")
     with pytest.raises(ZeroDivisionError):
         main(["compare", *USER])
+
+
+def test_what_is_the_users_is_found_before_anything_starts(user_folder, capsys):
+    (user_folder / "report.md").write_text("mine")
+    assert main(["compare", *USER, "--output", "."]) == 2
+    assert "not known how it was made" in capsys.readouterr().err
+    assert (user_folder / "report.md").read_text() == "mine"
+    (user_folder / "report").mkdir()
+    (user_folder / "report" / "lost\x1b").symlink_to("nowhere")
+    assert main(["compare", *USER, "--output", "report/lost\x1b"]) == 2
+    assert r"report/lost\x1b is none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.ENOSPC, "No space", "lock"), "lock: No space\n"),
+        (ValueError("start.npz is damaged"), "start.npz is damaged\n"),
+    ],
+)
+def test_faults_of_the_folder_are_one_line(
+    user_folder, capsys, monkeypatch, error, expected
+):
+    def run(self):
+        raise error
+
+    monkeypatch.setattr(Supervisor, "run", run)
+    assert main(["compare", *USER]) == 1
+    assert capsys.readouterr().err == expected
+
+
+def test_a_worker_says_in_one_line_that_the_disk_is_full(tmp_path, monkeypatch):
+    def no_space(*arguments):
+        raise OSError(errno.ENOSPC, "No space", "runs/a.json")
+
+    monkeypatch.setattr(ResultsFolder, "write", no_space)
+    sent = []
+    parent = SimpleNamespace(send=lambda *event, **it: sent.append((event, it)))
+    folder = ResultsFolder(tmp_path)
+    with pytest.raises(OSError, match="No space"):
+        worker._write(folder, folder.runs / "a.json", "{}", parent)
+    assert sent == [(("refused",), {"message": "runs/a.json: No space"})]

@@ -1,16 +1,21 @@
 """Files that are whole or not there, and folders that are kept apart."""
 
+import errno
 import io
 import json
 import os
 import pickle
+import shutil
 
 import numpy as np
 import pytest
 
 from keras_mtl import atomic_files
 from keras_mtl.comparison.agreement import compare_weights
+from keras_mtl.comparison.folder_lock import LOCK
+from keras_mtl.comparison.folder_lock import lock_folder
 from keras_mtl.comparison.jobs import Job
+from keras_mtl.comparison.results_folder import REPORTS
 from keras_mtl.comparison.results_folder import SCHEMA
 from keras_mtl.comparison.results_folder import ResultsFolder
 from keras_mtl.comparison.results_folder import fixed_settings
@@ -31,13 +36,6 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         atomic_files.write_atomically(path, "new")
     assert path.read_text() == "old"
-    assert [it.name for it in tmp_path.iterdir()] == ["file.json"]
-
-
-def test_what_a_killed_write_has_left_is_removed(tmp_path):
-    (tmp_path / "file.json").write_text("old")
-    (tmp_path / "file.json.123.tmp").write_text("ne")
-    atomic_files.remove_temporary_files(tmp_path)
     assert [it.name for it in tmp_path.iterdir()] == ["file.json"]
 
 
@@ -63,6 +61,22 @@ def test_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
     }
 
 
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    folder = prepared(tmp_path)
+    before = content_of(tmp_path)
+
+    def full(descriptor):
+        # As writing has it: without a name.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError) as error:
+        folder.write(folder.settings_file, "new")
+    assert error.value.errno == errno.ENOSPC
+    assert error.value.filename == str(folder.settings_file)
+    assert content_of(tmp_path) == before
+
+
 def test_nan_is_no_json(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         atomic_files.write_json(tmp_path / "file.json", float("nan"))
@@ -73,6 +87,7 @@ def prepared(path, **changes):
     settings = Settings(backends=("jax",), output=str(path), **changes)
     folder = ResultsFolder(path)
     fixed = fixed_settings(settings)
+    folder.check_place()
     folder.check(fixed)
     with folder:
         folder.prepare(fixed)
@@ -123,10 +138,120 @@ def test_a_changed_model_is_named(user_folder):
         prepared(user_folder / "report", **model)
 
 
-def test_output_must_be_a_folder(tmp_path):
+@pytest.mark.parametrize("path", ["file", "file/new", "lost"])
+def test_output_must_be_a_folder(tmp_path, path):
     (tmp_path / "file").write_text("")
+    (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="`output` must be a folder"):
-        prepared(tmp_path / "file")
+        prepared(tmp_path / path)
+
+
+def test_output_must_be_writable(tmp_path, monkeypatch):
+    # To root, everything is.
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(ValueError, match="that can be written to"):
+        prepared(tmp_path / "new" / "folder")
+    assert not list(tmp_path.iterdir())
+
+
+def content_of(folder):
+    return {
+        path: path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_what_the_user_has_in_the_folder_stays(tmp_path):
+    mine = tmp_path / "mine"
+    for name in ("thesis.tmp", "work.tmp/a", "runs/b.tmp/c", "lock", "runs/d"):
+        (mine / name).parent.mkdir(parents=True, exist_ok=True)
+        (mine / name).write_text(name)
+    before = content_of(mine)
+    folder = prepared(mine)
+    with folder:
+        folder.prepare({"schema": SCHEMA})
+    assert content_of(mine).items() >= before.items()
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_reports_of_another_are_not_replaced(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(
+        ValueError, match=f"{name} is there, but it is not known"
+    ):
+        prepared(tmp_path)
+    assert content_of(tmp_path) == {tmp_path / name: b"mine"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*REPORTS, "settings.json", "runs", "weights", "weights/start.npz", LOCK],
+)
+@pytest.mark.parametrize("known", [False, True])
+def test_links_are_named_and_not_followed(tmp_path, name, known):
+    folder, other = tmp_path / "folder", tmp_path / "other"
+    other.mkdir()
+    (other / "a.tmp").write_text("a")
+    if known:
+        prepared(folder)
+    link = folder / name
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if name in ("runs", "weights"):
+        link.symlink_to(other)
+    else:
+        link.symlink_to(other / "a.tmp")
+    before = content_of(other)
+    with pytest.raises(ValueError, match=f"{name} is a link"):
+        prepared(folder)
+    # Nor where it has come since the folder was looked at.
+    target = link / "x.json" if link.is_dir() else link
+    with pytest.raises(ValueError, match="is a link"):
+        ResultsFolder(folder).write(target, "new")
+    if name == LOCK:
+        with pytest.raises(ValueError, match="is a link"):
+            lock_folder(folder)
+    assert content_of(other) == before
+
+
+def test_a_run_is_no_link(tmp_path):
+    folder = prepared(tmp_path / "folder")
+    (tmp_path / "other.json").write_text(json.dumps(made_up_record()))
+    folder.file_of(JOB).symlink_to(tmp_path / "other.json")
+    with pytest.raises(ValueError, match="jax-ew-0.json is a link"):
+        folder.check_runs([JOB])
+    folder.file_of(JOB).unlink()
+    folder.file_of(JOB).mkdir()
+    with pytest.raises(ValueError, match="jax-ew-0.json is no file"):
+        folder.check_runs([JOB])
+
+
+def test_runs_without_settings_are_of_unknown_ones(tmp_path):
+    folder = prepared(tmp_path)
+    folder.file_of(JOB).write_text(json.dumps(made_up_record()))
+    folder.check_runs([JOB])
+    folder.settings_file.unlink()
+    with pytest.raises(ValueError, match="it is not known how it was made"):
+        folder.check_runs([JOB])
+
+
+def test_one_command_at_a_time(tmp_path):
+    folder = prepared(tmp_path)
+    with folder, pytest.raises(BlockingIOError, match="Another command"):
+        lock_folder(tmp_path)
+    lock_folder(tmp_path).close()
+
+
+def test_runs_of_other_models_are_named(tmp_path):
+    folder = prepared(tmp_path)
+    jobs = [JOB, JOB._replace(seed=1)]
+    for job, parameters in zip(jobs, (5, 6), strict=True):
+        content = made_up_record(seed=job.seed, parameters=parameters)
+        folder.file_of(job).write_text(json.dumps(content))
+    folder.check_runs(jobs[:1])
+    with pytest.raises(ValueError, match="-1.json has parameters=6, .*=5"):
+        folder.check_runs(jobs)
 
 
 def test_records_are_checked(tmp_path):
@@ -218,6 +343,12 @@ def archive(**arrays):
     return content.getvalue()
 
 
+def compressed(**arrays):
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
+
+
 WEIGHTS = archive(weight_0=np.ones((2, 3)), weight_1=np.ones(3))
 
 
@@ -236,6 +367,8 @@ WEIGHTS = archive(weight_0=np.ones((2, 3)), weight_1=np.ones(3))
         archive(weight_0=np.ones((3, 2)), weight_1=np.ones(3)),
         archive(weight_0=np.full((2, 3), "1"), weight_1=np.ones(3)),
         archive(weight_0=np.full((2, 3), None), weight_1=np.ones(3)),
+        # 8 MB in 8 kB.
+        compressed(weight_0=np.zeros(1_000_000), weight_1=np.ones(3)),
     ],
 )
 def test_damaged_weights_are_refused(tmp_path, content):

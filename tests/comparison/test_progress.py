@@ -90,3 +90,26 @@ def test_table_shows_names_as_they_are():
     assert "jax, [red], seed 1" in text and "2/3" in text
     assert "loss 0.25" in text
     assert "[bold]Because." in console.file.getvalue()
+
+
+@pytest.mark.parametrize("kind", [PlainProgress, LiveProgress])
+def test_names_command_no_terminal(kind):
+    """Of strategies and metrics, and in what a worker has printed."""
+    stream = io.StringIO()
+    console = Console(file=stream, width=200, force_terminal=True)
+    with Live(console=console, auto_refresh=False) as live:
+        target = stream if kind is PlainProgress else live
+        job = Job("jax", "my_module:make\x1b[2J", 0)
+        progress = kind(target, to_do=[job, job], epochs=1)
+        for _ in range(2):
+            progress.begin(job)
+            progress.epoch(job, 1, {"val_\x1b]0;own\x07_loss": 1.0})
+            live.refresh()
+            if progress.finished:
+                progress.fail("jax", job, "\x9b31mText")
+            else:
+                progress.end(job)
+    printed = stream.getvalue()
+    assert "\x1b[2J" not in printed and "\x1b]" not in printed
+    assert "\x07" not in printed and "\x9b" not in printed
+    assert r"make\x1b[2J" in printed and r"\x9b31mText" in printed

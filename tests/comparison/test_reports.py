@@ -114,6 +114,12 @@ def test_markdown_escapes_names():
     assert len(columns) == 1
 
 
+def test_names_in_markdown_stay_in_their_line():
+    text = markdown_report(document(strategies=("ew", "a\n# b\x1b[2J")))
+    assert "| a # b" in text and "\n# b" not in text
+    assert "\x1b" not in text
+
+
 def test_without_gradients_there_is_no_map():
     found = document()
     for run in found["runs"]:

@@ -9,6 +9,7 @@ from keras_mtl.comparison.progress import Progress
 from keras_mtl.comparison.results_folder import ResultsFolder
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.supervisor import Supervisor
+from tests.comparison.made_up import identity
 
 
 class Worker:
@@ -17,6 +18,7 @@ class Worker:
     started: list["Worker"] = []
     broken: set = set()
     refused: set = set()
+    changes: dict = {}
 
     def __init__(self, backend, settings, jobs, messages):
         self.backend, self.jobs = backend, jobs
@@ -31,7 +33,7 @@ class Worker:
             self.status = "No such model."
             self.say("exit")
         else:
-            self.say("ready")
+            self.say("ready", identity=identity(**self.changes))
 
     def say(self, event, **content):
         self.messages.put((self, {"event": event, **content}))
@@ -52,10 +54,19 @@ class Worker:
             self.folder.file_of(job).write_text("result")
             self.say("epoch", epoch=1, logs={"loss": 1.0})
             self.say("end", job=list(job))
+        else:
+            self.say("done")
         self.say("exit")
 
     def failure(self):
         return self.status
+
+    def finish(self):
+        assert self.status is None
+
+    def refuse(self, reason):
+        self.status = reason
+        self.say("exit")
 
     def stop(self):
         self.status = "Stopped."
@@ -67,6 +78,7 @@ def supervise(tmp_path, monkeypatch):
     monkeypatch.setattr(Worker, "started", [])
     monkeypatch.setattr(Worker, "broken", set())
     monkeypatch.setattr(Worker, "refused", set())
+    monkeypatch.setattr(Worker, "changes", {})
 
     def make(**given):
         given = {"backends": ("jax", "torch"), "seeds": 2, **given}
@@ -143,3 +155,41 @@ def test_workers_end_with_an_interrupted_parent(supervise, monkeypatch):
     with supervisor.folder, pytest.raises(KeyboardInterrupt):
         supervisor.run()
     assert Worker.started[0].status == "Stopped."
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"parameters": 54321},
+        {"tasks": ["left"]},
+        {"num_train": 31},
+        {"model": "other"},
+        {"shapes": "other"},
+        {"data": "other"},
+    ],
+)
+def test_another_problem_is_refused_before_it_is_trained(supervise, changes):
+    first = supervise(backends=("jax",), seeds=1)
+    with first.folder:
+        assert first.run()
+    before = first.folder.settings_file.read_text()
+    Worker.changes = changes
+    second = supervise(backends=("jax",), seeds=2)
+    with second.folder:
+        assert not second.run()
+    ((name, value),) = changes.items()
+    assert f"this command has {name}={value!r}" in second.given_up["jax"]
+    assert not Worker.started[-1].has_gone
+    assert first.folder.settings_file.read_text() == before
+
+
+def test_digests_are_compared_on_one_backend_only(supervise):
+    for backend, shapes in (("jax", "one"), ("torch", "other")):
+        Worker.changes = {"shapes": shapes}
+        supervisor = supervise(backends=(backend,), seeds=1)
+        with supervisor.folder:
+            assert supervisor.run()
+    Worker.changes = {"parameters": 1}
+    supervisor = supervise(backends=("tensorflow",), seeds=1)
+    with supervisor.folder:
+        assert not supervisor.run()

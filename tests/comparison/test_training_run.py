@@ -10,6 +10,8 @@ import pytest
 
 from keras_mtl.comparison import agreement
 from keras_mtl.comparison.html_report import html_report
+from keras_mtl.comparison.identity import data_identity
+from keras_mtl.comparison.identity import model_identity
 from keras_mtl.comparison.problem import load_data
 from keras_mtl.comparison.problem import make_model
 from keras_mtl.comparison.settings import Settings
@@ -35,13 +37,17 @@ def settings(**changes):
 
 def run(given, strategy="pcgrad", seed=0):
     epochs = []
+    data = load_data(given)
+    identity = model_identity(make_model(given)) | data_identity(data)
     record = train(
         given,
-        load_data(given),
+        data,
         strategy,
         seed,
         lambda epoch, logs: epochs.append((epoch, logs)),
+        identity,
     )
+    assert {name: record[name] for name in identity} == identity
     return record, epochs
 
 
@@ -113,6 +119,24 @@ def test_names_of_tasks_reach_the_page_as_text(user_folder):
     assert html.escape(HOSTILE_TASKS[0]) in page
 
 
+@pytest.mark.parametrize("name", ["parameters", "model"])
+def test_another_model_is_not_trained(user_folder, name):
+    given = settings()
+    data = load_data(given)
+    identity = model_identity(make_model(given)) | data_identity(data)
+    epochs = []
+    with pytest.raises(ValueError, match=f"seed 3 has {name}="):
+        train(
+            given,
+            data,
+            "ew",
+            3,
+            lambda epoch, logs: epochs.append(epoch),
+            {**identity, name: "other"},
+        )
+    assert not epochs
+
+
 def test_divergence_is_a_result(user_folder):
     record, _ = run(settings(model="comparison_problem:diverging"))
     assert record["status"] == "diverged"
@@ -139,9 +163,9 @@ def test_agreement_starts_where_it_is_told(user_folder, tmp_path):
     )
     data = load_data(given)
     start, end = tmp_path / "start.npz", tmp_path / "end.npz"
-    agreement.write_start(given, data, start)
+    start.write_bytes(agreement.start_weights(given, data))
     keras.utils.set_random_seed(7)
-    agreement.take_steps(given, data, "ew", start, end)
+    end.write_bytes(agreement.take_steps(given, data, "ew", start))
 
     weights = [it.astype("float64") for it in agreement.read_weights(start)]
     kernel, bias, *heads = weights
@@ -176,8 +200,9 @@ def test_steps_that_diverge_have_nothing_to_compare(user_folder, tmp_path):
     )
     given = settings(dataset="comparison_problem:load_huge", agreement_steps=2)
     start, end = tmp_path / "start.npz", tmp_path / "end.npz"
-    agreement.write_start(given, load_data(given), start)
-    agreement.take_steps(given, load_data(given), "ew", start, end)
+    data = load_data(given)
+    start.write_bytes(agreement.start_weights(given, data))
+    end.write_bytes(agreement.take_steps(given, data, "ew", start))
     (found,) = agreement.compare_weights(
         start, {"ew": {"jax": start, "torch": end}}
     )

@@ -126,7 +126,7 @@ def test_refuses_damaged_files(celeba, name, change, message):
     assert str(path) in str(error.value)
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp"])
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_refuses_half_a_picture(tmp_path, suffix):
     path = tmp_path / f"picture.{suffix}"
     values = np.random.default_rng(0).integers(0, 255, (40, 40, 3), "uint8")

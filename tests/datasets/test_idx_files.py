@@ -39,7 +39,7 @@ def test_says_what_is_missing(tmp_path):
         (
             "train-images-idx3",
             idx_bytes(np.zeros((10, 28, 27))),
-            r"28 x 28 pixels. Found: an array of shape \(10, 28, 27\)",
+            r"28 x 28 pixels.*Found: an array of shape \(10, 28, 27\)",
         ),
         (
             "train-images-idx3",
@@ -122,3 +122,19 @@ def test_does_not_unpack_more_than_is_announced(tmp_path):
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 1_000_000
+
+
+def test_does_not_unpack_more_than_is_needed(tmp_path):
+    """60 MB of zeros in 60 kB: more images than there are of MNIST."""
+    write_idx(tmp_path, "train", *random_set(10, 0))
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    header = b"\0\0\x08\3" + b"".join(
+        size.to_bytes(4, "big") for size in (80_000, 28, 28)
+    )
+    path.write_bytes(gzip.compress(header + bytes(80_000 * 28 * 28), 1))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="1 to 70000 images") as error:
+        read_idx_images(tmp_path, "train")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert str(path) in str(error.value) and most < 1_000_000

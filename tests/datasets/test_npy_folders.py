@@ -151,6 +151,12 @@ def header_of(shape, dtype="<f8"):
     return content.getvalue()
 
 
+def literal(text):
+    """A .npy file whose header is that."""
+    line = text.encode() + b"\n"
+    return b"\x93NUMPY\2\0" + len(line).to_bytes(4, "little") + line
+
+
 def archive():
     content = io.BytesIO()
     np.savez(content, np.zeros(SIZE))
@@ -178,6 +184,10 @@ WHOLE = saved(np.zeros(SIZE))
         header_of((10**30, 10**30)),
         header_of((-1, 8)),
         header_of(SIZE, "|O") + pickle.dumps([0] * 48),
+        literal("(" * 9000),
+        literal("{'descr': " + "-" * 9000 + "1}"),
+        literal("{[]: 1}"),
+        literal("{'descr': '<f8', 'fortran_order': False, 'shape': (True,)}"),
         archive(),
         saved(np.full(SIZE, "0")),
         saved(np.zeros((8, 6))),

@@ -187,12 +187,15 @@ THIRD = "dsgdb9nsd_000003.xyz"
             THIRD,
             lambda text: text.replace("6.8*^-6", "9*^999"),
         ),
+        # Finite, but not in float32.
+        (THIRD, lambda text: text.replace("6.8*^-6", "9*^99")),
         (
             THIRD,
             lambda text: text.replace(" 1.0858041578\t 0.0080009958\t", ""),
         ),
         (THIRD, lambda text: text + "\udcff"),
         ("atomref.txt", lambda text: text.replace("-0.500273", "much")),
+        ("atomref.txt", lambda text: text.replace("-0.500273", "nan")),
         ("atomref.txt", lambda text: text + "\udcff"),
         ("uncharacterized.txt", lambda text: text + "\udcff"),
         ("dsgdb9nsd_best.xyz", lambda text: METHANE),

@@ -58,3 +58,27 @@ def test_wants_positive_numbers(capsys):
     with pytest.raises(SystemExit):
         main(["demo", "--seeds", "0"])
     assert "must be positive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["results.json", "demo.png"])
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_what_is_there_is_not_replaced(tmp_path, capsys, name, kind):
+    mine, path = tmp_path / "mine", tmp_path / "output" / name
+    mine.write_text("{}")
+    path.parent.mkdir()
+    if kind == "file":
+        path.write_text("{}")
+    elif kind == "link":
+        path.symlink_to(mine)
+    else:
+        path.mkdir()
+    assert main(["demo", "--quick", "--output", str(path.parent)]) == 2
+    assert str(path) in capsys.readouterr().err
+    assert mine.read_text() == "{}"
+    assert [it.name for it in path.parent.iterdir()] == [name]
+
+
+def test_output_that_is_no_folder_is_named(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["demo", "--output", str(tmp_path / "file" / "new")]) == 2
+    assert "`output` must be a folder" in capsys.readouterr().err

@@ -86,3 +86,5 @@ def test_results_say_how_they_were_made(results, tmp_path):
     assert document["keras_mtl"] == "1.2.3"
     assert document["settings"]["learning_rate"] == Settings().learning_rate
     assert document["runs"] == results
+    # The next demo may write there again.
+    report.check_output(tmp_path)
