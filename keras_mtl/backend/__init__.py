@@ -100,7 +100,6 @@ if _NAME == "jax":
     from keras_mtl.backend.row_major import stack_rows
     from keras_mtl.backend.row_major import take_layouts
 elif _NAME == "tensorflow":
-    from keras_mtl.backend.no_bypass import Bypass
     from keras_mtl.backend.row_major import as_matrices
     from keras_mtl.backend.row_major import as_vectors
     from keras_mtl.backend.row_major import combine_rows
@@ -151,6 +150,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import undivided_loss
     from keras_mtl.backend.tensorflow import weighted_sum
     from keras_mtl.backend.tensorflow import while_loop
+    from keras_mtl.backend.tensorflow_bypass import Bypass
 elif _NAME == "torch":
     from keras_mtl.backend.torch import STACK_FROM
     from keras_mtl.backend.torch import STACKS_LABELS

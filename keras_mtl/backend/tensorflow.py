@@ -124,9 +124,18 @@ def live_reach(function, variables):
     Returns:
         One set of indices into `variables` per loss.
     """
-    with tf.GradientTape(persistent=True) as tape:
-        losses = function()
-    return _reached(tape, losses, [variable.value for variable in variables])
+    reached = []
+
+    @tf.function(autograph=False)
+    def trace():
+        with tf.GradientTape(persistent=True) as tape:
+            losses = function()
+        values = [variable.value for variable in variables]
+        reached.extend(_reached(tape, losses, values))
+
+    # Nothing is computed.
+    trace.get_concrete_function()
+    return reached
 
 
 def evaluate_live(function, variables, data):
@@ -140,7 +149,9 @@ def evaluate_live(function, variables, data):
     """
 
     def evaluate():
-        return [tensor.numpy() for tensor in function(data)]
+        # In a graph, as a step is: layers may not do without.
+        graph = tf.function(lambda: function(data), autograph=False)
+        return [tensor.numpy() for tensor in graph()]
 
     if not tf.distribute.has_strategy():
         return evaluate()

@@ -398,9 +398,10 @@ class Pass:
         wanted = self._partition.overwritten
         if not wanted:
             return {}
-        cotangents = {k: weights[k] for k in range(len(self.losses))}
+        num_tasks = len(self._partition.tasks)
+        cotangents = {k: weights[k] for k in range(num_tasks)}
         if self._has_penalties:
-            cotangents[len(self.losses)] = ops.ones((), self.losses.dtype)
+            cotangents[num_tasks] = ops.ones((), self.losses.dtype)
         values = self._pullback(self._scaled(cotangents), wanted, last=True)
         count = backend.num_replicas()
         if count > 1:

@@ -42,16 +42,6 @@ class TaskSteps:
                 )
         self._ones = ops.ones_like(self._clean.losses)
 
-    @property
-    def go_elsewhere(self) -> bool:
-        """Whether the steps make passes elsewhere than at the weights."""
-        strategy = self._strategy
-        return (
-            strategy.flatness is not None
-            or strategy.observes
-            or strategy.balancer.uses_passes
-        )
-
     def at_weights(self) -> Point:
         """Loss, and gradients with those of regularizers, at the weights."""
         clean, ones = self._clean, self._ones

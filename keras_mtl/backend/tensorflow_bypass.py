@@ -1,0 +1,48 @@
+"""Layers that TensorFlow would compute again without the values of a pass."""
+
+import threading
+from typing import Any
+
+import tensorflow as tf
+
+from keras_mtl.backend import no_bypass
+
+
+class Bypass(no_bypass.Bypass):
+    """What a model reads past Keras's variables.
+
+    `keras.RematScope` computes layers again in the backward pass, by
+    `tf.recompute_grad`, which knows gradients by a function's arguments and by
+    `tf.Variable`s, not by the tensors that a pass has in their place. So in a
+    pass nothing is computed again.
+    """
+
+    def scope(self, trainable: list[Any] | None, state: list[Any]) -> "Scope":
+        return Scope()
+
+
+class Scope(no_bypass.Scope):
+    """The context that `Bypass.scope` returns."""
+
+    # Replicas have threads.
+    _lock = threading.Lock()
+    _count = 0
+    _before: Any = None
+
+    def __enter__(self):
+        with Scope._lock:
+            if not Scope._count:
+                Scope._before = tf.recompute_grad
+                tf.recompute_grad = _computed_once
+            Scope._count += 1
+        return self
+
+    def __exit__(self, *args):
+        with Scope._lock:
+            Scope._count -= 1
+            if not Scope._count:
+                tf.recompute_grad = Scope._before
+
+
+def _computed_once(function):
+    return function
