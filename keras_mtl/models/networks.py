@@ -112,6 +112,26 @@ def is_functional(network: Any) -> bool:
     )
 
 
+def symbolic_inputs(network: Any) -> Any:
+    """Returns the inputs that a network begins with, or `None`.
+
+    Those of a graph; a network that is no graph knows them if the layer that
+    it begins with does.
+    """
+    if is_functional(network):
+        return network.input
+    if isinstance(network, keras.Sequential):
+        # Without them until it is built.
+        inputs = getattr(network, "inputs", None)
+        return inputs[0] if inputs else None
+    if isinstance(network, TrunkAndHeads):
+        inputs = symbolic_inputs(network.trunk)
+        if inputs is not None and network.task_inputs:
+            return dict.fromkeys(network.heads, inputs)
+        return inputs
+    return None
+
+
 def graph_outputs(network: Any) -> dict[str, Any]:
     """Returns the symbolic outputs of a Functional model by name.
 

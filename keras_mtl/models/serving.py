@@ -1,0 +1,118 @@
+"""Exporting a model for inference, without what only training needs."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_mtl.models import networks
+
+
+class Serving(keras.Model):
+    """The part of `MultiTaskModel` that exports it.
+
+    It needs `network` and `_overrides_call` of the class that it is part of.
+    """
+
+    def export(
+        self,
+        filepath: str | Path,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Exports inputs to outputs as `keras.Model.export` does.
+
+        What is exported is the network: nothing of the strategy, the losses or
+        the optimizer goes with it, and training goes on afterwards as if
+        nothing had been.
+
+        Args:
+            filepath: As for `keras.Model.export`.
+            format: As for `keras.Model.export`.
+            verbose: As for `keras.Model.export`.
+            input_signature: As for `keras.Model.export`. Defaults to `None`:
+                the inputs of a Functional model, else those of the first
+                call.
+            **kwargs: As for `keras.Model.export`.
+
+        Raises:
+            ValueError: If Keras does not have the format on this backend, or
+                the model's inputs are not known.
+
+        Example:
+
+        ```python
+        model.export("folder", format="tf_saved_model")
+        ```
+        """
+        if input_signature is None:
+            input_signature = self._input_signature()
+        if not self.built:
+            self._build_for(input_signature)
+        if self._network_is_known and not self._overrides_call():
+            export = self.network.export
+        else:
+            export = super().export
+        with self._hidden_strategy():
+            export(
+                filepath,
+                format=format,
+                verbose=verbose,
+                input_signature=input_signature,
+                **kwargs,
+            )
+
+    def _input_signature(self):
+        """Returns the signature of one batch, or `None` if Keras knows it."""
+        network = self.network if self._network_is_known else self
+        if networks.is_functional(network):
+            return [keras.tree.map_structure(_spec_of_graph, network.input)]
+        inputs = self._settings.input_spec
+        if inputs is None:
+            inputs = networks.symbolic_inputs(network)
+        if inputs is not None:
+            return [keras.tree.map_structure(_spec_of_batch, inputs)]
+        if not self.built:
+            raise ValueError(
+                "The inputs of this model are not known yet. Call it with a "
+                "batch, `model(x)`, or say what they are: `export(..., "
+                "input_signature=[keras.InputSpec(shape=(None, 8), "
+                "dtype='float32')])`."
+            )
+        return None
+
+    def _build_for(self, signature):
+        """Makes the weights of a model that was never called."""
+        if not isinstance(signature, (list, tuple)):
+            signature = [signature]
+        self(*keras.tree.map_structure(_symbolic, list(signature)))
+
+
+def _spec_of_graph(x):
+    return keras.InputSpec(
+        shape=(None, *x.shape[1:]), dtype=x.dtype, name=x.name
+    )
+
+
+def _spec_of_batch(x):
+    """The spec of what was given in a call, as `predict` would give it."""
+    if x is None:
+        raise ValueError(
+            "One of the model's inputs was `None` when it was first called, so "
+            "that its shape is not known. Say what the inputs are: "
+            "`export(..., input_signature=[...])`."
+        )
+    is_float = keras.backend.is_float_dtype(x.dtype)
+    return keras.InputSpec(
+        shape=(None, *x.shape[1:]),
+        dtype=keras.config.floatx() if is_float else x.dtype,
+    )
+
+
+def _symbolic(spec):
+    # Also of TensorFlow, whose shapes and dtypes are objects.
+    return keras.KerasTensor(
+        tuple(spec.shape), dtype=keras.backend.standardize_dtype(spec.dtype)
+    )
