@@ -72,6 +72,8 @@ class Serving(keras.Model):
         inputs = self._settings.input_spec
         if inputs is None:
             inputs = networks.symbolic_inputs(network)
+        if inputs is None:
+            inputs = _inputs_when_built(network)
         if inputs is not None:
             return [keras.tree.map_structure(_spec_of_batch, inputs)]
         if not self.built:
@@ -88,6 +90,24 @@ class Serving(keras.Model):
         if not isinstance(signature, (list, tuple)):
             signature = [signature]
         self(*keras.tree.map_structure(_symbolic, list(signature)))
+
+
+def _inputs_when_built(network):
+    """The inputs that a layer says it was built for, if it is one structure."""
+    # What is loaded from a file was built, but never called.
+    shape = (network.get_build_config() or {}).get("input_shape")
+    if shape is None:
+        return None
+    return keras.tree.map_shape_structure(keras.KerasTensor, _plain(shape))
+
+
+def _plain(shapes):
+    """A structure of shapes without the containers that Keras tracks."""
+    if isinstance(shapes, dict):
+        return {key: _plain(shape) for key, shape in shapes.items()}
+    if isinstance(shapes, (list, tuple)):
+        return [_plain(shape) for shape in shapes]
+    return shapes
 
 
 def _spec_of_graph(x):
