@@ -1,5 +1,7 @@
 """What is known about a network: its outputs and which layers each needs."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -66,6 +68,10 @@ class TrunkAndHeads(keras.Model):
         features = self.trunk(inputs, training=training)
         return self.heads[task](features, training=training)
 
+    def export(self, *args, **kwargs):
+        with attributes_kept(self):
+            super().export(*args, **kwargs)
+
     def _check_inputs(self, inputs):
         """Raises `ValueError` unless there is an input for each task."""
         if isinstance(inputs, dict) and all(
@@ -102,6 +108,21 @@ class TrunkAndHeads(keras.Model):
             task_inputs=entry(config, "task_inputs"),
             name=config.get("name"),
         )
+
+
+@contextlib.contextmanager
+def attributes_kept(model: keras.Model) -> Iterator[None]:
+    """Sets a model's attributes back to the objects that they were.
+
+    `torch.export` leaves copies of lists and dicts, whose keys are sorted. The
+    model's layers and variables would no longer be found in one order, and
+    what is saved could not be loaded.
+    """
+    before = dict(vars(model))
+    try:
+        yield
+    finally:
+        vars(model).update(before)
 
 
 def is_functional(network: Any) -> bool:

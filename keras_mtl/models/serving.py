@@ -51,11 +51,10 @@ class Serving(keras.Model):
             input_signature = self._input_signature()
         if not self.built:
             self._build_for(input_signature)
+        export, served = super().export, self
         if self._network_is_known and not self._overrides_call():
-            export = self.network.export
-        else:
-            export = super().export
-        with self._hidden_strategy():
+            export, served = self.network.export, self.network
+        with self._hidden_strategy(), networks.attributes_kept(served):
             export(
                 filepath,
                 format=format,
@@ -64,26 +63,41 @@ class Serving(keras.Model):
                 **kwargs,
             )
 
-    def _input_signature(self):
-        """Returns the signature of one batch, or `None` if Keras knows it."""
-        network = self.network if self._network_is_known else self
+    def _network(self):
+        return self.network if self._network_is_known else self
+
+    def known_inputs(self) -> Any:
+        """Returns symbolic inputs for a batch, `None` if they are not known."""
+        network = self._network()
         if networks.is_functional(network):
-            return [keras.tree.map_structure(_spec_of_graph, network.input)]
+            return network.input
         inputs = self._settings.input_spec
         if inputs is None:
             inputs = networks.symbolic_inputs(network)
         if inputs is None:
             inputs = _inputs_when_built(network)
-        if inputs is not None:
-            return [keras.tree.map_structure(_spec_of_batch, inputs)]
-        if not self.built:
+        if inputs is None:
+            return None
+        return keras.tree.map_structure(_of_any_batch, inputs)
+
+    def _input_signature(self):
+        """Returns the signature of one batch, or `None` if Keras knows it."""
+        inputs = self.known_inputs()
+        if inputs is None and not self.built:
             raise ValueError(
                 "The inputs of this model are not known yet. Call it with a "
                 "batch, `model(x)`, or say what they are: `export(..., "
                 "input_signature=[keras.InputSpec(shape=(None, 8), "
                 "dtype='float32')])`."
             )
-        return None
+        if inputs is None:
+            return None
+        has_names = networks.is_functional(self._network())
+        return [
+            keras.tree.map_structure(
+                lambda x: _input_spec(x, has_names), inputs
+            )
+        ]
 
     def _build_for(self, signature):
         """Makes the weights of a model that was never called."""
@@ -110,24 +124,28 @@ def _plain(shapes):
     return shapes
 
 
-def _spec_of_graph(x):
-    return keras.InputSpec(
-        shape=(None, *x.shape[1:]), dtype=x.dtype, name=x.name
+def _of_any_batch(x):
+    """A symbolic input for what was given in a call, as `predict` gives it."""
+    if x is None:
+        return None
+    is_float = keras.backend.is_float_dtype(x.dtype)
+    return keras.KerasTensor(
+        (None, *x.shape[1:]),
+        dtype=keras.config.floatx() if is_float else x.dtype,
     )
 
 
-def _spec_of_batch(x):
-    """The spec of what was given in a call, as `predict` would give it."""
+def _input_spec(x, has_names):
     if x is None:
         raise ValueError(
             "One of the model's inputs was `None` when it was first called, so "
             "that its shape is not known. Say what the inputs are: "
             "`export(..., input_signature=[...])`."
         )
-    is_float = keras.backend.is_float_dtype(x.dtype)
     return keras.InputSpec(
         shape=(None, *x.shape[1:]),
-        dtype=keras.config.floatx() if is_float else x.dtype,
+        dtype=x.dtype,
+        name=x.name if has_names else None,
     )
 
 
