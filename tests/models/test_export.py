@@ -10,6 +10,11 @@ from tests.backend_tools import BACKEND
 from tests.backend_tools import numpy
 from tests.models import backbones
 
+# Keras converts with arguments that JAX will not have for ever.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The `native_serialization` parameter:DeprecationWarning"
+)
+
 LOSSES = {"b": "mse", "a": "mse"}
 FORMAT = "torch" if BACKEND == "torch" else "tf_saved_model"
 
