@@ -1,5 +1,7 @@
 """DSelect-k: a gate that chooses k experts, and can be differentiated."""
 
+import functools
+import operator
 from typing import Any
 
 import keras
@@ -197,7 +199,12 @@ class DSelectK(keras.layers.Layer):
         # The cubic of the paper in terms of the place between its ends.
         step = ops.expand_dims(position**2 * (3.0 - 2.0 * position), -2)
         codes = ops.convert_to_tensor(self._codes, dtype=step.dtype)
-        return ops.prod(step * codes + (1.0 - step) * (1.0 - codes), axis=-1)
+        shares = step * codes + (1.0 - step) * (1.0 - codes)
+        # Not `ops.prod`, whose gradient JAX cannot export for open sizes.
+        bits = range(len(self._codes[0]))
+        return functools.reduce(
+            operator.mul, [shares[..., bit] for bit in bits]
+        )
 
     def _add_penalties(self, selectors):
         # Half precision would round the sums of many small shares.

@@ -11,6 +11,7 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.models import networks
 from keras_mtl.models.checkpoints import Checkpoints
 from keras_mtl.models.network_arguments import as_network
+from keras_mtl.models.serving import Serving
 from keras_mtl.models.settings import Settings
 from keras_mtl.models.settings import spec_of
 from keras_mtl.models.task_gradients import TaskGradientsResult
@@ -22,7 +23,7 @@ from keras_mtl.training.batch import Batch
 
 
 @keras_mtl_export("keras_mtl.MultiTaskModel")
-class MultiTaskModel(Checkpoints, TaskStructure, TaskTrainer):
+class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
     """A multi-output Keras model whose outputs are tasks.
 
     Everything that `keras.Model` does works as it does there. In addition,

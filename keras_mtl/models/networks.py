@@ -1,5 +1,7 @@
 """What is known about a network: its outputs and which layers each needs."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -66,6 +68,10 @@ class TrunkAndHeads(keras.Model):
         features = self.trunk(inputs, training=training)
         return self.heads[task](features, training=training)
 
+    def export(self, *args, **kwargs):
+        with attributes_kept(self):
+            super().export(*args, **kwargs)
+
     def _check_inputs(self, inputs):
         """Raises `ValueError` unless there is an input for each task."""
         if isinstance(inputs, dict) and all(
@@ -104,12 +110,47 @@ class TrunkAndHeads(keras.Model):
         )
 
 
+@contextlib.contextmanager
+def attributes_kept(model: keras.Model) -> Iterator[None]:
+    """Sets a model's attributes back to the objects that they were.
+
+    `torch.export` leaves copies of lists and dicts, whose keys are sorted. The
+    model's layers and variables would no longer be found in one order, and
+    what is saved could not be loaded.
+    """
+    before = dict(vars(model))
+    try:
+        yield
+    finally:
+        vars(model).update(before)
+
+
 def is_functional(network: Any) -> bool:
     """Whether a network is a graph of layers that can be walked."""
     return any(
         cls.__name__ == "Functional" and cls.__module__.startswith("keras.")
         for cls in type(network).__mro__
     )
+
+
+def symbolic_inputs(network: Any) -> Any:
+    """Returns the inputs that a network begins with, or `None`.
+
+    Those of a graph; a network that is no graph knows them if the layer that
+    it begins with does.
+    """
+    if is_functional(network):
+        return network.input
+    if isinstance(network, keras.Sequential):
+        # Without them until it is built.
+        inputs = getattr(network, "inputs", None)
+        return inputs[0] if inputs else None
+    if isinstance(network, TrunkAndHeads):
+        inputs = symbolic_inputs(network.trunk)
+        if inputs is not None and network.task_inputs:
+            return dict.fromkeys(network.heads, inputs)
+        return inputs
+    return None
 
 
 def graph_outputs(network: Any) -> dict[str, Any]:

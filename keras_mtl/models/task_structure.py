@@ -18,8 +18,8 @@ from keras_mtl.training.batch import Batch
 class TaskStructure(keras.Model):
     """The part of `MultiTaskModel` that knows its tasks and their variables.
 
-    It needs `network_variables` and `_overrides_call` of the class that it is
-    part of.
+    It needs `network_variables`, `known_inputs` and `_overrides_call` of the
+    class that it is part of.
     """
 
     @property
@@ -149,7 +149,11 @@ class TaskStructure(keras.Model):
             )
         if task not in parts.names:
             raise unknown_name("task", str(task), parts.names)
-        return parts.task_model(task)
+        model = parts.task_model(task)
+        inputs = None if model.built else self.known_inputs()
+        if inputs is not None:
+            model(inputs[task] if parts.task_inputs else inputs)
+        return model
 
     @property
     def has_output_names(self) -> bool:

@@ -128,10 +128,6 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         finally:
             self._settings.hidden = before
 
-    def export(self, *args, **kwargs):
-        with self._hidden_strategy():
-            return super().export(*args, **kwargs)
-
     # ----------------------------------------------------------- compile
 
     def compile(
