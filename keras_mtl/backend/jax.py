@@ -152,10 +152,10 @@ def evaluate_live(function, variables, data):
         return function(data)
 
     try:
-        compiled = jax.jit(at).lower(before, data).compile(QUICKLY)
+        results = jax.jit(at, compiler_options=QUICKLY)(before, data)
     finally:
         _assign_all(variables, before)
-    return [np.asarray(result) for result in compiled(before, data)]
+    return [np.asarray(result) for result in results]
 
 
 def peek(iterator, count):
