@@ -15,6 +15,7 @@ All three backends offer the same names:
 - `RandomReplay()`: the same random numbers in several forward passes;
 - `global_random_state()`, `set_global_random_state(...)`: what layers draw
   from besides their own seed generators;
+- `differentiable(function)`: a call in which gradients can be taken;
 - `reached_variables(...)`: which values each output depends on;
 - `build_scope(model)`: the scope in which a model's variables are created;
 - `to_host(tensors)`: concrete values as NumPy arrays, or `None` in a graph;
@@ -54,6 +55,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import commit
     from keras_mtl.backend.jax import compile_function
     from keras_mtl.backend.jax import computed_once
+    from keras_mtl.backend.jax import differentiable
     from keras_mtl.backend.jax import divided_loss
     from keras_mtl.backend.jax import end_of_pass
     from keras_mtl.backend.jax import global_random_state
@@ -106,6 +108,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import commit
     from keras_mtl.backend.tensorflow import compile_function
     from keras_mtl.backend.tensorflow import computed_once
+    from keras_mtl.backend.tensorflow import differentiable
     from keras_mtl.backend.tensorflow import divided_loss
     from keras_mtl.backend.tensorflow import end_of_pass
     from keras_mtl.backend.tensorflow import gather_rows
@@ -142,6 +145,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import commit
     from keras_mtl.backend.torch import compile_function
     from keras_mtl.backend.torch import computed_once
+    from keras_mtl.backend.torch import differentiable
     from keras_mtl.backend.torch import divided_loss
     from keras_mtl.backend.torch import end_of_pass
     from keras_mtl.backend.torch import global_random_state
@@ -197,6 +201,7 @@ __all__ = [
     "commit",
     "compile_function",
     "computed_once",
+    "differentiable",
     "divided_loss",
     "end_of_pass",
     "gather_rows",

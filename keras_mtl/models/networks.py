@@ -51,6 +51,18 @@ class TrunkAndHeads(keras.Model):
             }
         return self.call_heads(self.trunk(inputs, training=training), training)
 
+    def compute_output_shape(self, input_shape):
+        shapes = {
+            task: self.trunk.compute_output_shape(
+                input_shape[task] if self.task_inputs else input_shape
+            )
+            for task in self.heads
+        }
+        return {
+            task: head.compute_output_shape(shapes[task])
+            for task, head in self.heads.items()
+        }
+
     def call_heads(self, features, training=None):
         """Returns the outputs for what the trunk returned."""
         return {
@@ -127,7 +139,17 @@ def graph_outputs(network: Any) -> dict[str, Any]:
             )
         return dict(outputs)
     flat = keras.tree.flatten(outputs)
-    return dict(zip(network.output_names, flat, strict=True))
+    names = list(network.output_names)
+    several = sorted({name for name in names if names.count(name) > 1})
+    if several:
+        raise ValueError(
+            f"Several outputs come from the layer {several[0]!r}, which gives "
+            "them one name, and tasks are told apart by theirs. Give the "
+            "outputs as a dict: `{"
+            + ", ".join(f"'task_{k + 1}': ..." for k in range(len(names)))
+            + "}`."
+        )
+    return dict(zip(names, flat, strict=True))
 
 
 class NetworkTasks:
@@ -145,7 +167,9 @@ class NetworkTasks:
         if self.graph:
             self.symbolic = graph_outputs(network)
             self.names = list(self.symbolic)
+            self.named = isinstance(network.output, dict)
         else:
+            self.named = True
             self.names = list(network.heads)
 
     @property

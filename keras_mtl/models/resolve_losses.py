@@ -6,8 +6,8 @@ from typing import Any
 import keras
 
 from keras_mtl.arguments import checked_number
-from keras_mtl.models.task_losses import as_loss
-from keras_mtl.models.task_losses import by_name
+from keras_mtl.models.by_output import by_name
+from keras_mtl.models.loss_functions import as_loss
 
 
 def resolve_losses(
@@ -23,7 +23,7 @@ def resolve_losses(
 
     Returns:
         Dict from tasks, in the order of the outputs, to pairs of a `Loss` and
-        its weight or `None`.
+        its weight: a number, a `keras.Variable` or `None`.
 
     Raises:
         ValueError: If names do not fit the outputs, or there is no loss.
@@ -58,11 +58,7 @@ def resolve_losses(
     elif isinstance(loss_weights, (dict, list, tuple)):
         weights = by_name("loss_weights", loss_weights, names)
         weights = {
-            name: None
-            if weight is None
-            else checked_number(
-                f"loss_weights[{name!r}]", weight, "(-inf, inf)"
-            )
+            name: _checked_weight(name, weight)
             for name, weight in weights.items()
         }
     else:
@@ -73,3 +69,16 @@ def resolve_losses(
     return {
         task: (as_loss(task, by_output[task]), weights[task]) for task in tasks
     }
+
+
+def _checked_weight(name, weight):
+    if weight is None:
+        return None
+    if isinstance(weight, keras.Variable) and tuple(weight.shape) == ():
+        return weight
+    return checked_number(
+        f"loss_weights[{name!r}]",
+        weight,
+        "(-inf, inf)",
+        "a scalar `keras.Variable`",
+    )

@@ -10,10 +10,12 @@ import keras
 from keras_mtl import backend
 from keras_mtl import strategies
 from keras_mtl.datasets import MultiTaskDataset
+from keras_mtl.models.by_output import check_order
 from keras_mtl.models.labelled_metrics import labelled_metrics
 from keras_mtl.models.loss_computation import LossComputation
 from keras_mtl.models.missing_labels import check_any_labelled
 from keras_mtl.models.missing_labels import check_label
+from keras_mtl.models.own_hooks import check_hooks
 from keras_mtl.models.random_state import RandomState
 from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.settings import same_settings
@@ -100,6 +102,23 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         return [*super().variables, *extra]
 
     @property
+    def non_trainable_variables(self):
+        settings = self.__dict__.get("_settings")
+        found = super().non_trainable_variables
+        if settings is None or settings.losses is None:
+            return found
+        # So that a step sees what callbacks assign to them, also on JAX.
+        known = {id(variable) for variable in self.variables}
+        return [
+            *found,
+            *(
+                v
+                for v in settings.losses.weight_variables
+                if id(v) not in known
+            ),
+        ]
+
+    @property
     def metrics(self):
         metrics = super().metrics
         settings = self.__dict__.get("_settings")
@@ -151,8 +170,10 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
                 outputs, or one loss for all. An output whose loss is `None`
                 is no task. As for Keras, a loss is a name, a function or a
                 `keras.losses.Loss`.
-            loss_weights: Optional dict or list of factors of the task losses.
-                They multiply the losses before the strategy sees them.
+            loss_weights: Optional dict or list of factors of the task losses:
+                numbers, or scalar `keras.Variable`s, which callbacks may
+                assign to (on JAX between epochs). They multiply the losses
+                before the strategy sees them.
             metrics: As for `keras.Model.compile`.
             weighted_metrics: As for `keras.Model.compile`.
             run_eagerly: As for `keras.Model.compile`.
@@ -173,17 +194,29 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
                 Defaults to `"raise"`.
 
         Raises:
-            ValueError: If a loss or strategy is unknown, or a name is not that
-                of an output.
+            ValueError: If a loss or strategy is unknown, a name is not that
+                of an output, or the model overrides a method of Keras that
+                the strategy does not call.
         """
         # All that can fail comes before anything is changed.
         check_on_nonfinite(on_nonfinite)
         losses = resolve_losses(loss, loss_weights, self._output_names())
         strategy = self._own_strategy(strategies.get(strategy))
-        if strategy is not None and not losses:
-            raise ValueError(
-                "A strategy needs a loss per task: pass `loss={task: ...}`."
-            )
+        if strategy is not None:
+            if not losses:
+                raise ValueError(
+                    "A strategy needs a loss per task: pass `loss={task: ...}`."
+                )
+            check_hooks(self)
+        labelled = self._labelled_metrics(
+            metrics=metrics, weighted_metrics=weighted_metrics
+        )
+        self._check_orders(
+            loss=loss,
+            loss_weights=loss_weights,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+        )
         prepared = self._prepare(
             strategy, {task: weight for task, (_, weight) in losses.items()}
         )
@@ -197,8 +230,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             jit_compile = False
         super().compile(
             optimizer=optimizer,
-            metrics=labelled_metrics(metrics, self._settings),
-            weighted_metrics=labelled_metrics(weighted_metrics, self._settings),
+            **labelled,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
@@ -220,6 +252,20 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             settings.losses = self._make_losses(losses, strategy)
         self._use_strategy(strategy, prepared)
 
+    def _labelled_metrics(self, **arguments):
+        with backend.build_scope(self):
+            return {
+                name: labelled_metrics(name, metrics, self._settings)
+                for name, metrics in arguments.items()
+            }
+
+    def _check_orders(self, **arguments):
+        """Warns of lists that keras.Model takes in another order."""
+        parts = self._settings.network_tasks
+        if parts is not None and parts.named:
+            for argument, value in arguments.items():
+                check_order(argument, value, parts.names)
+
     def _make_losses(self, losses, strategy):
         if not losses:
             return None
@@ -230,6 +276,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             self._output_names(),
             handle_missing=strategy is not None,
             one_batch=parts is not None and parts.has_one_batch,
+            named_outputs=parts is None or parts.named,
         )
 
     # ---------------------------------------------------------- strategy
@@ -304,6 +351,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
 
     def make_train_function(self, force=False):
         if self.strategy is not None:
+            check_hooks(self)
             self._settle()
         return super().make_train_function(force)
 
@@ -403,6 +451,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
                 "A strategy needs a loss per task: pass `loss={task: ...}` to "
                 "`compile`."
             )
+        check_hooks(self)
         strategy = self._own_strategy(strategy)
         self._use_strategy(
             strategy, self._prepare(strategy, self._settings.losses.weights)
@@ -464,7 +513,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         return {
             **config,
             "loss": serialize(settings.user_loss),
-            "loss_weights": serialize(settings.user_loss_weights),
+            "loss_weights": serialize(_as_numbers(settings.user_loss_weights)),
             "metrics": serialize(settings.user_metrics),
             "weighted_metrics": serialize(settings.user_weighted_metrics),
             "strategy": self.strategy and serialize(self.strategy),
@@ -484,3 +533,15 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
                 # A `LossScaleOptimizer` built twice has its state twice.
                 self.optimizer.build(self.network_variables(True))
             self._settle()
+
+
+def _as_numbers(loss_weights):
+    """What is saved of `loss_weights`: the present value of a variable."""
+    return keras.tree.map_structure(
+        lambda weight: (
+            float(keras.ops.convert_to_numpy(weight))
+            if isinstance(weight, keras.Variable)
+            else weight
+        ),
+        loss_weights,
+    )
