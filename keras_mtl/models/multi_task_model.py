@@ -256,10 +256,18 @@ class MultiTaskModel(Checkpoints, TaskStructure, TaskTrainer):
     def layers(self):
         return self._delegate("layers")
 
-    def compute_output_shape(self, *args, **kwargs):
-        if self._network_is_known:
-            return self.network.compute_output_shape(*args, **kwargs)
-        return super().compute_output_shape(*args, **kwargs)
+    def compute_output_spec(self, *args, **kwargs):
+        shape = type(self).compute_output_shape
+        if shape is not MultiTaskModel.compute_output_shape:
+            return super().compute_output_spec(*args, **kwargs)
+        # By a call, as where Keras knows of no method for the shape.
+        return keras.Operation.compute_output_spec(self, *args, **kwargs)
+
+    def compute_output_shape(self, input_shape):
+        inputs = keras.tree.map_shape_structure(keras.KerasTensor, input_shape)
+        return keras.tree.map_structure(
+            lambda output: output.shape, self.compute_output_spec(inputs)
+        )
 
     def count_params(self):
         if self._network_is_known:

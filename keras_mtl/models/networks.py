@@ -51,18 +51,6 @@ class TrunkAndHeads(keras.Model):
             }
         return self.call_heads(self.trunk(inputs, training=training), training)
 
-    def compute_output_shape(self, input_shape):
-        shapes = {
-            task: self.trunk.compute_output_shape(
-                input_shape[task] if self.task_inputs else input_shape
-            )
-            for task in self.heads
-        }
-        return {
-            task: head.compute_output_shape(shapes[task])
-            for task, head in self.heads.items()
-        }
-
     def call_heads(self, features, training=None):
         """Returns the outputs for what the trunk returned."""
         return {
