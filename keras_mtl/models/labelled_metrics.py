@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.models.missing_labels import like_rank
 from keras_mtl.models.missing_labels import may_miss
 from keras_mtl.models.missing_labels import of_mean_1
 from keras_mtl.models.missing_labels import takes_mean
@@ -111,9 +112,9 @@ class LabelledMetric(keras.metrics.Metric):
             sample_weight = labelled
         else:
             sample_weight = ops.cast(sample_weight, labelled.dtype)
-            while len(sample_weight.shape) < len(labelled.shape):
-                sample_weight = ops.expand_dims(sample_weight, axis=-1)
-            sample_weight = sample_weight * labelled
+            sample_weight = like_rank(sample_weight, len(labelled.shape))
+            rank = len(sample_weight.shape)
+            sample_weight = sample_weight * like_rank(labelled, rank)
         if isinstance(self._function, keras.losses.Loss):
             return self._add_loss(y_true, y_pred, sample_weight)
         return metric.update_state(y_true, y_pred, sample_weight=sample_weight)

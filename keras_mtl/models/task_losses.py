@@ -15,6 +15,7 @@ from keras_mtl.models.labelled_mean import LabelledMean
 from keras_mtl.models.missing_labels import are_complete
 from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.missing_labels import fill_missing
+from keras_mtl.models.missing_labels import like_rank
 from keras_mtl.models.missing_labels import may_miss
 from keras_mtl.models.missing_labels import of_mean_1
 from keras_mtl.models.missing_labels import takes_mean
@@ -192,7 +193,7 @@ class TaskLosses:
             given = sample_weights[task]
             if given is not None:
                 given = ops.cast(ops.convert_to_tensor(given), weight.dtype)
-                weight = weight * _like_rank(given, len(weight.shape))
+                weight = weight * like_rank(given, len(weight.shape))
                 weights[task] = weight
         labels.update(filled)
         return {**sample_weights, **weights}
@@ -228,18 +229,23 @@ class TaskLosses:
 
     def weigh(self, task_losses: dict[str, Any]) -> list[Any]:
         """Returns the losses times `loss_weights`, in the order of tasks."""
-        weighted = []
-        for task in self.tasks:
-            if task not in task_losses:
-                raise ValueError(
-                    "`compute_task_losses` must return a loss for each task "
-                    f"({', '.join(self.tasks)}). Missing: {task!r}."
-                )
-            weighted.append(self.weigh_one(task, task_losses[task]))
-        return weighted
+        if set(task_losses) != set(self.tasks):
+            raise ValueError(
+                "`compute_task_losses` must return a loss for each task, and "
+                f"for nothing else: {', '.join(self.tasks)}. Received: "
+                f"{', '.join(map(str, task_losses)) or 'none'}."
+            )
+        return [self.weigh_one(task, task_losses[task]) for task in self.tasks]
 
     def weigh_one(self, task: str, loss: Any) -> Any:
         """Returns the loss of a task times its `loss_weights`."""
+        loss = ops.convert_to_tensor(loss)
+        if len(loss.shape) > 0:
+            raise ValueError(
+                "`compute_task_losses` must return a scalar for each task. "
+                f"Received: shape {tuple(loss.shape)} for {task!r}; take its "
+                "mean, for instance."
+            )
         weight = self.weights[task]
         if weight is None or not self.apply_weights:
             return loss
@@ -295,7 +301,7 @@ class TaskLosses:
             ):
                 known = ops.not_equal(label, ignored)
                 if counted is not None:
-                    counted = _like_rank(counted, len(known.shape))
+                    counted = like_rank(counted, len(known.shape))
                     known = ops.logical_and(known, counted)
                 counted = known
             if counted is not None:
@@ -332,15 +338,6 @@ class TaskLosses:
             self.tasks, self.trackers, weights, strict=False
         ):
             tracker.update_state(task_losses[task], sample_weight=weight)
-
-
-def _like_rank(tensor, rank):
-    """Adds last dimensions of 1, or drops them, up to a rank."""
-    while len(tensor.shape) > rank and tensor.shape[-1] == 1:
-        tensor = ops.squeeze(tensor, axis=-1)
-    while len(tensor.shape) < rank:
-        tensor = ops.expand_dims(tensor, axis=-1)
-    return tensor
 
 
 def _listed(names):

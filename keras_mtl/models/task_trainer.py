@@ -236,6 +236,9 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
+        if loss is not None:
+            # As Keras has it: not tracked.
+            self.__dict__["loss"] = loss
         settings = self._settings
         settings.user_loss = loss
         settings.user_loss_weights = loss_weights
