@@ -1,5 +1,6 @@
 """What `compile` was given as losses, by task."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,3 +83,18 @@ def _checked_weight(name, weight):
         "(-inf, inf)",
         "a scalar `keras.Variable`",
     )
+
+
+def check_preference(weights: Mapping[str, Any]) -> None:
+    """Raises `ValueError` for weights of which an aggregator sees no change.
+
+    Args:
+        weights: Weights by task.
+    """
+    for name, weight in weights.items():
+        if isinstance(weight, keras.Variable):
+            raise ValueError(
+                '`loss_weights="preference"` is read once, so '
+                f"`loss_weights[{name!r}]` must be a number. Received: a "
+                "keras.Variable."
+            )

@@ -17,6 +17,7 @@ from keras_mtl.models.missing_labels import check_any_labelled
 from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.own_hooks import check_hooks
 from keras_mtl.models.random_state import RandomState
+from keras_mtl.models.resolve_losses import check_preference
 from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.settings import same_settings
 from keras_mtl.models.settings import spec_of
@@ -299,6 +300,8 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             strategy: The strategy, or `None`.
             weights: Dict from tasks to their `loss_weights`.
         """
+        if strategy is not None and strategy.loss_weights == "preference":
+            check_preference(weights)
         if strategy is None or not self.built or not self._can_probe():
             return None
         settings = self._settings
