@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_mtl.arguments import checked_number
 from keras_mtl.models.by_output import by_name
@@ -98,3 +99,15 @@ def check_preference(weights: Mapping[str, Any]) -> None:
                 f"`loss_weights[{name!r}]` must be a number. Received: a "
                 "keras.Variable."
             )
+
+
+def as_numbers(loss_weights: Any) -> Any:
+    """What is saved of `loss_weights`: the present value of a variable."""
+    return keras.tree.map_structure(
+        lambda weight: (
+            float(ops.convert_to_numpy(weight))
+            if isinstance(weight, keras.Variable)
+            else weight
+        ),
+        loss_weights,
+    )

@@ -17,6 +17,7 @@ from keras_mtl.models.missing_labels import check_any_labelled
 from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.own_hooks import check_hooks
 from keras_mtl.models.random_state import RandomState
+from keras_mtl.models.resolve_losses import as_numbers
 from keras_mtl.models.resolve_losses import check_preference
 from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.settings import same_settings
@@ -519,7 +520,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         return {
             **config,
             "loss": serialize(settings.user_loss),
-            "loss_weights": serialize(_as_numbers(settings.user_loss_weights)),
+            "loss_weights": serialize(as_numbers(settings.user_loss_weights)),
             "metrics": serialize(settings.user_metrics),
             "weighted_metrics": serialize(settings.user_weighted_metrics),
             "strategy": self.strategy and serialize(self.strategy),
@@ -539,15 +540,3 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
                 # A `LossScaleOptimizer` built twice has its state twice.
                 self.optimizer.build(self.network_variables(True))
             self._settle()
-
-
-def _as_numbers(loss_weights):
-    """What is saved of `loss_weights`: the present value of a variable."""
-    return keras.tree.map_structure(
-        lambda weight: (
-            float(keras.ops.convert_to_numpy(weight))
-            if isinstance(weight, keras.Variable)
-            else weight
-        ),
-        loss_weights,
-    )
