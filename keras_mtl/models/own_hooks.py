@@ -50,4 +50,8 @@ def _passes_on(step: Callable[..., Any]) -> bool:
     Which is more than to call it at times only, but less than never.
     """
     code = getattr(inspect.unwrap(step), "__code__", None)
-    return code is not None and "train_step" in code.co_names
+    found = [] if code is None else [code]
+    for code in found:
+        # Functions within it, too, as one writes them for compilers.
+        found.extend(filter(inspect.iscode, code.co_consts))
+    return any("train_step" in code.co_names for code in found)
