@@ -15,6 +15,7 @@ All three backends offer the same names:
 - `RandomReplay()`: the same random numbers in several forward passes;
 - `global_random_state()`, `set_global_random_state(...)`: what layers draw
   from besides their own seed generators;
+- `differentiable(function)`: a call in which gradients can be taken;
 - `reached_variables(...)`: which values each output has gradients by;
 - `Bypass(model, variables)`: what a model reads past Keras's variables;
 - `live_gradients(...)`, `live_reach(...)`, `evaluate_live(...)`: plain
@@ -62,6 +63,7 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import commit
     from keras_mtl.backend.jax import compile_function
     from keras_mtl.backend.jax import computed_once
+    from keras_mtl.backend.jax import differentiable
     from keras_mtl.backend.jax import divided_loss
     from keras_mtl.backend.jax import end_of_pass
     from keras_mtl.backend.jax import evaluate_live
@@ -122,6 +124,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import commit
     from keras_mtl.backend.tensorflow import compile_function
     from keras_mtl.backend.tensorflow import computed_once
+    from keras_mtl.backend.tensorflow import differentiable
     from keras_mtl.backend.tensorflow import divided_loss
     from keras_mtl.backend.tensorflow import end_of_pass
     from keras_mtl.backend.tensorflow import evaluate_live
@@ -166,6 +169,7 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import commit
     from keras_mtl.backend.torch import compile_function
     from keras_mtl.backend.torch import computed_once
+    from keras_mtl.backend.torch import differentiable
     from keras_mtl.backend.torch import divided_loss
     from keras_mtl.backend.torch import end_of_pass
     from keras_mtl.backend.torch import evaluate_live
@@ -230,6 +234,7 @@ __all__ = [
     "commit",
     "compile_function",
     "computed_once",
+    "differentiable",
     "divided_loss",
     "end_of_pass",
     "evaluate_live",

@@ -1,6 +1,7 @@
 """JAX: a linearised forward pass, and the step inside a stateless frame."""
 
 import contextlib
+import functools
 import itertools
 from typing import Any
 
@@ -59,7 +60,14 @@ def linearize_both_ways(function, values):
     """
     losses, linear, aux = jax.linearize(function, values, has_aux=True)
 
+    has_custom_gradients = functools.cache(
+        lambda: _has_custom_gradients(function, values)
+    )
+
     def pushforward(tangents):
+        if has_custom_gradients():
+            # They say how gradients come back, not what goes forth.
+            return _transposed_twice(linear, values, losses, tangents)
         return jnp.stack(
             linear(
                 [
@@ -183,6 +191,36 @@ def check_stranger(variable) -> None:
     )
 
 
+def _has_custom_gradients(function, values):
+    """Whether there is a `jax.custom_vjp` in a pass."""
+    jaxpr = jax.make_jaxpr(lambda point: function(point)[0])(values).jaxpr
+    found = [jaxpr]
+    while found:
+        for equation in found.pop().eqns:
+            if equation.primitive.name.startswith("custom_vjp_call"):
+                return True
+            found.extend(
+                getattr(part, "jaxpr", part)
+                for part in jax.tree.leaves(list(equation.params.values()))
+                if hasattr(getattr(part, "jaxpr", part), "eqns")
+            )
+    return False
+
+
+def _transposed_twice(linear, values, losses, tangents):
+    """Slopes along a direction, from gradients, which are linear in seeds."""
+    chosen = list(tangents)
+
+    def pulled(seeds):
+        (gradients,) = jax.linear_transpose(linear, values)(list(seeds))
+        return [gradients[i] for i in chosen]
+
+    seeds = [jnp.ones((), loss.dtype) for loss in losses]
+    _, pullback = jax.vjp(pulled, seeds)
+    (slopes,) = pullback([tangents[i] for i in chosen])
+    return jnp.stack(slopes)
+
+
 def after(value, other):
     """Returns a scalar, which is not there before a vector `other` is.
 
@@ -214,6 +252,11 @@ def end_of_pass(gradients):
         if gradient.size
     ]
     return jnp.sum(jnp.stack(entries), keepdims=True) if entries else None
+
+
+def differentiable(function):
+    """Calls a function in which gradients can be taken."""
+    return function()
 
 
 def reached_variables(function, values):

@@ -208,6 +208,23 @@ def end_of_pass(gradients):
     return None
 
 
+def differentiable(function):
+    """Calls a function in which gradients can be taken, say by inputs.
+
+    Args:
+        function: Returns a structure of tensors. Where gradients are off,
+            these are cut off from the graph that was made of them.
+    """
+    if torch.is_grad_enabled():
+        return function()
+    with torch.enable_grad():
+        results = function()
+    return tree.map_structure(
+        lambda value: value.detach() if torch.is_tensor(value) else value,
+        results,
+    )
+
+
 def reached_variables(function, values):
     """Tells by which values each output of `function` has gradients.
 
@@ -230,7 +247,11 @@ def _reached(outputs, leaves):
         gradients = [None] * len(leaves)
         if output.requires_grad:
             gradients = torch.autograd.grad(
-                output.sum(), leaves, retain_graph=True, allow_unused=True
+                output,
+                leaves,
+                grad_outputs=torch.ones_like(output),
+                retain_graph=True,
+                allow_unused=True,
             )
         reached.append(
             {i for i, gradient in enumerate(gradients) if gradient is not None}

@@ -8,6 +8,7 @@ from keras import losses
 
 from keras_mtl.models.own_functions import is_own
 from keras_mtl.models.own_functions import shapes_agree
+from keras_mtl.models.own_functions import unwrapped
 
 #: Labels are class indices, with a dimension less than the output.
 OF_INDICES = (
@@ -40,7 +41,7 @@ OF_MANY = (losses.Dice, losses.dice, losses.Tversky, losses.tversky)
 
 def kind_of(loss: losses.Loss) -> Any:
     """Returns the function of a function's loss, else the class."""
-    return getattr(loss, "function", type(loss))
+    return unwrapped(getattr(loss, "function", type(loss)))
 
 
 def is_known(loss: losses.Loss) -> bool:

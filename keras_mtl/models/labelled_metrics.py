@@ -6,36 +6,61 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.models.missing_labels import like_rank
 from keras_mtl.models.missing_labels import may_miss
+from keras_mtl.models.missing_labels import of_mean_1
+from keras_mtl.models.missing_labels import takes_mean
 from keras_mtl.models.own_functions import answers
 from keras_mtl.models.own_functions import is_own
+from keras_mtl.models.own_functions import name_of
 
 
-def labelled_metrics(metrics: Any, settings: Any) -> Any:
+def labelled_metrics(argument: str, metrics: Any, settings: Any) -> Any:
     """Wraps the metrics that `compile` was given.
 
     Args:
+        argument: Name of the argument, for error messages.
         metrics: A structure of metrics by output, or `None`.
         settings: The `Settings` of the model.
 
     Returns:
         The same structure. Metrics whose `update_state` takes no
         `sample_weight` stay as they are: they cannot leave anything out.
+
+    Raises:
+        ValueError: If there is something that is no metric.
     """
-    if isinstance(metrics, dict):
-        return {k: labelled_metrics(v, settings) for k, v in metrics.items()}
+    if metrics is not None and not isinstance(metrics, (dict, list, tuple)):
+        raise ValueError(
+            f"Argument `{argument}` must be a list, or a dict by output, as "
+            f"for keras.Model. Received: {argument}={metrics!r}."
+        )
+    return _wrapped(metrics, settings)
+
+
+def _wrapped(metrics, settings):
+    if isinstance(metrics, dict) and "class_name" not in metrics:
+        return {k: _wrapped(v, settings) for k, v in metrics.items()}
     if isinstance(metrics, (list, tuple)):
-        return type(metrics)(labelled_metrics(m, settings) for m in metrics)
+        return [_wrapped(metric, settings) for metric in metrics]
     if metrics is None or isinstance(metrics, LabelledMetric):
         return metrics
-    if isinstance(metrics, keras.metrics.Metric):
-        arguments = inspect.signature(metrics.update_state).parameters
+    if _means_accuracy(metrics):
+        return LabelledMetric(str(metrics), None, settings)
+    # As Keras does it when it has seen a batch.
+    found = keras.metrics.get(metrics)
+    name = metrics if isinstance(metrics, str) else name_of(found)
+    if isinstance(found, keras.metrics.Metric):
+        arguments = inspect.signature(found.update_state).parameters
         if "sample_weight" not in arguments:
-            return metrics
-    elif not isinstance(metrics, str) and not callable(metrics):
-        # Keras says what is wrong with it.
-        return metrics
-    return LabelledMetric(metrics, settings)
+            found.name = name
+            return found
+    return LabelledMetric(name, found, settings)
+
+
+def _means_accuracy(identifier):
+    """Whether Keras takes it for the accuracy that fits the shapes."""
+    return str(identifier).lower() in ("accuracy", "acc")
 
 
 class LabelledMetric(keras.metrics.Metric):
@@ -46,66 +71,77 @@ class LabelledMetric(keras.metrics.Metric):
     NaN, it does what the metric itself does.
 
     Args:
-        metric: What `compile` takes: a metric, a name or a function.
+        name: What Keras calls the metric.
+        metric: A metric, a function or a `keras.losses.Loss`; `None` for the
+            accuracy that fits the first labels and outputs.
         settings: The `Settings` of the model.
     """
 
-    def __init__(self, metric, settings):
-        name = metric
-        if not isinstance(metric, str):
-            name = getattr(metric, "name", None) or metric.__name__
+    def __init__(self, name, metric, settings):
         super().__init__(name=name)
-        self._identifier = metric
         self._settings = settings
-        self._metric = None
-        if isinstance(metric, keras.metrics.Metric):
-            self._metric = metric
+        self._function = None
+        if metric is not None and not isinstance(metric, keras.metrics.Metric):
+            self._function = metric
+            metric = keras.metrics.MeanMetricWrapper(metric)
+        self._metric = metric
+        if metric is not None:
+            metric.name = name
 
-    def _resolve(self, y_true, y_pred):
-        """The metric itself, as Keras would make it."""
-        if self._metric is None:
-            metric = self._identifier
-            if metric in ("accuracy", "acc"):
-                metric = _accuracy(y_true, y_pred)
-            metric = keras.metrics.get(metric)
-            if not isinstance(metric, keras.metrics.Metric):
-                metric = keras.metrics.MeanMetricWrapper(metric)
-            metric.name = self.name
-            self._metric = metric
-        return self._metric
+    @property
+    def _direction(self):
+        # Where callbacks look for what is better, more or less of it.
+        return self._metric._direction  # AttributeError: it is not known
 
     @property
     def variables(self):
         return [] if self._metric is None else self._metric.variables
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        metric = self._resolve(y_true, y_pred)
+        if self._metric is None:
+            self._metric = _accuracy(y_true, y_pred)(name=self.name)
+        metric: Any = self._metric
         losses = self._settings.losses
         can_miss = losses is not None and losses.handle_missing
-        if can_miss and may_miss(y_true):
-            y_true, labelled = self._without_missing(y_true, y_pred)
-            if sample_weight is None:
-                sample_weight = labelled
-            else:
-                sample_weight = ops.cast(sample_weight, labelled.dtype)
-                while len(sample_weight.shape) < len(labelled.shape):
-                    sample_weight = ops.expand_dims(sample_weight, axis=-1)
-                sample_weight = sample_weight * labelled
+        if not (can_miss and may_miss(y_true)):
+            return metric.update_state(
+                y_true, y_pred, sample_weight=sample_weight
+            )
+        y_true, labelled = self._without_missing(y_true, y_pred)
+        if sample_weight is None:
+            sample_weight = labelled
+        else:
+            sample_weight = ops.cast(sample_weight, labelled.dtype)
+            sample_weight = like_rank(sample_weight, len(labelled.shape))
+            rank = len(sample_weight.shape)
+            sample_weight = sample_weight * like_rank(labelled, rank)
+        if isinstance(self._function, keras.losses.Loss):
+            return self._add_loss(y_true, y_pred, sample_weight)
         return metric.update_state(y_true, y_pred, sample_weight=sample_weight)
 
     def _without_missing(self, y_true, y_pred):
         """Labels to call the metric with, and weights, 0 where one misses."""
         filled, weight = _without_missing(y_true, y_pred)
-        function = self._identifier
-        if isinstance(function, (str, keras.metrics.Metric)) or not is_own(
-            function
-        ):
+        function = self._function
+        if function is None or not is_own(function):
             return filled, weight
+        if isinstance(function, keras.losses.Loss):
+            function = function.call
         # As Keras calls it.
         y_true, filled, y_pred = (
             ops.cast(tensor, self.dtype) for tensor in (y_true, filled, y_pred)
         )
         return answers(function, y_true, filled, y_pred, weight)
+
+    def _add_loss(self, y_true, y_pred, weight):
+        """Adds the value that a `Loss` has for a batch, if it has labels."""
+        has_some = ops.cast(ops.any(weight > 0), weight.dtype)
+        if takes_mean(self._function):
+            weight = of_mean_1(weight, tuple(range(len(weight.shape))))
+        value = self._function(y_true, y_pred, sample_weight=weight)
+        keras.metrics.Mean.update_state(
+            self._metric, value, sample_weight=has_some
+        )
 
     def result(self):
         if self._metric is None:
@@ -133,7 +169,7 @@ def _without_missing(y_true, y_pred):
 def _accuracy(y_true, y_pred):
     """What "accuracy" means for labels and outputs of these shapes."""
     if y_pred.shape[-1] == 1:
-        return "binary_accuracy"
+        return keras.metrics.BinaryAccuracy
     if len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1:
-        return "sparse_categorical_accuracy"
-    return "categorical_accuracy"
+        return keras.metrics.SparseCategoricalAccuracy
+    return keras.metrics.CategoricalAccuracy

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.models.own_hooks import overrides
 from keras_mtl.models.settings import Settings
 
 
@@ -59,10 +60,7 @@ class LossComputation(keras.Model):
         return self.task_losses.presence(y, y_pred, sample_weight)
 
     def _overrides_losses(self):
-        return (
-            type(self).compute_task_losses
-            is not LossComputation.compute_task_losses
-        )
+        return bool(overrides(self, "compute_task_losses"))
 
     @property
     def entangled_tasks(self) -> set[str]:
@@ -103,8 +101,10 @@ class LossComputation(keras.Model):
     ):
         losses = []
         if self.task_losses is not None:
-            by_task = self.compute_task_losses(
-                x, y, y_pred, sample_weight, training
+            by_task = backend.differentiable(
+                lambda: self.compute_task_losses(
+                    x, y, y_pred, sample_weight, training
+                )
             )
             presence = None
             if self.task_losses.handle_missing:

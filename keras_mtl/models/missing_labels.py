@@ -158,3 +158,12 @@ def _stack(labels, tasks):
 
 def _unstack(tensor, tasks):
     return {task: tensor[k] for k, task in enumerate(tasks)}
+
+
+def like_rank(tensor, rank):
+    """Adds last dimensions of 1, or drops them, up to a rank."""
+    while len(tensor.shape) > rank and tensor.shape[-1] == 1:
+        tensor = ops.squeeze(tensor, axis=-1)
+    while len(tensor.shape) < rank:
+        tensor = ops.expand_dims(tensor, axis=-1)
+    return tensor

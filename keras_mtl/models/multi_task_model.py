@@ -109,7 +109,13 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
         **kwargs,
     ):
         network = as_network(
-            inputs, outputs, trunk, heads, task_inputs, network
+            inputs,
+            outputs,
+            trunk,
+            heads,
+            task_inputs,
+            network,
+            kwargs.get("name"),
         )
         if network is None and type(self).call is MultiTaskModel.call:
             raise ValueError(
@@ -138,8 +144,8 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
                 network, networks.TrunkAndHeads
             ):
                 self._settings.network_tasks = networks.NetworkTasks(network)
-            if network.built:
-                self.built = True
+                # Of others a call must show the inputs, built or not.
+                self.built = network.built
 
     @classmethod
     def from_model(
@@ -193,13 +199,12 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
             else:
                 super().build(input_shape)
             return
+        if self._settings.input_spec is None:
+            self._settings.input_spec = keras.tree.map_shape_structure(
+                keras.KerasTensor, input_shape
+            )
         if not self.network.built:
-            inputs = self._settings.input_spec
-            if inputs is None:
-                inputs = keras.tree.map_shape_structure(
-                    keras.KerasTensor, input_shape
-                )
-            self.network(inputs)
+            self.network(self._settings.input_spec)
         self.built = True
 
     def _builds_by_call(self):
@@ -220,8 +225,24 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
         return self._delegate("outputs")
 
     @property
+    def input(self):
+        return self._delegate("input")
+
+    @property
+    def output(self):
+        return self._delegate("output")
+
+    @property
     def input_shape(self):
         return self._delegate("input_shape")
+
+    @property
+    def output_shape(self):
+        return self._delegate("output_shape")
+
+    @property
+    def operations(self):
+        return self._delegate("operations")
 
     @property
     def output_names(self):
@@ -235,6 +256,32 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
     @property
     def layers(self):
         return self._delegate("layers")
+
+    def compute_output_spec(self, *args, **kwargs):
+        shape = type(self).compute_output_shape
+        if shape is not MultiTaskModel.compute_output_shape:
+            return super().compute_output_spec(*args, **kwargs)
+        # By a call, as where Keras knows of no method for the shape.
+        return keras.Operation.compute_output_spec(self, *args, **kwargs)
+
+    def compute_output_shape(self, input_shape):
+        inputs = keras.tree.map_shape_structure(keras.KerasTensor, input_shape)
+        return keras.tree.map_structure(
+            lambda output: output.shape, self.compute_output_spec(inputs)
+        )
+
+    def count_params(self):
+        if self._network_is_known:
+            return self.network.count_params()
+        return super().count_params()
+
+    def _obj_type(self):
+        # Keras then saves the layers of the graph as such, and not by
+        # attributes that hold some of them, too.
+        parts = self._settings.network_tasks
+        if parts is not None and parts.graph:
+            return self.network._obj_type()
+        return super()._obj_type()
 
     def summary(self, *args, **kwargs):
         if self._network_is_known:
@@ -276,7 +323,10 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
             raise ValueError(
                 "Call `compile(loss={task: ...})` before `task_gradients`."
             )
-        x = keras.tree.map_structure(ops.convert_to_tensor, x)
+        x = keras.tree.map_structure(
+            lambda part: None if part is None else ops.convert_to_tensor(part),
+            x,
+        )
         if not self.built or self._settings.input_spec is None:
             with keras.StatelessScope():
                 self(x)

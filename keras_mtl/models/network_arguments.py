@@ -14,6 +14,7 @@ def as_network(
     heads: Any,
     task_inputs: bool,
     network: Any,
+    name: str | None = None,
 ) -> keras.Model | None:
     """Makes a network of the arguments of `MultiTaskModel`, and checks it.
 
@@ -40,7 +41,7 @@ def as_network(
     if given[0]:
         if inputs is None or outputs is None:
             raise ValueError("`inputs` and `outputs` must be given together.")
-        network = keras.Model(inputs, outputs)
+        network = keras.Model(inputs, outputs, name=name)
     if given[1]:
         network = networks.TrunkAndHeads(trunk, heads, task_inputs)
         if trunk.built and all(head.built for head in heads.values()):

@@ -168,7 +168,17 @@ def graph_outputs(network: Any) -> dict[str, Any]:
             )
         return dict(outputs)
     flat = keras.tree.flatten(outputs)
-    return dict(zip(network.output_names, flat, strict=True))
+    names = list(network.output_names)
+    several = sorted({name for name in names if names.count(name) > 1})
+    if several:
+        raise ValueError(
+            f"Several outputs come from the layer {several[0]!r}, which gives "
+            "them one name, and tasks are told apart by theirs. Give the "
+            "outputs as a dict: `{"
+            + ", ".join(f"'task_{k + 1}': ..." for k in range(len(names)))
+            + "}`."
+        )
+    return dict(zip(names, flat, strict=True))
 
 
 class NetworkTasks:
@@ -186,7 +196,9 @@ class NetworkTasks:
         if self.graph:
             self.symbolic = graph_outputs(network)
             self.names = list(self.symbolic)
+            self.named = isinstance(network.output, dict)
         else:
+            self.named = True
             self.names = list(network.heads)
 
     @property

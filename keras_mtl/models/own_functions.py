@@ -1,5 +1,7 @@
 """Losses and metrics of the user's own, which may deal with NaN themselves."""
 
+import functools
+import re
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +15,29 @@ def is_own(function: Any) -> bool:
     Args:
         function: A function, a `keras.losses.Loss` or a class.
     """
-    return not (function.__module__ or "").startswith("keras.")
+    return not (unwrapped(function).__module__ or "").startswith("keras.")
+
+
+def unwrapped(function: Any) -> Any:
+    """Returns the function of which `functools.partial` fixes arguments."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def name_of(function: Any) -> str:
+    """Returns what Keras calls a loss or metric.
+
+    Args:
+        function: A function, an object with or without a `name`.
+    """
+    if hasattr(function, "name"):
+        return function.name
+    name = getattr(function, "__name__", type(function).__name__)
+    # TensorFlow takes no other characters: not those of "<lambda>".
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def answers(
@@ -42,7 +66,7 @@ def answers(
     Returns:
         `(labels, weights)` to call the function with.
     """
-    values = function(label, output)
+    values = ops.convert_to_tensor(function(label, output))
     rank = min(len(values.shape), len(weight.shape))
     if not shapes_agree(values.shape[:rank], label.shape[:rank]):
         rank = 0

@@ -1,13 +1,15 @@
 """What `compile` was given as losses, by task."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_mtl.arguments import checked_number
-from keras_mtl.models.task_losses import as_loss
-from keras_mtl.models.task_losses import by_name
+from keras_mtl.models.by_output import by_name
+from keras_mtl.models.loss_functions import as_loss
 
 
 def resolve_losses(
@@ -23,7 +25,7 @@ def resolve_losses(
 
     Returns:
         Dict from tasks, in the order of the outputs, to pairs of a `Loss` and
-        its weight or `None`.
+        its weight: a number, a `keras.Variable` or `None`.
 
     Raises:
         ValueError: If names do not fit the outputs, or there is no loss.
@@ -58,11 +60,7 @@ def resolve_losses(
     elif isinstance(loss_weights, (dict, list, tuple)):
         weights = by_name("loss_weights", loss_weights, names)
         weights = {
-            name: None
-            if weight is None
-            else checked_number(
-                f"loss_weights[{name!r}]", weight, "(-inf, inf)"
-            )
+            name: _checked_weight(name, weight)
             for name, weight in weights.items()
         }
     else:
@@ -73,3 +71,43 @@ def resolve_losses(
     return {
         task: (as_loss(task, by_output[task]), weights[task]) for task in tasks
     }
+
+
+def _checked_weight(name, weight):
+    if weight is None:
+        return None
+    if isinstance(weight, keras.Variable) and tuple(weight.shape) == ():
+        return weight
+    return checked_number(
+        f"loss_weights[{name!r}]",
+        weight,
+        "(-inf, inf)",
+        "a scalar `keras.Variable`",
+    )
+
+
+def check_preference(weights: Mapping[str, Any]) -> None:
+    """Raises `ValueError` for weights of which an aggregator sees no change.
+
+    Args:
+        weights: Weights by task.
+    """
+    for name, weight in weights.items():
+        if isinstance(weight, keras.Variable):
+            raise ValueError(
+                '`loss_weights="preference"` is read once, so '
+                f"`loss_weights[{name!r}]` must be a number. Received: a "
+                "keras.Variable."
+            )
+
+
+def as_numbers(loss_weights: Any) -> Any:
+    """What is saved of `loss_weights`: the present value of a variable."""
+    return keras.tree.map_structure(
+        lambda weight: (
+            float(ops.convert_to_numpy(weight))
+            if isinstance(weight, keras.Variable)
+            else weight
+        ),
+        loss_weights,
+    )

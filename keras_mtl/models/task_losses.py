@@ -1,117 +1,25 @@
 """Losses by task: labels, weights, masks and missing labels."""
 
 import contextlib
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.models.by_output import by_name
+from keras_mtl.models.by_output import check_order
 from keras_mtl.models.label_shapes import check_shapes
 from keras_mtl.models.label_shapes import takes_labels_together
 from keras_mtl.models.labelled_mean import LabelledMean
 from keras_mtl.models.missing_labels import are_complete
 from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.missing_labels import fill_missing
+from keras_mtl.models.missing_labels import like_rank
 from keras_mtl.models.missing_labels import may_miss
 from keras_mtl.models.missing_labels import of_mean_1
 from keras_mtl.models.missing_labels import takes_mean
 from keras_mtl.models.own_functions import answers
-from keras_mtl.registry import unknown_name
-
-#: Losses that Keras resolves from the shapes of labels and outputs.
-SHAPE_DEPENDENT = ("crossentropy", "ce")
-
-
-class FunctionLoss(keras.losses.Loss):
-    """A plain loss function as a `Loss`.
-
-    Args:
-        function: Maps `(y_true, y_pred)` to one loss per sample.
-    """
-
-    def __init__(self, function):
-        super().__init__(name=getattr(function, "__name__", "loss"))
-        self.function = function
-
-    def call(self, y_true, y_pred):
-        # As keras.losses does for its own functions.
-        y_true, y_pred = same_rank(y_true, y_pred)
-        return self.function(y_true, y_pred)
-
-
-def same_rank(y_true, y_pred):
-    """Adds or drops a last dimension of 1 where the ranks differ by one."""
-    true_rank, pred_rank = len(y_true.shape), len(y_pred.shape)
-    if true_rank == pred_rank + 1 and y_true.shape[-1] == 1:
-        if pred_rank == 1:
-            return y_true, ops.expand_dims(y_pred, axis=-1)
-        return ops.squeeze(y_true, axis=-1), y_pred
-    if pred_rank == true_rank + 1 and y_pred.shape[-1] == 1:
-        if true_rank == 1:
-            return ops.expand_dims(y_true, axis=-1), y_pred
-        return y_true, ops.squeeze(y_pred, axis=-1)
-    return y_true, y_pred
-
-
-def as_loss(task: str, identifier: Any) -> keras.losses.Loss:
-    """Returns a `Loss` for anything that Keras's `compile` takes.
-
-    Args:
-        task: Name of the task, for error messages.
-        identifier: A name, a config, a function or a `keras.losses.Loss`, or
-            a list of one of these.
-    """
-    if isinstance(identifier, (list, tuple)):
-        if len(identifier) != 1:
-            raise ValueError(
-                f"Task {task!r} must have one loss; for several, pass a "
-                f"function that adds them up. Received: {identifier!r}."
-            )
-        # As Keras takes it, too.
-        (identifier,) = identifier
-    if isinstance(identifier, str) and identifier in SHAPE_DEPENDENT:
-        raise ValueError(
-            f"The loss {identifier!r} of task {task!r} depends on the shape of "
-            'the labels. Name it in full: "sparse_categorical_crossentropy" '
-            'for class indices, "categorical_crossentropy" for one-hot labels, '
-            '"binary_crossentropy" for yes and no.'
-        )
-    if not (isinstance(identifier, (str, dict)) or callable(identifier)):
-        raise ValueError(
-            f"The loss of task {task!r} must be the name of a Keras loss, a "
-            "function or a `keras.losses.Loss`. Received: "
-            f"{identifier!r}."
-        )
-    loss = keras.losses.get(identifier)
-    return loss if isinstance(loss, keras.losses.Loss) else FunctionLoss(loss)
-
-
-def by_name(
-    argument: str, value: Any, names: Sequence[str], default: Any = None
-) -> dict[str, Any]:
-    """Returns a dict by name for a dict, a list by position, or one for all.
-
-    Args:
-        argument: Name of the argument, for error messages.
-        value: A dict, list, tuple, or a single value that serves all.
-        names: The allowed names in order.
-        default: Value of names that a dict leaves out.
-    """
-    if isinstance(value, dict):
-        for name in value:
-            if name not in names:
-                raise unknown_name(f"name in `{argument}`", str(name), names)
-        return {name: value.get(name, default) for name in names}
-    if isinstance(value, (list, tuple)):
-        if len(value) != len(names):
-            raise ValueError(
-                f"Argument `{argument}` must have one entry per output "
-                f"({', '.join(names)}). Received {len(value)} entries."
-            )
-        return dict(zip(names, value, strict=True))
-    return dict.fromkeys(names, value)
 
 
 class TaskLosses:
@@ -119,21 +27,29 @@ class TaskLosses:
 
     Args:
         losses: `Loss` by task, in the order of the tasks.
-        weights: Factor by task.
+        weights: Factor by task: a number, a `keras.Variable` or `None`.
         output_names: Names of the model's outputs, in order, or `None` where
             they are not known before the first call.
         handle_missing: Whether samples without label are left out.
         one_batch: Whether all tasks always have the same number of samples.
             Defaults to `True`.
+        named_outputs: Whether the outputs are a dict. Defaults to `True`.
     """
 
     def __init__(
-        self, losses, weights, output_names, handle_missing, one_batch=True
+        self,
+        losses,
+        weights,
+        output_names,
+        handle_missing,
+        one_batch=True,
+        named_outputs=True,
     ):
         self.losses = losses
         self.one_batch = one_batch
         self.weights = weights
         self.output_names = output_names
+        self.named_outputs = named_outputs
         self.handle_missing = handle_missing
         #: Whether the weights are factors, not a strategy's preference.
         self.apply_weights = True
@@ -161,13 +77,17 @@ class TaskLosses:
                     "as `y={"
                     + ", ".join(f"{t!r}: ..." for t in self.tasks)
                     + "}`, with NaN or a sample weight of 0 where a label is "
-                    "missing, or compile without a loss for that task. "
+                    "missing. A loss that needs no labels takes dummy ones of "
+                    f"the batch's length: `y={{..., {missing[0]!r}: "
+                    "numpy.zeros(n)}` (with NaN it would not be trained). Or "
+                    "compile without a loss for that task. "
                     f"Received labels for: {', '.join(map(str, y)) or 'none'}."
                 )
             return by_name("y", y, names)
         if isinstance(y, (list, tuple)):
             if len(y) == len(self.tasks) != len(names):
                 names = self.tasks
+            self.check_order("y", y)
             return by_name("y", y, names)
         if len(self.tasks) == 1 and y is not None:
             return {self.tasks[0]: y}
@@ -176,6 +96,16 @@ class TaskLosses:
             f"a list in the order of the outputs ({', '.join(names)}). "
             f"Received: y of type {type(y).__name__}."
         )
+
+    def check_order(self, argument: str, value: Any) -> None:
+        """Tells of a list whose order may not be that which is meant."""
+        if self.named_outputs:
+            check_order(
+                argument,
+                value,
+                self.output_names or self.tasks,
+                are_known=self.output_names is not None,
+            )
 
     def predictions(self, outputs: Any) -> dict[str, Any]:
         """Returns the outputs by task."""
@@ -202,6 +132,7 @@ class TaskLosses:
         if isinstance(sample_weight, (list, tuple)):
             if len(sample_weight) == len(self.tasks) != len(names):
                 names = self.tasks
+            self.check_order("sample_weight", sample_weight)
         return by_name("sample_weight", sample_weight, names)
 
     # ------------------------------------------------------------- losses
@@ -265,7 +196,7 @@ class TaskLosses:
             given = sample_weights[task]
             if given is not None:
                 given = ops.cast(ops.convert_to_tensor(given), weight.dtype)
-                weight = weight * _like_rank(given, len(weight.shape))
+                weight = weight * like_rank(given, len(weight.shape))
                 weights[task] = weight
         labels.update(filled)
         return {**sample_weights, **weights}
@@ -301,22 +232,39 @@ class TaskLosses:
 
     def weigh(self, task_losses: dict[str, Any]) -> list[Any]:
         """Returns the losses times `loss_weights`, in the order of tasks."""
-        weighted = []
-        for task in self.tasks:
-            if task not in task_losses:
-                raise ValueError(
-                    "`compute_task_losses` must return a loss for each task "
-                    f"({', '.join(self.tasks)}). Missing: {task!r}."
-                )
-            weighted.append(self.weigh_one(task, task_losses[task]))
-        return weighted
+        if set(task_losses) != set(self.tasks):
+            raise ValueError(
+                "`compute_task_losses` must return a loss for each task, and "
+                f"for nothing else: {', '.join(self.tasks)}. Received: "
+                f"{', '.join(map(str, task_losses)) or 'none'}."
+            )
+        return [self.weigh_one(task, task_losses[task]) for task in self.tasks]
 
     def weigh_one(self, task: str, loss: Any) -> Any:
         """Returns the loss of a task times its `loss_weights`."""
+        loss = ops.convert_to_tensor(loss)
+        if len(loss.shape) > 0:
+            raise ValueError(
+                "`compute_task_losses` must return a scalar for each task. "
+                f"Received: shape {tuple(loss.shape)} for {task!r}; take its "
+                "mean, for instance."
+            )
         weight = self.weights[task]
         if weight is None or not self.apply_weights:
             return loss
+        if isinstance(weight, keras.Variable):
+            weight = ops.cast(ops.stop_gradient(weight.value), loss.dtype)
         return ops.multiply(loss, weight)
+
+    @property
+    def weight_variables(self) -> list[keras.Variable]:
+        """Those of the weights that may change, each once."""
+        variables = [
+            weight
+            for weight in self.weights.values()
+            if isinstance(weight, keras.Variable)
+        ]
+        return list({id(variable): variable for variable in variables}.values())
 
     def presence(self, y, outputs, sample_weight):
         """Returns which tasks have labels in a batch.
@@ -356,7 +304,7 @@ class TaskLosses:
             ):
                 known = ops.not_equal(label, ignored)
                 if counted is not None:
-                    counted = _like_rank(counted, len(known.shape))
+                    counted = like_rank(counted, len(known.shape))
                     known = ops.logical_and(known, counted)
                 counted = known
             if counted is not None:
@@ -393,15 +341,6 @@ class TaskLosses:
             self.tasks, self.trackers, weights, strict=False
         ):
             tracker.update_state(task_losses[task], sample_weight=weight)
-
-
-def _like_rank(tensor, rank):
-    """Adds last dimensions of 1, or drops them, up to a rank."""
-    while len(tensor.shape) > rank and tensor.shape[-1] == 1:
-        tensor = ops.squeeze(tensor, axis=-1)
-    while len(tensor.shape) < rank:
-        tensor = ops.expand_dims(tensor, axis=-1)
-    return tensor
 
 
 def _listed(names):

@@ -11,12 +11,16 @@ from keras_mtl import backend
 from keras_mtl import strategies
 from keras_mtl.arguments import checked_choice
 from keras_mtl.datasets import MultiTaskDataset
+from keras_mtl.models.by_output import check_order
 from keras_mtl.models.labelled_metrics import labelled_metrics
 from keras_mtl.models.loss_computation import LossComputation
 from keras_mtl.models.missing_labels import check_any_labelled
 from keras_mtl.models.missing_labels import check_label
+from keras_mtl.models.own_hooks import check_hooks
 from keras_mtl.models.random_state import RandomState
 from keras_mtl.models.reach import Reach
+from keras_mtl.models.resolve_losses import as_numbers
+from keras_mtl.models.resolve_losses import check_preference
 from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.settings import same_settings
 from keras_mtl.models.settings import spec_of
@@ -106,6 +110,23 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         return [*super().variables, *extra]
 
     @property
+    def non_trainable_variables(self):
+        settings = self.__dict__.get("_settings")
+        found = super().non_trainable_variables
+        if settings is None or settings.losses is None:
+            return found
+        # So that a step sees what callbacks assign to them, also on JAX.
+        known = {id(variable) for variable in self.variables}
+        return [
+            *found,
+            *(
+                v
+                for v in settings.losses.weight_variables
+                if id(v) not in known
+            ),
+        ]
+
+    @property
     def metrics(self):
         metrics = super().metrics
         settings = self.__dict__.get("_settings")
@@ -154,8 +175,10 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
                 outputs, or one loss for all. An output whose loss is `None`
                 is no task. As for Keras, a loss is a name, a function or a
                 `keras.losses.Loss`.
-            loss_weights: Optional dict or list of factors of the task losses.
-                They multiply the losses before the strategy sees them.
+            loss_weights: Optional dict or list of factors of the task losses:
+                numbers, or scalar `keras.Variable`s, which callbacks may
+                assign to (on JAX between epochs). They multiply the losses
+                before the strategy sees them.
             metrics: As for `keras.Model.compile`.
             weighted_metrics: As for `keras.Model.compile`.
             run_eagerly: As for `keras.Model.compile`.
@@ -185,18 +208,30 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
                 to `"first"`.
 
         Raises:
-            ValueError: If a loss or strategy is unknown, or a name is not that
-                of an output.
+            ValueError: If a loss or strategy is unknown, a name is not that
+                of an output, or the model overrides a method of Keras that
+                the strategy does not call.
         """
         # All that can fail comes before anything is changed.
         check_on_nonfinite(on_nonfinite)
         checked_choice("check", check, CHECKS)
         losses = resolve_losses(loss, loss_weights, self._output_names())
         strategy = self._own_strategy(strategies.get(strategy))
-        if strategy is not None and not losses:
-            raise ValueError(
-                "A strategy needs a loss per task: pass `loss={task: ...}`."
-            )
+        if strategy is not None:
+            if not losses:
+                raise ValueError(
+                    "A strategy needs a loss per task: pass `loss={task: ...}`."
+                )
+            check_hooks(self)
+        labelled = self._labelled_metrics(
+            metrics=metrics, weighted_metrics=weighted_metrics
+        )
+        self._check_orders(
+            loss=loss,
+            loss_weights=loss_weights,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+        )
         prepared = self._prepare(
             strategy, {task: weight for task, (_, weight) in losses.items()}
         )
@@ -210,13 +245,15 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             jit_compile = False
         super().compile(
             optimizer=optimizer,
-            metrics=labelled_metrics(metrics, self._settings),
-            weighted_metrics=labelled_metrics(weighted_metrics, self._settings),
+            **labelled,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
+        if loss is not None:
+            # As Keras has it: not tracked.
+            self.__dict__["loss"] = loss
         settings = self._settings
         settings.user_loss = loss
         settings.user_loss_weights = loss_weights
@@ -234,6 +271,20 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             settings.losses = self._make_losses(losses, strategy)
         self._use_strategy(strategy, prepared)
 
+    def _labelled_metrics(self, **arguments):
+        with backend.build_scope(self):
+            return {
+                name: labelled_metrics(name, metrics, self._settings)
+                for name, metrics in arguments.items()
+            }
+
+    def _check_orders(self, **arguments):
+        """Warns of lists that keras.Model takes in another order."""
+        parts = self._settings.network_tasks
+        if parts is not None and parts.named:
+            for argument, value in arguments.items():
+                check_order(argument, value, parts.names)
+
     def _make_losses(self, losses, strategy):
         if not losses:
             return None
@@ -244,6 +295,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             self._output_names(),
             handle_missing=strategy is not None,
             one_batch=parts is not None and parts.has_one_batch,
+            named_outputs=parts is None or parts.named,
         )
 
     # ---------------------------------------------------------- strategy
@@ -263,6 +315,8 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             strategy: The strategy, or `None`.
             weights: Dict from tasks to their `loss_weights`.
         """
+        if strategy is not None and strategy.loss_weights == "preference":
+            check_preference(weights)
         if strategy is None or not self.built or not self._can_probe():
             return None
         settings = self._settings
@@ -319,6 +373,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
     def make_train_function(self, force=False):
         if self.strategy is None:
             return super().make_train_function(force)
+        check_hooks(self)
         self._settle()
         before = self.train_function
         super().make_train_function(force)
@@ -472,6 +527,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
                 "A strategy needs a loss per task: pass `loss={task: ...}` to "
                 "`compile`."
             )
+        check_hooks(self)
         strategy = self._own_strategy(strategy)
         self._use_strategy(
             strategy, self._prepare(strategy, self._settings.losses.weights)
@@ -528,7 +584,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         return {
             **config,
             "loss": serialize(settings.user_loss),
-            "loss_weights": serialize(settings.user_loss_weights),
+            "loss_weights": serialize(as_numbers(settings.user_loss_weights)),
             "metrics": serialize(settings.user_metrics),
             "weighted_metrics": serialize(settings.user_weighted_metrics),
             "strategy": self.strategy and serialize(self.strategy),

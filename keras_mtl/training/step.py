@@ -52,7 +52,11 @@ def _run_step_on(model, batch, settled=False):
         clean = RepresentationPass(model, batch, values, plan.split, **settings)
     model.random_state.draws_globally |= replay.has_drawn()
     # Inside, only what is listed can be read.
-    readable = [*strategy.variables, *strategy.balancer.data_variables]
+    readable = [
+        *strategy.variables,
+        *strategy.balancer.data_variables,
+        *model.task_losses.weight_variables,
+    ]
     with changes_to(readable) as changes:
         update = strategy.compute_update(clean)
     if not settled and backend.take_layouts(

@@ -149,11 +149,15 @@ def losses_at(model, batch, values, trainable):
     With the random numbers and the state of the start of the step; nothing is
     differentiated and nothing is changed.
     """
-    with values.scope([ops.stop_gradient(value) for value in trainable]):
+
+    def function():
         outputs = model(batch.x, training=True)
-        task_losses = model.compute_task_losses(
+        return model.compute_task_losses(
             batch.x, batch.y, outputs, batch.sample_weight, training=True
         )
+
+    with values.scope([ops.stop_gradient(value) for value in trainable]):
+        task_losses = backend.differentiable(function)
     return ops.stack(model.task_losses.weigh(task_losses))
 
 

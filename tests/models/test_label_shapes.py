@@ -8,7 +8,7 @@ from training import toy
 
 import keras_mtl
 from keras_mtl.models.label_shapes import check_shapes
-from keras_mtl.models.task_losses import as_loss
+from keras_mtl.models.loss_functions import as_loss
 
 
 def check(loss, labels, output):

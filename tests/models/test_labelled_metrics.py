@@ -126,7 +126,7 @@ def test_accuracy_goes_by_the_shapes(last, labels, loss):
     )
     outputs = np.random.default_rng(3).random((4, last)).astype("float32")
     labels = labels.astype("float32")
-    metric = labelled_metrics("accuracy", settings)
+    (metric,) = labelled_metrics("metrics", ["accuracy"], settings)
     metric.update_state(
         keras.ops.convert_to_tensor(labels),
         keras.ops.convert_to_tensor(outputs),
@@ -149,9 +149,10 @@ def test_a_metric_that_takes_no_weights_stays_as_it_is():
             return 0.0
 
     count = Count()
-    assert labelled_metrics({"a": [count]}, Settings(make_model())) == {
-        "a": [count]
-    }
+    metrics = {"a": [count]}
+    assert (
+        labelled_metrics("metrics", metrics, Settings(make_model())) == metrics
+    )
 
 
 def test_saved_models_have_the_metrics_that_the_user_gave(

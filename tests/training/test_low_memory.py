@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 import keras_mtl
 from keras_mtl import aggregators
@@ -216,3 +217,35 @@ def test_attention():
         return toy.weights(model)
 
     toy.assert_near(fitted_words("low"), fitted_words("normal"))
+
+
+@ops.custom_gradient
+def reverse(x):
+    def gradient(*args, upstream=None):
+        return -2 * (args[0] if upstream is None else upstream)
+
+    return ops.copy(x), gradient
+
+
+class Reversal(keras.layers.Layer):
+    def call(self, inputs):
+        return reverse(inputs)
+
+
+def test_gradients_of_ones_own_are_taken_twice():
+    def kernel(memory):
+        keras.utils.set_random_seed(3)
+        inputs = keras.Input((6,))
+        hidden = keras.layers.Dense(4, "tanh", name="trunk")(inputs)
+        outputs = {
+            "left": keras.layers.Dense(1)(hidden),
+            "right": keras.layers.Dense(1)(Reversal()(hidden)),
+        }
+        model = keras_mtl.MultiTaskModel(inputs, outputs)
+        strategy = keras_mtl.Strategy(aggregator="mgda", memory=memory)
+        toy.compiled(model, strategy, loss="mse")
+        x, y = toy.first_batch()
+        toy.step(model, x, {"left": y["left"], "right": y["left"] ** 2})
+        return ops.convert_to_numpy(model.get_layer("trunk").kernel)
+
+    np.testing.assert_allclose(kernel("low"), kernel("normal"), atol=1e-6)
