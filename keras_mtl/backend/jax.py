@@ -161,6 +161,13 @@ def evaluate_live(function, variables, data):
 
     try:
         results = jax.jit(at, compiler_options=QUICKLY)(before, data)
+    except jax.errors.UnexpectedTracerError as error:
+        raise ValueError(
+            "A layer keeps what it has computed with from one pass to the "
+            "next, where steps of a strategy cannot give it other values: take "
+            "`@jax.jit` from its `call`, which is compiled with the step, or "
+            "do not keep tensors in attributes."
+        ) from error
     finally:
         _assign_all(variables, before)
     return [np.asarray(result) for result in results]

@@ -94,23 +94,10 @@ def compiled_call(layer):
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="torch.compile reads anew")
-def test_a_call_that_has_kept_its_weights_is_trained_or_refused():
-    plain = toy.compiled(
-        model_with(Bare(lambda v: v.value, name="bare")), "fs_mtl"
-    )
+def test_a_call_that_has_kept_its_weights_is_refused():
     layer = compiled_call(Bare(lambda v: v.value, name="bare"))
-    model = model_with(layer)
-    if BACKEND == "tensorflow":
-        refused(model, "fs_mtl", "bare/matrix")
-        return
-    toy.compiled(model, "fs_mtl")
-    try:
-        toy.fit(model)
-    except ValueError as error:
-        assert "bare/matrix" in str(error)
-    else:
-        toy.fit(plain)
-        toy.assert_near(toy.weights(model), toy.weights(plain))
+    name = "jax.jit" if BACKEND == "jax" else "bare/matrix"
+    refused(model_with(layer), "fs_mtl", name)
 
 
 @pytest.mark.skipif(BACKEND == "jax", reason="checkpoints follow a pass there")
