@@ -166,10 +166,12 @@ def _is_replaceable(filepath: Any, suffix: str, overwrite: bool) -> bool:
     """Whether a file on this machine can be written beside its place."""
     if not isinstance(filepath, (str, os.PathLike)):
         return False
-    # Keras asks before it overwrites; what is elsewhere has no renaming.
+    path = Path(filepath)
+    # Keras asks before it overwrites; what is elsewhere, a device, or in a
+    # folder that must stay as it is has no renaming.
     return (
         str(filepath).endswith(suffix)
         and "://" not in str(filepath)
-        and Path(filepath).parent.is_dir()
-        and (overwrite or not Path(filepath).exists())
+        and os.access(Path(os.path.realpath(path)).parent, os.W_OK)
+        and (not path.exists() or (overwrite and path.is_file()))
     )

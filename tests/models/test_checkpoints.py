@@ -2,7 +2,8 @@
 
 import io
 import os
-import platform
+import signal
+import stat
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ import pytest
 
 import keras_mtl
 from keras_mtl import aggregators
+from keras_mtl.atomic_files import replaced_at_once
 from keras_mtl.models.checkpoint_record import CheckpointRecord
 from keras_mtl.models.checkpoint_record import read_setup
 
@@ -224,21 +226,57 @@ def test_no_file_is_replaced_by_half_a_file(saved, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [copied]
 
 
+KILLED_WHILE_IT_SAVES = """
+import os, pathlib, signal, sys
+from keras_mtl.atomic_files import replaced_at_once
+with replaced_at_once(pathlib.Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def test_what_killed_processes_have_left_is_removed(tmp_path):
     path = tmp_path / "model.weights.h5"
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_IT_SAVES, path], check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".model.weights.h5.")
+    assert left.name.endswith(".tmp")
+    elsewhere = tmp_path / ".model.weights.h5.elsewhere.abc.tmp"
+    elsewhere.mkdir()
+    # This process is one that still writes, and the same process number may
+    # be that of another container.
+    with replaced_at_once(path) as temporary:
+        make().save_weights(path)
+        assert not left.exists()
+        content = path.read_bytes()
+        temporary.write_text("later")
+        assert path.read_bytes() == content
+    assert path.read_text() == "later"
+    assert set(tmp_path.iterdir()) == {path, elsewhere}
 
-    def left_by(pid, node=None):
-        name = f".{path.name}.{node or platform.node()}.{pid}.tmp"
-        (tmp_path / name).mkdir()
-        return name
 
-    left_by(ended.pid)
-    # Of one that is running, and of one that may be.
-    kept = {left_by(os.getppid()), left_by(ended.pid, "elsewhere")}
-    make().save_weights(path)
-    assert {it.name for it in tmp_path.iterdir()} == {path.name, *kept}
+def test_a_file_keeps_its_permissions(tmp_path):
+    model = make()
+    path, link = tmp_path / "model.keras", tmp_path / "link.keras"
+    before = os.umask(0o027)
+    try:
+        model.save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        os.umask(0o022)
+        link.symlink_to(path)
+        for mode in (0o600, 0o606):
+            path.chmod(mode)
+            for name in (path, link):
+                model.save(name)
+                assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert link.is_symlink()
+        # As long a name as Keras can save to.
+        model.save(tmp_path / f"{'é' * 124}.keras")
+    finally:
+        os.umask(before)
 
 
 def test_other_ways_to_save_are_left_to_keras(tmp_path, monkeypatch):
