@@ -54,7 +54,15 @@ class CheckpointRecord(keras.layers.Layer):
         self._model = weakref.ref(model)
         #: Epochs of the last `fit` that were over, here or in the file.
         self.finished_epochs: int | None = None
+        #: Whether a `fit` counts them: files that are loaded during its
+        #: epochs are of others.
+        self.is_counting = False
         self.built = True
+
+    def count(self, finished_epochs: int) -> None:
+        """Notes how many epochs are over in the `fit` that is going on."""
+        self.finished_epochs = finished_epochs
+        self.is_counting = True
 
     @property
     def setup(self) -> TrainingSetup | None:
@@ -77,7 +85,7 @@ class CheckpointRecord(keras.layers.Layer):
     def load_own_variables(self, store):
         # Other loaders than the model's own end here, too.
         check_fits(read_setup(store), self.setup, "The file")
-        if "finished_epochs" in store.keys():
+        if "finished_epochs" in store.keys() and not self.is_counting:
             self.finished_epochs = int(np.asarray(store["finished_epochs"]))
 
 

@@ -3,12 +3,14 @@
 import contextlib
 import inspect
 import warnings
+import weakref
 from typing import Any
 
 import keras
 
 from keras_mtl import backend
 from keras_mtl import strategies
+from keras_mtl.component import Component
 from keras_mtl.datasets import MultiTaskDataset
 from keras_mtl.models.labelled_metrics import labelled_metrics
 from keras_mtl.models.loss_computation import LossComputation
@@ -23,8 +25,8 @@ from keras_mtl.models.training_plan import fingerprint
 from keras_mtl.models.training_plan import make_plan
 from keras_mtl.models.training_plan import prepare
 from keras_mtl.strategies.strategy import check_on_nonfinite
+from keras_mtl.training.epoch_guard import guarded
 from keras_mtl.training.epoch_guard import watches_tasks
-from keras_mtl.training.epoch_guard import with_guards
 from keras_mtl.training.step import run_step
 from keras_mtl.training.task_statistics import TaskStatistics
 from keras_mtl.training.weight_averages import check_averages
@@ -179,7 +181,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         # All that can fail comes before anything is changed.
         check_on_nonfinite(on_nonfinite)
         losses = resolve_losses(loss, loss_weights, self._output_names())
-        strategy = self._own_strategy(strategies.get(strategy))
+        given, strategy = strategy, self._own_strategy(strategy)
         if strategy is not None and not losses:
             raise ValueError(
                 "A strategy needs a loss per task: pass `loss={task: ...}`."
@@ -218,7 +220,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         settings.optimized = None
         with backend.build_scope(self):
             settings.losses = self._make_losses(losses, strategy)
-        self._use_strategy(strategy, prepared)
+        self._use_strategy(strategy, prepared, given)
 
     def _make_losses(self, losses, strategy):
         if not losses:
@@ -234,13 +236,20 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
 
     # ---------------------------------------------------------- strategy
 
-    def _own_strategy(self, strategy):
+    def _own_strategy(self, identifier):
         """A strategy of which no other model trains any part."""
+        if self._is_in_use(identifier):
+            return self._settings.strategy
+        strategy = strategies.get(identifier)
         if strategy is None or strategy is self._settings.strategy:
             return strategy
         if not any(part.built for part in (strategy, *strategy.components)):
             return strategy
         return type(strategy).from_config(strategy.get_config())
+
+    def _is_in_use(self, identifier):
+        """Whether the strategy in use is this object, or a copy of it."""
+        return identifier is not None and identifier is self._settings.given()
 
     def _prepare(self, strategy, weights):
         """Builds a strategy for a built model, or raises `ValueError`.
@@ -261,8 +270,12 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             None if is_new else settings.built_for,
         )
 
-    def _use_strategy(self, strategy, prepared):
+    def _use_strategy(self, strategy, prepared, given):
         settings = self._settings
+        # Not a number that says which object it is: another may get it.
+        settings.given = (
+            weakref.ref(given) if isinstance(given, Component) else type(None)
+        )
         if prepared is not None:
             settings.strategy = prepared.strategy
             settings.built_for = prepared.built_for
@@ -360,21 +373,18 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             self._set_balancer_data(balancer_data)
         self.watch_tasks(watches_tasks(kwargs.get("callbacks")))
         dataset = x if isinstance(x, MultiTaskDataset) else None
-        if self.strategy is None and dataset is None:
-            return super().fit(x, y, *args, **kwargs)
         arguments = (
             inspect.signature(keras.Model.fit)
             .bind(self, x, y, *args, **kwargs)
             .arguments
         )
         del arguments["self"]
-        arguments["callbacks"] = with_guards(
-            arguments.get("callbacks"), self, dataset
-        )
         if dataset is not None:
             # It has an order of its own, which repeats.
             arguments["shuffle"] = False
-        return super().fit(**arguments)
+        callbacks = arguments.pop("callbacks", None)
+        with guarded(callbacks, self, dataset) as around:
+            return super().fit(**arguments, callbacks=around)
 
     def _set_balancer_data(self, arrays):
         if self.strategy is None:
@@ -390,12 +400,10 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         self.train_function = None
 
     def _replace_strategy(self, identifier):
-        strategy = strategies.get(identifier)
-        current = self.strategy
-        if strategy is current:
+        if self._is_in_use(identifier):
             return
         if not isinstance(identifier, strategies.Strategy) and same_settings(
-            strategy, current
+            strategies.get(identifier), self.strategy
         ):
             return
         if self._settings.losses is None:
@@ -403,10 +411,11 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
                 "A strategy needs a loss per task: pass `loss={task: ...}` to "
                 "`compile`."
             )
-        strategy = self._own_strategy(strategy)
-        self._use_strategy(
-            strategy, self._prepare(strategy, self._settings.losses.weights)
-        )
+        strategy = self._own_strategy(identifier)
+        if strategy is self.strategy:
+            return
+        prepared = self._prepare(strategy, self._settings.losses.weights)
+        self._use_strategy(strategy, prepared, identifier)
 
     def _assert_compiled(self):
         if not self.compiled:
@@ -426,9 +435,15 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             losses.sample_weights(sample_weight)
 
     def train_on_batch(self, *args, **kwargs):
+        self.forget_failures()
         logs = super().train_on_batch(*args, **kwargs)
         self.check_finite()
         return logs
+
+    def forget_failures(self) -> None:
+        """Forgets failed steps that nobody was told of: an end by force."""
+        if self.training_plan is not None:
+            self.training_plan.monitor.forget()
 
     def check_finite(self) -> None:
         """Tells of steps that failed, by an error or in the log."""
