@@ -157,8 +157,11 @@ def reached_variables(function, values):
     for output in outputs:
         gradients = [None] * len(leaves)
         if output.requires_grad:
+            # The trainer's step may run without gradients.
+            with torch.enable_grad():
+                total = output.sum()
             gradients = torch.autograd.grad(
-                output.sum(), leaves, retain_graph=True, allow_unused=True
+                total, leaves, retain_graph=True, allow_unused=True
             )
         reached.append(
             {i for i, gradient in enumerate(gradients) if gradient is not None}

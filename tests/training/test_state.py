@@ -192,6 +192,30 @@ def test_files_say_how_many_epochs_are_over(tmp_path):
     assert other.checkpoint_record.finished_epochs == 5
 
 
+def test_saved_and_loaded_within_an_epoch(tmp_path):
+    """Also by who has the model from elsewhere than the callback."""
+    x, y = toy.data()
+    path = tmp_path / "model.weights.h5"
+    model = toy.compiled(toy.make_model(), "db_mtl")
+
+    class Restart(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 0:
+                model.save_weights(path)
+            if batch == 1:
+                model.load_weights(path)
+
+    def fit(model, rows, **kwargs):
+        labels = {task: label[rows] for task, label in y.items()}
+        kwargs = {"batch_size": 8, "shuffle": False, "verbose": 0, **kwargs}
+        model.fit(x[rows], labels, **kwargs)
+
+    fit(model, np.arange(24), callbacks=[Restart()])
+    expected = toy.compiled(toy.make_model(), "db_mtl")
+    fit(expected, np.r_[0:8, 16:24])
+    toy.assert_same(toy.snapshot(model), toy.snapshot(expected))
+
+
 def test_weights_load_into_a_plain_model(tmp_path):
     model = state_child.make_model("db_mtl")
     state_child.train(model, 0)
