@@ -344,8 +344,8 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             strategy: Replaces the compiled strategy from here on. The weights
                 and the optimizer's state are kept; the new strategy starts
                 with fresh state. A name or config that describes the strategy
-                in use keeps it and its state. Defaults to `None`: the
-                strategy in use.
+                in use keeps it and its state, and so does the object that it
+                was made for. Defaults to `None`: the strategy in use.
             balancer_data: Tuple `(x, y)` or `(x, y, sample_weight)` of arrays
                 that the strategy's balancer learns from
                 (`keras_mtl.balancers.AutoLambda`). Defaults to `None`: none,
