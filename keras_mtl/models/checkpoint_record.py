@@ -96,7 +96,7 @@ class CheckpointRecord(keras.layers.Layer):
             return None
         # Names of layers count how many there are in a process.
         places = {w.path: place for place, w in enumerate(model.weights)}
-        return [places[path] for path in built_for[1]]
+        return [places.get(path, -1) for path in built_for[1]]
 
     def check(self, saved: TrainingSetup | None, file: str) -> None:
         """Raises `ValueError` for a file of another training.

@@ -31,7 +31,7 @@ class Settings:
         self.strategy: Strategy | None = None
         #: Returns what the user has given, while it is there; the strategy
         #: may be a copy of it.
-        self.given: Callable[[], Any] = type(None)
+        self.given: Callable[[], Any] = lambda: None
         self.built_for: tuple[list[str], list[str]] | None = None
         self.monitor: StepMonitor | None = None
         self.statistics: TaskStatistics | None = None

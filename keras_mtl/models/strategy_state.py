@@ -115,9 +115,11 @@ def is_for_variables(strategy: Any, num_tasks: int) -> bool:
         strategy: A `Strategy`, built.
         num_tasks: Number of tasks K.
     """
-    without = type(strategy).from_config(strategy.get_config())
-    without.build(num_tasks, [], strategy.compute_dtype)
-    return _shapes(without) != _shapes(strategy)
+    other = type(strategy).from_config(strategy.get_config())
+    # For one variable of a shape that no network has; without any, some
+    # methods have no state at all.
+    other.build(num_tasks, [(1, 1, 1, 1, 1, 1)], strategy.compute_dtype)
+    return _shapes(other) != _shapes(strategy)
 
 
 def _shapes(strategy):

@@ -274,7 +274,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         settings = self._settings
         # Not a number that says which object it is: another may get it.
         settings.given = (
-            weakref.ref(given) if isinstance(given, Component) else type(None)
+            weakref.ref(given) if isinstance(given, Component) else lambda: None
         )
         if prepared is not None:
             settings.strategy = prepared.strategy

@@ -255,9 +255,10 @@ def test_what_does_not_fit_is_left_out_as_a_whole(tmp_path, suffix):
     assert_equal(arrays(model.strategy.variables), before)
 
 
-def test_state_of_tasks_fits_other_variables(tmp_path):
+@pytest.mark.parametrize("strategy", ["famo", "nash_mtl"])
+def test_state_of_tasks_fits_other_variables(tmp_path, strategy):
     path = tmp_path / "model.weights.h5"
-    saved, model = with_frozen(0, "famo"), with_frozen(1, "famo")
+    saved, model = with_frozen(0, strategy), with_frozen(None, strategy)
     saved.save_weights(path)
     model.load_weights(path)
     assert_equal(
