@@ -62,7 +62,7 @@ def test_a_build_of_its_own_keeps_the_strategys_state(tmp_path):
     with pytest.raises(ValueError, match="call the model on a batch"):
         fresh.load_weights(path)
     toy.assert_same(toy.weights(fresh), before)
-    fresh(np.zeros((2, 6)))
+    fresh(np.zeros((2, 6), "float32"))
     fresh.load_weights(path)
     toy.assert_same(toy.snapshot(fresh), toy.snapshot(model))
 
