@@ -45,6 +45,7 @@ class Component(keras.layers.Layer):
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
         self._initial_state = InitialState()
+        self._is_in_file = True
         self.seed: int | None = None
         self.seed_generator: keras.random.SeedGenerator | None = None
 
@@ -172,9 +173,20 @@ class Component(keras.layers.Layer):
             f"state is made for the model that it trains. Received: {config!r}"
         )
 
+    def expect_state(self, is_in_file: bool) -> None:
+        """Says whether the file that is loaded next has state of the component.
+
+        A strategy tells its parts. Keras looks for them under every name that
+        leads to them, and takes one that fails under the first name and finds
+        nothing under the last for loaded.
+
+        Args:
+            is_in_file: Whether it has. Otherwise the state stays as it is.
+        """
+        self._is_in_file = is_in_file
+        for part in self.inner_components:
+            part.expect_state(is_in_file)
+
     def load_own_variables(self, store):
-        # A file of weights that were trained without a strategy says nothing
-        # of its state, which then starts afresh; a model that is loaded
-        # without being compiled has no place for it.
-        if self.built and len(store.keys()) > 0:
+        if self._is_in_file:
             super().load_own_variables(store)

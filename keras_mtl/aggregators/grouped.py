@@ -131,6 +131,11 @@ class Grouped(WrappingAggregator):
             notice for member in self.members for notice in member.notices()
         ]
 
+    def expect_state(self, is_in_file: bool) -> None:
+        super().expect_state(is_in_file)
+        for member in self.members:
+            member.expect_state(is_in_file)
+
     def state_reset(self) -> None:
         for member in self.members:
             member.state_reset()

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-#: Files in which Keras looks for variables by the attributes of a model.
-SUFFIXES = (".keras", ".weights.h5", ".weights.json")
+from keras_mtl.models.strategy_state import WHAT_TO_DO
+from keras_mtl.models.strategy_state import is_for_variables
+from keras_mtl.models.strategy_state import load_part
 
 #: More than any model needs: a file that says more was tampered with.
 MOST_BYTES = 2**20
@@ -23,10 +24,13 @@ class TrainingSetup(NamedTuple):
     Attributes:
         tasks: Names of the tasks, in order.
         strategy: The strategy and its parts, or `None` for plain training.
+        variables: Places, among the weights of the network, of the variables
+            that the state is for; `None` if there is no state, or nobody said.
     """
 
     tasks: list[str]
     strategy: str | None
+    variables: list[int] | None = None
 
     def __str__(self) -> str:
         tasks = ", ".join(map(repr, self.tasks))
@@ -38,7 +42,16 @@ class TrainingSetup(NamedTuple):
 
         Without a strategy there is no state: it starts afresh, or is left.
         """
-        return None in (self.strategy, other.strategy) or self == other
+        return None in (self.strategy, other.strategy) or self[:2] == other[:2]
+
+
+def _paths(model, places):
+    weights = model.weights
+    paths = [
+        weights[place].path if 0 <= place < len(weights) else f"number {place}"
+        for place in places
+    ]
+    return ", ".join(paths) or "none"
 
 
 class CheckpointRecord(keras.layers.Layer):
@@ -54,7 +67,15 @@ class CheckpointRecord(keras.layers.Layer):
         self._model = weakref.ref(model)
         #: Epochs of the last `fit` that were over, here or in the file.
         self.finished_epochs: int | None = None
+        #: Whether a `fit` counts them: files that are loaded during its
+        #: epochs are of others.
+        self.is_counting = False
         self.built = True
+
+    def count(self, finished_epochs: int) -> None:
+        """Notes how many epochs are over in the `fit` that is going on."""
+        self.finished_epochs = finished_epochs
+        self.is_counting = True
 
     @property
     def setup(self) -> TrainingSetup | None:
@@ -65,7 +86,40 @@ class CheckpointRecord(keras.layers.Layer):
         strategy = (
             None if model.strategy is None else model.strategy.nested_names
         )
-        return TrainingSetup(model.tasks, strategy)
+        return TrainingSetup(model.tasks, strategy, self._places())
+
+    def _places(self):
+        """Where the variables of the strategy's state are, or `None`."""
+        model = self._model()
+        built_for = model._settings.built_for
+        if model.strategy is None or built_for is None:
+            return None
+        # Names of layers count how many there are in a process.
+        places = {w.path: place for place, w in enumerate(model.weights)}
+        return [places.get(path, -1) for path in built_for[1]]
+
+    def check(self, saved: TrainingSetup | None, file: str) -> None:
+        """Raises `ValueError` for a file of another training.
+
+        Args:
+            saved: What the file says, or `None` if it says nothing.
+            file: The file, for the message.
+        """
+        setup = self.setup
+        check_fits(saved, setup, file)
+        if saved is None or setup is None:
+            return
+        if None in (saved.variables, setup.variables, saved.strategy):
+            return
+        if saved.variables == setup.variables:
+            return
+        model = self._model()
+        if is_for_variables(model.strategy, len(model.tasks)):
+            raise ValueError(
+                f"{file} has state of {setup.strategy} for other variables: "
+                f"for {_paths(model, saved.variables)}. The model has it for "
+                f"{_paths(model, setup.variables)}. {WHAT_TO_DO}"
+            )
 
     def save_own_variables(self, store):
         if self.setup is not None:
@@ -76,8 +130,8 @@ class CheckpointRecord(keras.layers.Layer):
 
     def load_own_variables(self, store):
         # Other loaders than the model's own end here, too.
-        check_fits(read_setup(store), self.setup, "The file")
-        if "finished_epochs" in store.keys():
+        self.check(read_setup(store), "The file")
+        if "finished_epochs" in store.keys() and not self.is_counting:
             self.finished_epochs = int(np.asarray(store["finished_epochs"]))
 
 
@@ -111,16 +165,27 @@ def read_setup(store: Any) -> TrainingSetup | None:
             raise ValueError(f"{content.size} numbers of {content.dtype}")
         said = json.loads(content.tobytes())
         tasks, strategy = said["tasks"], said["strategy"]
+        variables = said.get("variables")
+        if variables is not None and not all(
+            isinstance(place, int) for place in variables
+        ):
+            raise TypeError("places must be integers")
         if not isinstance(strategy, str | None) or not all(
             isinstance(task, str) for task in tasks
         ):
             raise TypeError("names must be text")
-    except (KeyError, RecursionError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(
             "The file does not say in a form that is known which strategy and "
             f"tasks it is of: {error}."
         ) from error
-    return TrainingSetup(list(tasks), strategy)
+    return TrainingSetup(list(tasks), strategy, variables)
 
 
 def check_sums(filepath: str | os.PathLike) -> None:
@@ -135,18 +200,6 @@ def check_sums(filepath: str | os.PathLike) -> None:
             f"Bad CRC-32 for file {name!r} in {filepath}: it was changed after "
             "it was saved."
         )
-
-
-class _RecordReader(keras.layers.Layer):
-    """Stands in for a model of whose file only the record is wanted."""
-
-    def __init__(self):
-        super().__init__()
-        self.checkpoint_record = _ReadRecord()
-        self.built = True
-
-    def load_own_variables(self, store):
-        """Leaves what the model has of its own."""
 
 
 class _ReadRecord(keras.layers.Layer):
@@ -168,8 +221,6 @@ def record_of(filepath: str | os.PathLike) -> TrainingSetup | None:
     Returns:
         What the file is of, or `None` if it says nothing.
     """
-    if not str(filepath).endswith(SUFFIXES):
-        return None
-    reader = _RecordReader()
-    keras.saving.load_weights(reader, filepath)
-    return reader.checkpoint_record.setup
+    record = _ReadRecord()
+    load_part(filepath, "checkpoint_record", record)
+    return record.setup

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.atomic_files import replaced_at_once
 from keras_mtl.models.checkpoint_record import CheckpointRecord
-from keras_mtl.models.checkpoint_record import check_fits
 from keras_mtl.models.checkpoint_record import check_sums
 from keras_mtl.models.checkpoint_record import record_of
+from keras_mtl.models.strategy_state import Snapshot
+from keras_mtl.models.strategy_state import check_state
+from keras_mtl.models.strategy_state import has_state
 
 
 class Checkpoints(keras.Model):
@@ -42,6 +43,7 @@ class Checkpoints(keras.Model):
             zipped: As for `keras.Model.save`.
             **kwargs: As for `keras.Model.save`.
         """
+        self._attach_state()
         save = super().save
         if (
             _is_replaceable(filepath, ".keras", overwrite)
@@ -64,6 +66,7 @@ class Checkpoints(keras.Model):
             overwrite: As for `keras.Model.save_weights`.
             max_shard_size: As for `keras.Model.save_weights`.
         """
+        self._attach_state()
         save = super().save_weights
         if max_shard_size is None and _is_replaceable(
             filepath, ".weights.h5", overwrite
@@ -101,25 +104,55 @@ class Checkpoints(keras.Model):
             zipfile.BadZipFile: If a byte of a `.keras` file was changed.
         """
         check_sums(filepath)
+        self._attach_state()
         skipped = list(kwargs.pop("objects_to_skip", None) or [])
+        left_out = None
         if weights_only:
             skipped += self._all_but_weights(filepath)
         else:
             try:
-                check_fits(
-                    record_of(filepath),
-                    self.checkpoint_record.setup,
-                    str(filepath),
-                )
+                self._check_training(filepath)
             except ValueError as error:
                 if not skip_mismatch:
                     raise
                 warnings.warn(str(error), stacklevel=2)
-                skipped += [self.strategy, self.checkpoint_record]
+                left_out = Snapshot(self.strategy.variables, self.strategy)
+                if not str(filepath).endswith(".keras"):
+                    skipped += [self.strategy, self.checkpoint_record]
         if skipped:
             kwargs["objects_to_skip"] = skipped
         with self._unchanged_on_error():
             super().load_weights(filepath, skip_mismatch, **kwargs)
+            if left_out is not None:
+                left_out.restore()
+
+    def _attach_state(self):
+        """Has the model's values with the model in the middle of an epoch.
+
+        On JAX the trainer has them then, and gives them to callbacks that ask
+        for their model; others may have the model from elsewhere.
+        """
+        sync = getattr(self, "jax_state_sync", None)
+        if sync is not None:
+            sync()
+
+    def _check_training(self, filepath):
+        """Raises `ValueError` for state that the strategy cannot go on from."""
+        strategy = self.strategy
+        if strategy is not None and self.compiled and not strategy.built:
+            self._settle()
+            strategy = self.strategy
+        self.checkpoint_record.check(record_of(filepath), str(filepath))
+        if strategy is None or not self.compiled:
+            return
+        if strategy.built:
+            check_state(strategy, filepath)
+        elif has_state(filepath):
+            raise ValueError(
+                f"{filepath} has state of {strategy.nested_names}, which the "
+                "model has no place for yet: call the model on a batch, "
+                "`model(x)`, and load then."
+            )
 
     def _all_but_weights(self, filepath):
         if not str(filepath).endswith((".weights.h5", ".weights.json")):
@@ -147,8 +180,10 @@ class Checkpoints(keras.Model):
             *self.metrics_variables,
             *([] if optimizer is None else optimizer.variables),
         ]
-        before = [ops.copy(variable.value) for variable in variables]
-        draws_globally = self.random_state.draws_globally
+        before = Snapshot(variables, self.strategy)
+        record, random_state = self.checkpoint_record, self.random_state
+        finished_epochs = record.finished_epochs
+        draws_globally = random_state.draws_globally
         random_numbers = backend.global_random_state()
         is_done = False
         try:
@@ -156,9 +191,9 @@ class Checkpoints(keras.Model):
             is_done = True
         finally:
             if not is_done:
-                for variable, value in zip(variables, before, strict=True):
-                    variable.assign(value)
-                self.random_state.draws_globally = draws_globally
+                before.restore()
+                record.finished_epochs = finished_epochs
+                random_state.draws_globally = draws_globally
                 backend.set_global_random_state(random_numbers)
 
 
@@ -166,10 +201,12 @@ def _is_replaceable(filepath: Any, suffix: str, overwrite: bool) -> bool:
     """Whether a file on this machine can be written beside its place."""
     if not isinstance(filepath, (str, os.PathLike)):
         return False
-    # Keras asks before it overwrites; what is elsewhere has no renaming.
+    path = Path(filepath)
+    # Keras asks before it overwrites; what is elsewhere, a device, or in a
+    # folder that must stay as it is has no renaming.
     return (
         str(filepath).endswith(suffix)
         and "://" not in str(filepath)
-        and Path(filepath).parent.is_dir()
-        and (overwrite or not Path(filepath).exists())
+        and os.access(Path(os.path.realpath(path)).parent, os.W_OK)
+        and (not path.exists() or (overwrite and path.is_file()))
     )

@@ -154,14 +154,16 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
         """Wraps a multi-output Keras model; the weights are the same objects.
 
         Args:
-            model: A `keras.Model` with two or more outputs.
+            model: A `keras.Model` with two or more outputs. Of a
+                `MultiTaskModel`, the network is taken.
             name: Optional name.
 
         Returns:
             A `MultiTaskModel`.
 
         Raises:
-            ValueError: If `model` is no Keras model or has one output.
+            ValueError: If `model` is no Keras model, has one output, or is a
+                `MultiTaskModel` with a `call` of its own.
 
         Example:
 
@@ -174,6 +176,13 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
                 "Argument `model` must be a keras.Model. Received: "
                 f"{type(model).__name__}."
             )
+        if isinstance(model, MultiTaskModel):
+            if not model._network_is_known:
+                raise ValueError(
+                    f"Argument `model` is a {type(model).__name__}, which is a "
+                    "MultiTaskModel already: compile and train it as it is."
+                )
+            model = model.network
         return cls(network=model, name=name)
 
     # ------------------------------------------------------ the network
@@ -333,6 +342,22 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
         return task_gradients_of(self, Batch(x, y, sample_weight))
 
     # ------------------------------------------------------------ saving
+
+    def get_build_config(self):
+        config = super().get_build_config()
+        spec = self._settings.input_spec
+        if config is None or spec is None or self._network_is_known:
+            return config
+        # A `build` of the subclass's own makes no call that could tell which
+        # layers serve which task.
+        spec = keras.saving.serialize_keras_object(spec)
+        return {**config, "input_spec": spec}
+
+    def build_from_config(self, config):
+        super().build_from_config(config)
+        spec = config.get("input_spec")
+        if spec is not None:
+            self._settings.input_spec = revive_layer(spec)
 
     def get_config(self):
         if not self._network_is_known:

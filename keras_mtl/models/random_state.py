@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.models.strategy_state import WHAT_TO_DO
 
 
 class RandomState(keras.layers.Layer):
@@ -64,6 +65,12 @@ class RandomState(keras.layers.Layer):
             if wanted == found:
                 for key in wanted:
                     states[key].assign(np.asarray(store[key]))
+            elif part == "strategy" and wanted and found:
+                raise ValueError(
+                    f"The file has {len(found)} states of the random numbers "
+                    f"of the strategy, and the model needs {len(wanted)}. "
+                    f"{WHAT_TO_DO}"
+                )
         if "global" in saved:
             self.draws_globally = True
             backend.set_global_random_state(np.asarray(store["global"]))

@@ -1,5 +1,6 @@
 """What `compile` was told, kept where Keras does not track it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -29,6 +30,9 @@ class Settings:
         self.random_state = RandomState(model)
         self.checkpoint_record = CheckpointRecord(model)
         self.strategy: Strategy | None = None
+        #: Returns what the user has given, while it is there; the strategy
+        #: may be a copy of it.
+        self.given: Callable[[], Any] = lambda: None
         self.built_for: tuple[list[str], list[str]] | None = None
         self.monitor: StepMonitor | None = None
         self.statistics: TaskStatistics | None = None

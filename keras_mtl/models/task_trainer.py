@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import warnings
+import weakref
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ import keras
 from keras_mtl import backend
 from keras_mtl import strategies
 from keras_mtl.arguments import checked_choice
+from keras_mtl.component import Component
 from keras_mtl.datasets import MultiTaskDataset
 from keras_mtl.models.by_output import check_order
 from keras_mtl.models.labelled_metrics import labelled_metrics
@@ -30,8 +32,8 @@ from keras_mtl.models.training_plan import make_plan
 from keras_mtl.models.training_plan import prepare
 from keras_mtl.strategies.strategy import check_on_nonfinite
 from keras_mtl.training.batch import Batch
+from keras_mtl.training.epoch_guard import guarded
 from keras_mtl.training.epoch_guard import watches_tasks
-from keras_mtl.training.epoch_guard import with_guards
 from keras_mtl.training.step import run_step
 from keras_mtl.training.step_check import check_step
 from keras_mtl.training.task_statistics import TaskStatistics
@@ -216,7 +218,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         check_on_nonfinite(on_nonfinite)
         checked_choice("check", check, CHECKS)
         losses = resolve_losses(loss, loss_weights, self._output_names())
-        strategy = self._own_strategy(strategies.get(strategy))
+        given, strategy = strategy, self._own_strategy(strategy)
         if strategy is not None:
             if not losses:
                 raise ValueError(
@@ -269,7 +271,7 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         settings.optimized = None
         with backend.build_scope(self):
             settings.losses = self._make_losses(losses, strategy)
-        self._use_strategy(strategy, prepared)
+        self._use_strategy(strategy, prepared, given)
 
     def _labelled_metrics(self, **arguments):
         with backend.build_scope(self):
@@ -300,13 +302,20 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
 
     # ---------------------------------------------------------- strategy
 
-    def _own_strategy(self, strategy):
+    def _own_strategy(self, identifier):
         """A strategy of which no other model trains any part."""
+        if self._is_in_use(identifier):
+            return self._settings.strategy
+        strategy = strategies.get(identifier)
         if strategy is None or strategy is self._settings.strategy:
             return strategy
         if not any(part.built for part in (strategy, *strategy.components)):
             return strategy
         return type(strategy).from_config(strategy.get_config())
+
+    def _is_in_use(self, identifier):
+        """Whether the strategy in use is this object, or a copy of it."""
+        return identifier is not None and identifier is self._settings.given()
 
     def _prepare(self, strategy, weights):
         """Builds a strategy for a built model, or raises `ValueError`.
@@ -329,8 +338,12 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             None if is_new else settings.built_for,
         )
 
-    def _use_strategy(self, strategy, prepared):
+    def _use_strategy(self, strategy, prepared, given):
         settings = self._settings
+        # Not a number that says which object it is: another may get it.
+        settings.given = (
+            weakref.ref(given) if isinstance(given, Component) else lambda: None
+        )
         if prepared is not None:
             settings.strategy = prepared.strategy
             settings.built_for = prepared.built_for
@@ -455,8 +468,8 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             strategy: Replaces the compiled strategy from here on. The weights
                 and the optimizer's state are kept; the new strategy starts
                 with fresh state. A name or config that describes the strategy
-                in use keeps it and its state. Defaults to `None`: the
-                strategy in use.
+                in use keeps it and its state, and so does the object that it
+                was made for. Defaults to `None`: the strategy in use.
             balancer_data: Tuple `(x, y)` or `(x, y, sample_weight)` of arrays
                 that the strategy's balancer learns from
                 (`keras_mtl.balancers.AutoLambda`). Defaults to `None`: none,
@@ -484,21 +497,18 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             self._set_balancer_data(balancer_data)
         self.watch_tasks(watches_tasks(kwargs.get("callbacks")))
         dataset = x if isinstance(x, MultiTaskDataset) else None
-        if self.strategy is None and dataset is None:
-            return super().fit(x, y, *args, **kwargs)
         arguments = (
             inspect.signature(keras.Model.fit)
             .bind(self, x, y, *args, **kwargs)
             .arguments
         )
         del arguments["self"]
-        arguments["callbacks"] = with_guards(
-            arguments.get("callbacks"), self, dataset
-        )
         if dataset is not None:
             # It has an order of its own, which repeats.
             arguments["shuffle"] = False
-        return super().fit(**arguments)
+        callbacks = arguments.pop("callbacks", None)
+        with guarded(callbacks, self, dataset) as around:
+            return super().fit(**arguments, callbacks=around)
 
     def _set_balancer_data(self, arrays):
         if self.strategy is None:
@@ -514,12 +524,10 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         self.train_function = None
 
     def _replace_strategy(self, identifier):
-        strategy = strategies.get(identifier)
-        current = self.strategy
-        if strategy is current:
+        if self._is_in_use(identifier):
             return
         if not isinstance(identifier, strategies.Strategy) and same_settings(
-            strategy, current
+            strategies.get(identifier), self.strategy
         ):
             return
         if self._settings.losses is None:
@@ -528,10 +536,11 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
                 "`compile`."
             )
         check_hooks(self)
-        strategy = self._own_strategy(strategy)
-        self._use_strategy(
-            strategy, self._prepare(strategy, self._settings.losses.weights)
-        )
+        strategy = self._own_strategy(identifier)
+        if strategy is self.strategy:
+            return
+        prepared = self._prepare(strategy, self._settings.losses.weights)
+        self._use_strategy(strategy, prepared, identifier)
 
     def _assert_compiled(self):
         if not self.compiled:
@@ -551,9 +560,15 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             losses.sample_weights(sample_weight)
 
     def train_on_batch(self, *args, **kwargs):
+        self.forget_failures()
         logs = super().train_on_batch(*args, **kwargs)
         self.check_finite()
         return logs
+
+    def forget_failures(self) -> None:
+        """Forgets failed steps that nobody was told of: an end by force."""
+        if self.training_plan is not None:
+            self.training_plan.monitor.forget()
 
     def check_finite(self) -> None:
         """Tells of steps that failed, by an error or in the log."""

@@ -234,8 +234,9 @@ class Strategy(Component):
     @property
     def depends_on_own_variables(self) -> bool:
         """Whether there is state for the tasks' own variables."""
-        return self.flatness is not None and (
-            self.flatness.reuse or self.flatness.scope == "momentum"
+        return self.accumulation is not None or (
+            self.flatness is not None
+            and (self.flatness.reuse or self.flatness.scope == "momentum")
         )
 
     def build(
@@ -388,6 +389,18 @@ class Strategy(Component):
         for part in self.components:
             if part.built:
                 part.state_reset()
+
+    def expect_state(self, is_in_file: bool) -> None:
+        super().expect_state(is_in_file)
+        for part in self.components:
+            part.expect_state(is_in_file)
+
+    def load_own_variables(self, store):
+        # A file of weights that were trained without a strategy says nothing
+        # of its state; a model that is loaded without being compiled has no
+        # place for it. The number of updates is in all others.
+        self.expect_state(self.built and len(store.keys()) > 0)
+        super().load_own_variables(store)
 
     def end_epoch(self) -> None:
         """Tells the parts that an epoch is over."""

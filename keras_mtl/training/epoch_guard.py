@@ -1,5 +1,6 @@
 """What must happen between the epochs of a fit."""
 
+import contextlib
 import logging
 
 import keras
@@ -10,33 +11,58 @@ from keras_mtl.training.weight_averages import start_averages
 LOGGER = logging.getLogger("keras_mtl")
 
 
-def with_guards(callbacks, model, dataset=None):
-    """Returns callbacks with those that training needs around them.
+@contextlib.contextmanager
+def guarded(callbacks, model, dataset=None):
+    """Puts callbacks that training needs around those that `fit` was given.
 
     Args:
         callbacks: What `fit` was given.
         model: The model that is trained.
         dataset: A data set whose `set_epoch` is called at the start of each
             epoch, or `None`.
+
+    Yields:
+        Callbacks for Keras's `fit`. A `CallbackList` is the one that was
+        given, and is as it was afterwards.
     """
-    first: list[keras.callbacks.Callback] = []
-    last: list[keras.callbacks.Callback] = []
+    first = [EpochCounter()]
+    given, last = _listed(callbacks), []
     if dataset is not None:
         first.append(DatasetEpoch(dataset))
     if model.strategy is not None:
         first.append(EpochTeller())
-        last.append(EpochGuard(_restores(callbacks)))
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        # Keras takes it as it is.
-        for guard in (*first, *last):
-            guard.set_model(model)
-        callbacks.callbacks[:] = [*first, *callbacks.callbacks, *last]
-        return callbacks
-    if callbacks is None:
-        callbacks = []
-    if not isinstance(callbacks, (list, tuple)):
-        callbacks = [callbacks]
-    return [*first, *callbacks, *last]
+        given = _with_checked_backups(given)
+        last.append(EpochGuard())
+    result = [*first, *given, *last]
+    try:
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            # Keras takes it as it is.
+            with _in_list(callbacks, result, model):
+                yield callbacks
+        else:
+            yield result
+    finally:
+        model.checkpoint_record.is_counting = False
+
+
+@contextlib.contextmanager
+def _in_list(callback_list, result, model):
+    """Has a `CallbackList` call the callbacks in `result` for a while."""
+    known = {id(callback) for callback in callback_list.callbacks}
+    guards = [callback for callback in result if id(callback) not in known]
+    for guard in guards:
+        guard.set_model(model)
+    callback_list.callbacks[:] = result
+    try:
+        yield
+    finally:
+        # Callbacks may have changed the list themselves.
+        added = {id(guard) for guard in guards}
+        callback_list.callbacks[:] = [
+            callback
+            for callback in callback_list.callbacks
+            if id(callback) not in added
+        ]
 
 
 def watches_tasks(callbacks) -> bool:
@@ -44,18 +70,38 @@ def watches_tasks(callbacks) -> bool:
     return any(getattr(c, "watches_tasks", False) for c in _listed(callbacks))
 
 
-def _restores(callbacks):
-    """Whether one of the callbacks may begin with a later epoch."""
-    return any(
-        isinstance(callback, keras.callbacks.BackupAndRestore)
-        for callback in _listed(callbacks)
-    )
-
-
 def _listed(callbacks):
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        return callbacks.callbacks
-    return callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+        return list(callbacks.callbacks)
+    return [] if callbacks is None else keras.tree.flatten(callbacks)
+
+
+def _with_checked_backups(callbacks):
+    result = []
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.BackupAndRestore):
+            before = BeforeBackup()
+            result += [before, callback, AfterBackup(before)]
+        else:
+            result.append(callback)
+    return result
+
+
+class EpochCounter(keras.callbacks.Callback):
+    """Counts the epochs that are over, for the files of the model.
+
+    It comes before the user's callbacks, so that a model which they save
+    knows of it.
+    """
+
+    def on_train_begin(self, logs=None):
+        self.model.checkpoint_record.finished_epochs = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.checkpoint_record.count(epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.checkpoint_record.count(epoch + 1)
 
 
 class DatasetEpoch(keras.callbacks.Callback):
@@ -82,42 +128,47 @@ class EpochTeller(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         model = self.model
-        model.checkpoint_record.finished_epochs = None
+        model.forget_failures()
         backend.synchronize([*model.variables, *model.optimizer.variables])
         if model.optimizer.built:
             start_averages(model.optimizer, model.network_variables(True))
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.strategy.end_epoch()
-        self.model.checkpoint_record.finished_epochs = epoch + 1
 
 
-class EpochGuard(keras.callbacks.Callback):
-    """Notices frozen layers, and reports what went wrong.
+class BeforeBackup(keras.callbacks.Callback):
+    """Comes right before a `BackupAndRestore`, to see what it restores."""
 
-    It comes after the user's callbacks, so that what they change at the start
-    of an epoch takes effect in it.
+    def on_train_begin(self, logs=None):
+        record = self.model.checkpoint_record
+        self.finished_epochs = record.finished_epochs
+        record.finished_epochs = None
+
+
+class AfterBackup(keras.callbacks.Callback):
+    """Refuses weights of one epoch that are taken for another's.
+
+    Keras writes the weights first and the number of the epoch then: in
+    between, a process can be killed. It comes right after the
+    `BackupAndRestore`: what others load is none of its business.
 
     Args:
-        restores: Whether a callback may have restored a backup.
+        before: The callback before it.
     """
 
-    def __init__(self, restores=False):
+    def __init__(self, before):
         super().__init__()
-        self.restores = restores
+        self.before = before
+
+    def on_train_begin(self, logs=None):
+        record = self.model.checkpoint_record
+        self.restored = record.finished_epochs
+        if self.restored is None:
+            record.finished_epochs = self.before.finished_epochs
 
     def on_epoch_begin(self, epoch, logs=None):
-        if self.restores:
-            self._check_restored(epoch)
-        self.model.make_train_function()
-
-    def _check_restored(self, epoch):
-        """Refuses weights of one epoch that are taken for another's.
-
-        Keras writes the weights first and the number of the epoch then: in
-        between, a process can be killed.
-        """
-        restored = self.model.checkpoint_record.finished_epochs
+        restored, self.restored = self.restored, None
         if restored not in (None, epoch):
             raise ValueError(
                 f"The backup has the weights of {restored} finished epochs, "
@@ -126,6 +177,17 @@ class EpochGuard(keras.callbacks.Callback):
                 f'{{"epoch": {restored}, "batch": 0}} to its '
                 "training_metadata.json, and start again."
             )
+
+
+class EpochGuard(keras.callbacks.Callback):
+    """Notices frozen layers, and reports what went wrong.
+
+    It comes after the user's callbacks, so that what they change at the start
+    of an epoch takes effect in it.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.make_train_function()
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.check_finite()

@@ -3,7 +3,6 @@
 import logging
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_mtl import backend
@@ -130,6 +129,5 @@ class StepMonitor(keras.layers.Layer):
 
     def forget(self) -> None:
         """Forgets failed steps."""
+        # The next one to fail is the first again, and replaces what is noted.
         self.failed_steps.assign(0)
-        self.first_failed_step.assign(0)
-        self.failed_tasks.assign(np.zeros(len(self.tasks), dtype="int32"))

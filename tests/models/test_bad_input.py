@@ -294,6 +294,11 @@ def test_flatness_arguments(arguments, match):
         keras_mtl.flatness.TaskSAM(**arguments)
 
 
+class Subclassed(keras_mtl.MultiTaskModel):
+    def call(self, inputs):
+        return {"left": inputs, "right": inputs}
+
+
 def one_output():
     inputs = keras.Input((6,))
     return inputs, {"left": keras.layers.Dense(1)(inputs)}
@@ -314,6 +319,7 @@ def test_models():
             "two or more outputs",
         ),
         (lambda: make.from_model(dense), "must be a keras.Model"),
+        (lambda: make.from_model(Subclassed()), "a MultiTaskModel already"),
         (lambda: make(trunk=dense), "`heads` a dict"),
         (lambda: make(trunk=dense, heads=[dense, dense]), "`heads` a dict"),
         (lambda: make(trunk=dense, heads={"left": dense}), "two or more"),

@@ -2,7 +2,8 @@
 
 import io
 import os
-import platform
+import signal
+import stat
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,8 @@ import pytest
 
 import keras_mtl
 from keras_mtl import aggregators
+from keras_mtl import atomic_files
+from keras_mtl.atomic_files import replaced_at_once
 from keras_mtl.models.checkpoint_record import CheckpointRecord
 from keras_mtl.models.checkpoint_record import read_setup
 
@@ -123,13 +126,23 @@ def test_check_sums_tell_of_a_changed_byte(tmp_path):
 
 
 @IGNORED
-def test_loading_that_fails_late_changes_nothing(saved):
-    path, _, _ = saved
-    model = make(widths=(1, 3), seed=2)
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_loading_that_fails_late_changes_nothing(tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    saved = make("fs_mtl", seed=1)
+    saved.strategy.flatness.rho = 0.3
+    saved.checkpoint_record.finished_epochs = 7
+    save(saved, path)
+    model = make("fs_mtl", widths=(1, 3), seed=2)
+    model.strategy.flatness.rho = 0.1
+    model.checkpoint_record.finished_epochs = 2
     before = state(model)
     with pytest.raises(ValueError, match="could not be loaded"):
         model.load_weights(path)
     assert_equal(state(model), before)
+    # Not what is left of it in float32.
+    assert model.strategy.flatness.rho == 0.1
+    assert model.checkpoint_record.finished_epochs == 2
 
 
 @IGNORED
@@ -171,10 +184,92 @@ def test_another_training_is_refused_by_name(saved, changes, text):
         keras.saving.load_weights(model, path)
 
 
+def with_frozen(frozen, strategy):
+    """Returns a trained model of three layers, one of which is frozen."""
+    keras.utils.set_random_seed(0)
+    inputs = features = keras.Input((4,))
+    for number in range(3):
+        layer = keras.layers.Dense(4, name=f"layer_{number}")
+        layer.trainable = number != frozen
+        features = layer(features)
+    model = keras_mtl.MultiTaskModel(
+        inputs, {name: keras.layers.Dense(1)(features) for name in "ab"}
+    )
+    model.compile(keras.optimizers.SGD(0.1), "mse", strategy=strategy)
+    x = np.ones((4, 4), "float32")
+    model.fit(x, {"a": x[:, :1], "b": -x[:, :1]}, verbose=0)
+    return model
+
+
+FOR_VARIABLES = {
+    "average": {"aggregator": "moco"},
+    "velocity": {"flatness": keras_mtl.flatness.MomentumSAM()},
+    "sums": {"accumulate": 2},
+    "seeds": {"aggregator": "pcgrad", "granularity": "layer"},
+}
+
+
+@pytest.mark.parametrize("says", [True, False])
+@pytest.mark.parametrize("name", FOR_VARIABLES)
+def test_state_for_other_variables_is_refused(
+    name, says, tmp_path, monkeypatch
+):
+    """Also of files that do not say which variables their state is for."""
+
+    def make(frozen):
+        config = keras_mtl.Strategy(**FOR_VARIABLES[name]).get_config()
+        return with_frozen(frozen, keras_mtl.Strategy.from_config(config))
+
+    # Of the same shapes, if the file tells them apart.
+    saved, model = make(0), make(1 if says else None)
+    if not says:
+        monkeypatch.setattr(CheckpointRecord, "_places", lambda self: None)
+    paths = [tmp_path / "model.weights.h5", tmp_path / "model.weights.json"]
+    saved.save_weights(paths[0])
+    saved.save_weights(paths[1], max_shard_size=1e-4)
+    saved.save(tmp_path / "model.keras")
+    before, text = state(model), "for other variables: for layer_1/kernel"
+    if not says:
+        text = "random numbers" if name == "seeds" else "does not fit"
+    for path in (*paths, tmp_path / "model.keras"):
+        with pytest.raises(ValueError, match=text):
+            model.load_weights(path)
+        assert_equal(state(model), before)
+    # Keras's own function says it, too.
+    with pytest.raises(ValueError, match="could not be loaded"):
+        keras.saving.load_weights(model, paths[0])
+    # Where everything fits, everything is loaded.
+    other = make(0)
+    other.load_weights(paths[1])
+    assert_equal(state(other), state(saved))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_what_does_not_fit_is_left_out_as_a_whole(tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    saved = with_frozen(0, "db_mtl")
+    save(saved, path)
+    model = with_frozen(None, "db_mtl")
+    before = arrays(model.strategy.variables)
+    with pytest.warns(UserWarning, match="for other variables"):
+        model.load_weights(path, skip_mismatch=True)
+    assert_equal(model.get_weights(), saved.get_weights())
+    assert_equal(arrays(model.strategy.variables), before)
+
+
+@pytest.mark.parametrize("strategy", ["famo", "nash_mtl"])
+def test_state_of_tasks_fits_other_variables(tmp_path, strategy):
+    path = tmp_path / "model.weights.h5"
+    saved, model = with_frozen(0, strategy), with_frozen(None, strategy)
+    saved.save_weights(path)
+    model.load_weights(path)
+    assert_equal(
+        arrays(model.strategy.variables), arrays(saved.strategy.variables)
+    )
+
+
 def test_what_was_refused_can_be_skipped(saved):
     path, _, expected = saved
-    if path.suffix == ".keras":
-        pytest.skip("Keras skips parts of files of weights only")
     model = make("famo", seed=2)
     strategy = arrays(model.strategy.variables)
     with pytest.warns(UserWarning, match="is of another training"):
@@ -207,8 +302,17 @@ def test_without_a_strategy_there_is_no_state_to_mix_up(tmp_path, strategy):
     first = make(strategy, seed=1)
     first.save_weights(path)
     second = make("db_mtl" if strategy is None else None, seed=2)
-    second.load_weights(path)
-    assert_equal(second.get_weights(), first.get_weights())
+    for load in (
+        second.load_weights,
+        lambda path: keras.saving.load_weights(second, path),
+    ):
+        second.set_weights([weight + 1 for weight in first.get_weights()])
+        before = [] if second.strategy is None else second.strategy.variables
+        before = arrays(before)
+        load(path)
+        assert_equal(second.get_weights(), first.get_weights())
+        if second.strategy is not None:
+            assert_equal(arrays(second.strategy.variables), before)
 
 
 def test_no_file_is_replaced_by_half_a_file(saved, tmp_path, monkeypatch):
@@ -226,21 +330,65 @@ def test_no_file_is_replaced_by_half_a_file(saved, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [copied]
 
 
+KILLED_WHILE_IT_SAVES = """
+import os, pathlib, runpy, signal, sys
+# Without Keras, which takes long to import.
+names = runpy.run_path(sys.argv[2])
+with names["replaced_at_once"](pathlib.Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def test_what_killed_processes_have_left_is_removed(tmp_path):
     path = tmp_path / "model.weights.h5"
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
+    killed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            KILLED_WHILE_IT_SAVES,
+            path,
+            atomic_files.__file__,
+        ],
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".model.weights.h5.")
+    assert left.name.endswith(".tmp")
+    elsewhere = tmp_path / ".model.weights.h5.elsewhere.abc.tmp"
+    elsewhere.mkdir()
+    # This process is one that still writes, and the same process number may
+    # be that of another container.
+    with replaced_at_once(path) as temporary:
+        make().save_weights(path)
+        assert not left.exists()
+        content = path.read_bytes()
+        temporary.write_text("later")
+        assert path.read_bytes() == content
+    assert path.read_text() == "later"
+    assert set(tmp_path.iterdir()) == {path, elsewhere}
 
-    def left_by(pid, node=None):
-        name = f".{path.name}.{node or platform.node()}.{pid}.tmp"
-        (tmp_path / name).mkdir()
-        return name
 
-    left_by(ended.pid)
-    # Of one that is running, and of one that may be.
-    kept = {left_by(os.getppid()), left_by(ended.pid, "elsewhere")}
-    make().save_weights(path)
-    assert {it.name for it in tmp_path.iterdir()} == {path.name, *kept}
+def test_a_file_keeps_its_permissions(tmp_path):
+    model = make()
+    path, link = tmp_path / "model.keras", tmp_path / "link.keras"
+    before = os.umask(0o027)
+    try:
+        model.save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        os.umask(0o022)
+        link.symlink_to(path)
+        for mode in (0o600, 0o606):
+            path.chmod(mode)
+            for name in (path, link):
+                model.save(name)
+                assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert link.is_symlink()
+        # As long a name as Keras can save to.
+        model.save(tmp_path / f"{'é' * 124}.keras")
+    finally:
+        os.umask(before)
 
 
 def test_other_ways_to_save_are_left_to_keras(tmp_path, monkeypatch):
@@ -274,6 +422,8 @@ def test_other_ways_to_save_are_left_to_keras(tmp_path, monkeypatch):
         b'{"tasks": ["a"]}',
         b'{"tasks": [1], "strategy": null}',
         b'{"tasks": ["a"], "strategy": 3}',
+        b'{"tasks": ["a"], "strategy": "b", "variables": ["c"]}',
+        b'{"tasks": ["a"], "strategy": "b", "variables": 3}',
         b"[" * 100_000,
         b" " * (2**20 + 1),
     ],

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from training import toy
 
 import keras_mtl
@@ -33,6 +34,37 @@ def test_weights_and_training_come_back(tmp_path):
         toy.assert_same(toy.snapshot(loaded), toy.snapshot(model))
         toy.step(model)
         toy.step(loaded)
+
+
+@keras.saving.register_keras_serializable("loaded_subclass")
+class WithBuild(Subclassed):
+    """Makes its weights without a call."""
+
+    def build(self, input_shape):
+        self.trunk.build(input_shape)
+        self.left.build((None, 8))
+        self.right.build((None, 8))
+        self.built = True
+
+
+def test_a_build_of_its_own_keeps_the_strategys_state(tmp_path):
+    model = toy.compiled(WithBuild(), "db_mtl")
+    toy.step(model)
+    model.save(tmp_path / "model.keras")
+    path = tmp_path / "model.weights.h5"
+    model.save_weights(path)
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    toy.assert_same(toy.snapshot(loaded), toy.snapshot(model))
+    fresh = toy.compiled(WithBuild(), "db_mtl")
+    fresh.build((None, 6))
+    before = toy.weights(fresh)
+    # Nobody knows yet which layers serve which task.
+    with pytest.raises(ValueError, match="call the model on a batch"):
+        fresh.load_weights(path)
+    toy.assert_same(toy.weights(fresh), before)
+    fresh(np.zeros((2, 6), "float32"))
+    fresh.load_weights(path)
+    toy.assert_same(toy.snapshot(fresh), toy.snapshot(model))
 
 
 def test_build_makes_the_weights():

@@ -55,6 +55,22 @@ def test_equals_one_large_batch(name):
     assert int(small.optimizer.iterations) == int(large.optimizer.iterations)
 
 
+def test_a_head_that_is_frozen_later():
+    models = []
+    for late in (True, False):
+        model = toy.make_model()
+        model.network.get_layer("left").trainable = late
+        toy.compiled(model, strategy("mgda", accumulate=2))
+        # The first of two batches: its sums are those of the other variables.
+        toy.step(model)
+        models.append(model)
+    models[0].network.get_layer("left").trainable = False
+    models[1].strategy.state_reset()
+    for model in models:
+        toy.fit(model, batch_size=12)
+    toy.assert_near(toy.weights(models[0]), toy.weights(models[1]))
+
+
 def test_regularizers_count_once_per_update():
     models = [
         fitted(12 // n, n, "mgda", toy.make_model(regularizer="l2"))

@@ -101,6 +101,8 @@ def test_a_wrapped_model_shares_its_weights():
     toy.step(toy.compiled(model, toy.fresh_strategy("db_mtl")))
     assert [id(v) for v in model.weights] == [id(v) for v in original.weights]
     assert toy.distance(before, toy.weights(original)) > 0.01
+    again = keras_mtl.MultiTaskModel.from_model(model)
+    assert again.network is model.network
     # keras.Model would have made it a Functional class for good.
     names = [cls.__name__ for cls in keras_mtl.MultiTaskModel.__mro__]
     assert "Functional" not in names

@@ -154,6 +154,30 @@ def test_fit_raises_at_the_end_of_the_epoch(without_second_batch):
     assert np.all(np.isfinite(model.predict(toy.data()[0], verbose=0)["left"]))
 
 
+class Interrupt(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("how", ["fit", "train_on_batch"])
+def test_what_was_interrupted_is_not_told_later(how):
+    model = toy.compiled(make_model(), "ew", loss=losses())
+    x, y = toy.data()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(
+            *poisoned("input_nan", x, y), verbose=0, callbacks=[Interrupt()]
+        )
+    model.evaluate(x, y, verbose=0)
+    if how == "fit":
+        model.fit(x, y, verbose=0)
+    else:
+        model.train_on_batch(x, y)
+    # Notes that are forgotten are not in the way of the next ones.
+    bad = poisoned("loss", x, y)
+    with pytest.raises(keras_mtl.NonFiniteError, match="task 'left' was"):
+        model.train_on_batch(*bad)
+
+
 @pytest.mark.parametrize("told", ["compile", "strategy"])
 def test_skip_leaves_the_step_out(told, without_second_batch, caplog):
     model = make_model()

@@ -143,6 +143,79 @@ def test_a_backup_of_two_epochs_is_refused(tmp_path, said):
     fit()
 
 
+class Rollback(keras.callbacks.Callback):
+    """Goes back to the weights of the first epoch after the third."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 0:
+            self.model.save_weights(self.path)
+        if epoch == 2:
+            self.model.load_weights(self.path)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_earlier_weights_are_no_torn_backup(tmp_path, first):
+    model = toy.compiled(toy.make_model(), "ew")
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    rollback = Rollback(tmp_path / "earlier.weights.h5")
+    callbacks = [rollback, backup] if first else [backup, rollback]
+    with pytest.raises(Interruption):
+        model.fit(
+            *toy.data(), epochs=5, verbose=0, callbacks=[callbacks, Crash(4)]
+        )
+    # The backup is that of the fourth epoch, whatever was loaded before it.
+    history = model.fit(*toy.data(), epochs=5, verbose=0, callbacks=callbacks)
+    assert history.epoch == [4]
+    assert model.checkpoint_record.finished_epochs == 5
+
+
+def test_files_say_how_many_epochs_are_over(tmp_path):
+    path = tmp_path / "model.weights.h5"
+    model = toy.compiled(toy.make_model(), "ew")
+    model.fit(*toy.data(), epochs=2, verbose=0)
+    toy.compiled(model, None)
+    with pytest.raises(Interruption):
+        model.fit(
+            *toy.data(),
+            initial_epoch=3,
+            epochs=9,
+            verbose=0,
+            callbacks=[Crash(5)],
+        )
+    model.save_weights(path)
+    other = toy.compiled(toy.make_model(), None)
+    other.load_weights(path)
+    assert other.checkpoint_record.finished_epochs == 5
+
+
+def test_saved_and_loaded_within_an_epoch(tmp_path):
+    """Also by who has the model from elsewhere than the callback."""
+    x, y = toy.data()
+    path = tmp_path / "model.weights.h5"
+    model = toy.compiled(toy.make_model(), "db_mtl")
+
+    class Restart(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 0:
+                model.save_weights(path)
+            if batch == 1:
+                model.load_weights(path)
+
+    def fit(model, rows, **kwargs):
+        labels = {task: label[rows] for task, label in y.items()}
+        kwargs = {"batch_size": 8, "shuffle": False, "verbose": 0, **kwargs}
+        model.fit(x[rows], labels, **kwargs)
+
+    fit(model, np.arange(24), callbacks=[Restart()])
+    expected = toy.compiled(toy.make_model(), "db_mtl")
+    fit(expected, np.r_[0:8, 16:24])
+    toy.assert_same(toy.snapshot(model), toy.snapshot(expected))
+
+
 def test_weights_load_into_a_plain_model(tmp_path):
     model = state_child.make_model("db_mtl")
     state_child.train(model, 0)
@@ -270,6 +343,53 @@ def test_a_strategy_belongs_to_one_model():
     assert first.strategy is strategy
     assert second.strategy is not strategy
     assert int(second.strategy.iterations) == 0
+
+
+def test_each_model_goes_on_with_its_copy_of_a_strategy():
+    strategy = strategies.DBMTL()
+    models = [toy.compiled(toy.make_model(), None) for _ in range(2)]
+    for epoch in range(1, 4):
+        for model in models:
+            model.fit(*toy.data(), batch_size=24, verbose=0, strategy=strategy)
+            assert int(model.strategy.iterations) == epoch
+    copied, step = model.strategy, model.train_function
+    model.fit(*toy.data(), verbose=0, strategy=strategy)
+    assert model.strategy is copied and model.train_function is step
+    # Other shared variables: a copy again, which goes on from there.
+    model.network.layers[1].trainable = False
+    for epoch in range(1, 3):
+        model.fit(*toy.data(), batch_size=24, verbose=0, strategy=strategy)
+        assert int(model.strategy.iterations) == epoch
+    # One that is new is new, whatever its number.
+    for _ in range(3):
+        model.fit(
+            *toy.data(), batch_size=24, verbose=0, strategy=strategies.DBMTL()
+        )
+        assert int(model.strategy.iterations) == 1
+
+
+@pytest.mark.parametrize("strategy", [None, "dwa"])
+def test_a_callback_list_is_as_it_was(strategy):
+    """Guards that stay tell a strategy of each epoch several times."""
+    results = []
+    for reuse in (False, True):
+        model = toy.compiled(toy.make_model(), strategy)
+        crash = Crash(1)
+        reused = keras.callbacks.CallbackList([crash], model=model)
+        for _ in range(3):
+            if not reuse:
+                reused = keras.callbacks.CallbackList([crash], model=model)
+            with pytest.raises(Interruption):
+                model.fit(
+                    *toy.data(),
+                    shuffle=False,
+                    epochs=2,
+                    verbose=0,
+                    callbacks=reused,
+                )
+            assert reused.callbacks == [crash]
+        results.append(toy.snapshot(model))
+    toy.assert_same(*results)
 
 
 def test_an_aggregator_belongs_to_one_model():
