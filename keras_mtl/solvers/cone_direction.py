@@ -107,11 +107,20 @@ def cone_direction_weights(
     # The parts are dependent: huge coefficients cancel in `u`, but would not
     # to the last digit in `d`, whose length is known only as well as their
     # square times the rounding errors of the Gramian.
-    large = min(LARGE, math.sqrt(TOLERANCE / epsilon))
+    most = math.sqrt(TOLERANCE / epsilon)
+    large = min(LARGE, most)
     smaller = pseudo_inverse_product(
         xp, parts, xp.matmul(parts, scaled), 1.0 / large**2
     )
     scaled = xp.where(xp.sum(scaled) > large, smaller, scaled)
+    # So is that of `g_0`, along which `u` must have no part: what is taken
+    # off for that may be as many times its length as are certain.
+    share = length * largest / xp.sum(xp.where(active, mean * norms, zeros))
+    taken = xp.abs(xp.dot(scaled, projections))
+    limit = xp.maximum(most * share, 1.0)
+    scaled = scaled * xp.minimum(
+        limit / xp.where(taken > 0, taken, xp.ones_like(taken)), 1.0
+    )
     reach = xp.sqrt(xp.maximum(xp.dot(scaled, xp.matmul(parts, scaled)), 0.0))
     scaled = scaled * xp.minimum(
         radius / xp.where(reach > 0, reach, xp.ones_like(reach)), 1.0
