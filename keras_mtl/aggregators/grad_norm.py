@@ -9,6 +9,7 @@ from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.aggregators.task_weights import at_least_one
 from keras_mtl.aggregators.task_weights import required_losses
+from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.simplex import graph_softmax
@@ -117,7 +118,7 @@ class GradNorm(Aggregator):
                 present > 0, logits - self.learning_rate * gradient, logits
             )
         )
-        return jacobian.combine(weights)
+        return jacobian.combine(undefined_below(0.0, weights, losses, mask))
 
     def _training_rates(self, losses, present):
         """Returns `r_k^alpha`, and takes note of first losses."""

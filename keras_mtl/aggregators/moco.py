@@ -11,6 +11,7 @@ from keras_mtl.aggregators.linear import presence
 from keras_mtl.aggregators.task_weights import at_least_one
 from keras_mtl.aggregators.task_weights import keep_absent
 from keras_mtl.aggregators.task_weights import required_losses
+from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.namespace import run
@@ -143,7 +144,13 @@ class MoCo(Aggregator):
         return [
             ops.cast(update, own_dtype)
             for update, own_dtype in zip(
-                averages.combine(weights), own_dtypes, strict=True
+                averages.combine(
+                    undefined_below(
+                        0.0, weights, ops.cast(losses, dtype), mask
+                    )
+                ),
+                own_dtypes,
+                strict=True,
             )
         ]
 

@@ -5,6 +5,7 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 
@@ -66,6 +67,20 @@ class Balancer(Component):
             f"{type(self).__name__} does not implement `compute_weights`."
         )
 
+    def lowest_losses(self, dtype: str) -> Any:
+        """Returns the smallest losses that the method is defined for.
+
+        The weight of a task with a loss below is NaN, so that `fit` stops
+        with an error.
+
+        Args:
+            dtype: Dtype of the losses.
+
+        Returns:
+            A number, a tensor `[K]`, or `None` if it is defined for all.
+        """
+        return None
+
     def learn(self, clean: Any) -> None:
         """Learns from the forward pass of a step, before `compute_weights`.
 
@@ -105,6 +120,11 @@ class Balancer(Component):
         if not self.built:
             self.build(int(losses.shape[0]), wide_dtype(losses.dtype))
         if mask is None:
-            return self.compute_weights(losses)
-        mask = ops.cast(ops.convert_to_tensor(mask), losses.dtype)
-        return self.compute_weights(losses, mask) * mask
+            weights = self.compute_weights(losses)
+        else:
+            mask = ops.cast(ops.convert_to_tensor(mask), losses.dtype)
+            weights = self.compute_weights(losses, mask) * mask
+        lowest = self.lowest_losses(losses.dtype)
+        if lowest is None:
+            return weights
+        return undefined_below(lowest, weights, losses, mask)

@@ -43,7 +43,8 @@ class FAMO(Balancer):
         learning_rate: Step size for the logits, at least 0. Defaults to
             `0.025`.
         min_losses: One number `m_k` per task, the smallest losses possible.
-            Losses below are taken for it. Defaults to `None`, zeros.
+            The weight of a loss below is NaN, and `fit` says so. Defaults to
+            `None`, zeros.
         **kwargs: Passed on to `keras_mtl.balancers.Balancer`.
 
     Raises:
@@ -93,6 +94,11 @@ class FAMO(Balancer):
     def logits(self) -> keras.Variable:
         """Logarithms of the tasks' shares, up to a constant."""
         return self.state[0]
+
+    def lowest_losses(self, dtype):
+        if self.min_losses is None:
+            return 0.0
+        return ops.convert_to_tensor(self.min_losses, dtype=dtype)
 
     def compute_weights(self, losses, mask=None):
         present = presence(losses, mask)
