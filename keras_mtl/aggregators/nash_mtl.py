@@ -8,6 +8,7 @@ from keras_mtl.aggregators.fairgrad import FairGrad
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.solvers.namespace import machine_epsilon
 
 
 @keras_mtl_export("keras_mtl.aggregators.NashMTL")
@@ -85,6 +86,9 @@ class NashMTL(FairGrad):
         # By sums: the matrix product of Keras is float32 on torch.
         gains = ops.sum(gramian * weights[None, :], axis=1)
         square = ops.maximum(ops.sum(weights * gains), 0.0)
+        # Where rows nearly cancel, it is known up to their rounding errors.
+        total = ops.sum(weights * ops.sqrt(ops.diagonal(gramian)))
+        square = square + machine_epsilon(gramian) * ops.square(total)
         norm = ops.sqrt(ops.where(square > 0, square, 1.0))
         return weights * ops.minimum(self.max_norm / norm, 1.0)
 
