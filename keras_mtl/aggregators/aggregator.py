@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_mtl import backend
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.component import Component
@@ -39,7 +40,8 @@ class Aggregator(Component):
             removed.
 
     Returns:
-        A tensor `[P]`, or a list of tensors `[*shape]`, like the input.
+        A tensor `[P]`, or a list of tensors `[*shape]`, like the input. It
+        is a constant: no gradient flows through it.
 
     Example:
 
@@ -143,21 +145,25 @@ class Aggregator(Component):
                 f"{jacobian}."
             )
         stacks = [jacobian] if single else list(jacobian)
-        stacks = [as_tensor(stack) for stack in stacks]
+        # Solvers that run on the host have no derivative: none is better than
+        # a part of one.
+        stacks = [ops.stop_gradient(as_tensor(stack)) for stack in stacks]
         check_stacks(stacks)
         wrapped = Jacobian(stacks=stacks)
         losses = self._as_vector("losses", losses, wrapped)
         mask = self._as_vector("mask", mask, wrapped)
         if not self.built:
             self.build(wrapped.shapes, wrapped.dtype)
-        update = self.aggregate(wrapped, losses, mask)
+        with backend.full_precision():
+            update = self.aggregate(wrapped, losses, mask)
         return update[0] if single else update
 
     @staticmethod
     def _as_vector(argument, value, jacobian):
         if value is None:
             return None
-        value = ops.cast(ops.convert_to_tensor(value), jacobian.dtype)
+        value = ops.stop_gradient(ops.convert_to_tensor(value))
+        value = ops.cast(value, jacobian.dtype)
         if tuple(value.shape) != (jacobian.num_tasks,):
             raise ValueError(
                 f"Argument `{argument}` must have one entry per task, shape "
@@ -225,7 +231,7 @@ class GramianAggregator(Aggregator):
         Returns:
             The two as tensors, the mask as 1 and 0.
         """
-        gramian = as_tensor(gramian)
+        gramian = ops.stop_gradient(as_tensor(gramian))
         dtype = keras.backend.standardize_dtype(gramian.dtype)
         if not self.built:
             self.build([tuple(gramian.shape)], dtype)

@@ -138,7 +138,8 @@ class Jacobian:
         In the wider of float32 and the gradients' dtype. Computed once.
         """
         if self._gramian is None:
-            self._gramian = self._compute_gramian()
+            with backend.full_precision():
+                self._gramian = self._compute_gramian()
             if self.is_divided:
                 (self._gramian,) = backend.sum_over_replicas([self._gramian])
         return self._gramian

@@ -145,9 +145,7 @@ class MoCo(Aggregator):
             ops.cast(update, own_dtype)
             for update, own_dtype in zip(
                 averages.combine(
-                    undefined_below(
-                        0.0, weights, ops.cast(losses, dtype), mask
-                    )
+                    undefined_below(0.0, weights, ops.cast(losses, dtype), mask)
                 ),
                 own_dtypes,
                 strict=True,

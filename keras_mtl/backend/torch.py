@@ -9,6 +9,7 @@ from keras import ops
 from torch._subclasses.fake_tensor import FakeTensor
 
 from keras_mtl.backend import torch_layout
+from keras_mtl.backend.torch_precision import full_precision
 
 supports_jit_compile = False
 
@@ -378,7 +379,7 @@ class TrainStepFrame:
         if self.strategy is None:
             return super().train_step(data)
         _keep_freed_memory()
-        with torch.no_grad():
+        with torch.no_grad(), full_precision():
             return self._run_step(data)
 
 

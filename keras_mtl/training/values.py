@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl import backend
+
 #: Between the seeds of passes that see other random numbers.
 SEED_DISTANCE = 1_299_709
 
@@ -142,6 +144,16 @@ class PassScope(keras.StatelessScope):
         super().__init__(*args, **kwargs)
         self._trainable = {id(variable) for variable in trainable}
         self.draws: dict[int, int] = {}
+        self._precision: Any = None
+
+    def __enter__(self):
+        self._precision = backend.forward_precision()
+        self._precision.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *args, **kwargs):
+        super().__exit__(*args, **kwargs)
+        self._precision.__exit__(None, None, None)
 
     def add_update(self, update):
         variable, _ = update
