@@ -92,7 +92,7 @@ class Balancer(Component):
 
     @property
     def data_variables(self) -> list[Any]:
-        """Variables that hold the `balancer_data` of `fit`."""
+        """Variables that steps read and that are not part of the state."""
         return []
 
     def set_data(self, arrays: Any) -> None:
