@@ -67,6 +67,9 @@ class Aggregator(Component):
     #: The smallest number of tasks that the method is defined for.
     min_tasks = 1
 
+    #: The shapes that it was built for.
+    built_shapes: tuple[tuple[int, ...], ...] = ()
+
     def build(
         self,
         shapes: Sequence[tuple[int, ...]],
@@ -82,6 +85,8 @@ class Aggregator(Component):
             self.build_state(
                 [tuple(shape) for shape in shapes], wide_dtype(dtype)
             )
+            self.built_tasks = shapes[0][0]
+            self.built_shapes = tuple(tuple(shape) for shape in shapes)
         self.built = True
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
@@ -152,8 +157,15 @@ class Aggregator(Component):
         wrapped = Jacobian(stacks=stacks)
         losses = self._as_vector("losses", losses, wrapped)
         mask = self._as_vector("mask", mask, wrapped)
+        self.check_tasks(wrapped.num_tasks)
         if not self.built:
             self.build(wrapped.shapes, wrapped.dtype)
+        if self.keeps_rows and self.built_shapes != tuple(wrapped.shapes):
+            raise ValueError(
+                f"This {type(self).__name__} keeps averages of rows of shapes "
+                f"{list(self.built_shapes)}. Received: {wrapped.shapes}. Make "
+                "another one for them."
+            )
         with backend.full_precision():
             update = self.aggregate(wrapped, losses, mask)
         return update[0] if single else update
@@ -233,6 +245,7 @@ class GramianAggregator(Aggregator):
         """
         gramian = ops.stop_gradient(as_tensor(gramian))
         dtype = keras.backend.standardize_dtype(gramian.dtype)
+        self.check_tasks(int(gramian.shape[0]))
         if not self.built:
             self.build([tuple(gramian.shape)], dtype)
         return gramian, None if mask is None else ops.cast(mask, dtype)
@@ -242,7 +255,9 @@ class GramianAggregator(Aggregator):
             # Nothing to merge, and no state was made for it.
             return []
         gramian, mask = self.prepare(jacobian.gramian(), mask)
-        weights = self.compute_weights(gramian, losses, mask)
+        weights = self.check_weights(
+            self.compute_weights(gramian, losses, mask), jacobian.num_tasks
+        )
         return jacobian.combine(weights)
 
 

@@ -43,8 +43,9 @@ class LinearAggregator(GramianAggregator):
         return self.compute_row_weights(gramian.shape[0], mask, gramian.dtype)
 
     def aggregate(self, jacobian, losses=None, mask=None):
-        weights = self.compute_row_weights(
-            jacobian.num_tasks, mask, jacobian.dtype
+        weights = self.check_weights(
+            self.compute_row_weights(jacobian.num_tasks, mask, jacobian.dtype),
+            jacobian.num_tasks,
         )
         return jacobian.combine(weights)
 

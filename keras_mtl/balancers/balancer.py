@@ -51,6 +51,7 @@ class Balancer(Component):
 
     def build(self, num_tasks: int, dtype: str = "float32") -> None:
         self.build_state(num_tasks, wide_dtype(dtype))
+        self.built_tasks = num_tasks
         self.built = True
 
     def build_state(self, num_tasks: int, dtype: str) -> None:
@@ -117,13 +118,26 @@ class Balancer(Component):
                 f"Received: shape {tuple(losses.shape)}."
             )
         losses = ops.cast(losses, wide_dtype(losses.dtype))
-        if not self.built:
-            self.build(int(losses.shape[0]), wide_dtype(losses.dtype))
+        num_tasks = int(losses.shape[0])
+        self.check_tasks(num_tasks)
+        if self.built_tasks != num_tasks:
+            # Or there is no state: what it was constructed with is checked.
+            self.build(num_tasks, wide_dtype(losses.dtype))
         if mask is None:
-            weights = self.compute_weights(losses)
+            weights = self.check_weights(
+                self.compute_weights(losses), num_tasks
+            )
         else:
             mask = ops.cast(ops.convert_to_tensor(mask), losses.dtype)
-            weights = self.compute_weights(losses, mask) * mask
+            if tuple(mask.shape) != (num_tasks,):
+                raise ValueError(
+                    "Argument `mask` must have one entry per task, shape "
+                    f"({num_tasks},). Received: shape {tuple(mask.shape)}."
+                )
+            weights = self.check_weights(
+                self.compute_weights(losses, mask), num_tasks
+            )
+            weights = weights * mask
         lowest = self.lowest_losses(losses.dtype)
         if lowest is None:
             return weights

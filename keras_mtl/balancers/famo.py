@@ -116,6 +116,7 @@ class FAMO(Balancer):
 
     def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
         losses = ops.convert_to_tensor(losses)
+        self.check_tasks(int(losses.shape[0]))
         if not self.built:
             self.build(int(losses.shape[0]), wide_dtype(losses.dtype))
         logits = ops.convert_to_tensor(self.logits)

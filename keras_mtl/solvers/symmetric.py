@@ -111,7 +111,7 @@ def pseudo_inverse_product(
 ) -> Any:
     """Returns `pinv(A) b` for a symmetric positive semi-definite `A`.
 
-    The rank rule: eigenvalues up to `10 K eps` times the largest are taken
+    The rank rule: eigenvalues up to `4 K eps` times the largest are taken
     for rounding errors of zero.
 
     Args:
@@ -143,4 +143,5 @@ def has_full_rank(xp: Any, matrix: Any) -> Any:
 
 def rank_tolerance(xp: Any, matrix: Any) -> float:
     """Returns the relative size up to which an eigenvalue counts as zero."""
-    return 10 * matrix.shape[0] * xp.epsilon
+    # Those of rounding errors are below `K eps`.
+    return 4 * matrix.shape[0] * xp.epsilon
