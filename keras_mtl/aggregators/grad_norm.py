@@ -8,6 +8,7 @@ from keras_mtl.aggregators.aggregator import Aggregator
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.aggregators.task_weights import at_least_one
+from keras_mtl.aggregators.task_weights import power
 from keras_mtl.aggregators.task_weights import required_losses
 from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.arguments import checked_number
@@ -134,7 +135,7 @@ class GradNorm(Aggregator):
         ratios = ratios / ops.where(largest > 0, largest, 1.0 + largest)
         mean = ops.sum(ratios) / at_least_one(ops.sum(present))
         rates = ratios / ops.where(mean > 0, mean, 1.0 + mean)
-        return ops.power(rates, self.alpha)
+        return power(rates, self.alpha)
 
     def _gradient(self, weights, shares, rates, squared_norms, present):
         """Derivative of the sum of distances by the logits."""

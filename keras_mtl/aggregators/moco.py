@@ -10,6 +10,7 @@ from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.aggregators.task_weights import at_least_one
 from keras_mtl.aggregators.task_weights import keep_absent
+from keras_mtl.aggregators.task_weights import power
 from keras_mtl.aggregators.task_weights import required_losses
 from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.arguments import checked_number
@@ -128,9 +129,9 @@ class MoCo(Aggregator):
             jacobian,
             ops.cast(losses, dtype),
             present,
-            present * self.beta / ops.power(counts, self.beta_sigma),
+            present * self.beta / power(counts, self.beta_sigma),
         )
-        step_sizes = self.gamma / ops.power(counts, self.gamma_sigma)
+        step_sizes = self.gamma / power(counts, self.gamma_sigma)
         previous = ops.convert_to_tensor(self.task_weights)
         weights = run(
             self._step_weights,

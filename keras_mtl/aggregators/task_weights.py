@@ -49,6 +49,14 @@ def at_least_one(counts: Any) -> Any:
     return ops.where(counts > 1, counts, ops.ones_like(counts))
 
 
+def power(base: Any, exponent: float) -> Any:
+    """Returns `base ** exponent` in the dtype of the base.
+
+    torch rounds a number in place of a tensor to float32.
+    """
+    return ops.power(base, ops.convert_to_tensor(exponent, dtype=base.dtype))
+
+
 def keep_absent(present: Any, new: Any, old: Any) -> Any:
     """Returns the new values of present tasks, and the old ones of others.
 

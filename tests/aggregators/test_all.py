@@ -7,7 +7,6 @@ from hypothesis import assume
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-
 from keras import ops
 
 from keras_mtl import aggregators
