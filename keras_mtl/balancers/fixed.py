@@ -35,9 +35,10 @@ def sources(weights: Any) -> Any:
     """Returns weights with variables in place of what was read from them."""
     if not isinstance(weights, (list, tuple)):
         return weights
-    found = [getattr(weight, "source", weight) for weight in weights]
-    if found and is_variable(found[0]) and len(found[0].shape) > 0:
-        return found[0]
+    found: list[Any] = [getattr(weight, "source", weight) for weight in weights]
+    for source in found[:1]:
+        if is_variable(source) and len(source.shape) > 0:
+            return source
     return found
 
 
