@@ -160,7 +160,11 @@ class Aggregator(Component):
         self.check_tasks(wrapped.num_tasks)
         if not self.built:
             self.build(wrapped.shapes, wrapped.dtype)
-        if self.keeps_rows and self.built_shapes != tuple(wrapped.shapes):
+        if (
+            self.keeps_rows
+            and self.built_shapes
+            and self.built_shapes != tuple(wrapped.shapes)
+        ):
             raise ValueError(
                 f"This {type(self).__name__} keeps averages of rows of shapes "
                 f"{list(self.built_shapes)}. Received: {wrapped.shapes}. Make "

@@ -36,7 +36,9 @@ MAKERS = {
         0.3, WEIGHTS[kept], warmup_epochs=1, steps_per_epoch=3
     ),
     "famo": lambda kept: balancers.FAMO(),
-    "famo_min": lambda kept: balancers.FAMO(min_losses=REFERENCE[kept]),
+    "famo_min": lambda kept: balancers.FAMO(
+        min_losses=np.minimum(REFERENCE, 0.0)[kept]
+    ),
     "cosmos": lambda kept: balancers.COSMOS(),
     "cosmos_aimed": lambda kept: balancers.COSMOS(WEIGHTS[kept], 2.0),
     "pbi": lambda kept: balancers.PBI(),
