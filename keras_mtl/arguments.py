@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 #: What counts steps and batches is an int32 on the device.
@@ -100,6 +101,14 @@ def checked_vector(
     """
     if values is None and optional:
         return None
+    parts = values if isinstance(values, (list, tuple)) else [values]
+    if any(isinstance(part, keras.Variable) for part in parts):
+        raise ValueError(
+            f"Argument `{argument}` is read once: a `keras.Variable` in it "
+            "would have no effect when it changes. Pass numbers, or use "
+            "`keras_mtl.balancers.Fixed`, whose weights may be variables. "
+            f"Received: {argument}={values}"
+        )
     try:
         array = np.asarray(values, dtype="float64")
     except (OverflowError, TypeError, ValueError):

@@ -15,6 +15,10 @@ from keras_mtl.seeded import reset_seed
 POLICIES = ("DTypePolicy", "FloatDTypePolicy")
 
 
+#: What Keras calls the variable of a seed generator.
+SEED_STATE = "seed_generator_state"
+
+
 class InitialState:
     """What the variables of a component hold before the first step.
 
@@ -46,8 +50,25 @@ class Component(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self._initial_state = InitialState()
         self._is_in_file = True
+        #: The number of tasks that there is state for.
+        self.built_tasks: int | None = None
         self.seed: int | None = None
         self.seed_generator: keras.random.SeedGenerator | None = None
+
+    def add_weight(self, shape=None, initializer="zeros", *args, **kwargs):
+        """As `keras.layers.Layer.add_weight`; `state_reset` sets it back.
+
+        Args:
+            shape: Its shape. Defaults to `None`, a scalar.
+            initializer: What it holds before the first step and after
+                `state_reset`. Defaults to `"zeros"`.
+            *args: Passed on.
+            **kwargs: Passed on.
+        """
+        initializer = keras.initializers.get(initializer)
+        variable = super().add_weight(shape, initializer, *args, **kwargs)
+        self._initial_state.makers.append((variable, initializer))
+        return variable
 
     def add_state(
         self,
@@ -73,15 +94,13 @@ class Component(keras.layers.Layer):
                 return ops.convert_to_tensor(value, dtype=dtype)
             return ops.full(shape, value, dtype=dtype)
 
-        variable = self.add_weight(
+        return self.add_weight(
             name=name,
             shape=shape,
             dtype=dtype,
             initializer=exactly,
             trainable=False,
         )
-        self._initial_state.makers.append((variable, exactly))
-        return variable
 
     def add_seed(self, seed: int | None) -> None:
         """Makes the component draw random numbers from `seed_generator`.
@@ -95,6 +114,35 @@ class Component(keras.layers.Layer):
         """
         self.seed = checked_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def check_tasks(self, num_tasks: int) -> None:
+        """Raises `ValueError` for another number of tasks than it has state of.
+
+        Args:
+            num_tasks: The number of tasks that it is called with.
+        """
+        if self.built_tasks in (None, num_tasks):
+            return
+        if any(
+            len(variable.shape) > 0 and variable.name != SEED_STATE
+            for variable in self.variables
+        ):
+            raise ValueError(
+                f"This {type(self).__name__} has state of {self.built_tasks} "
+                f"tasks. Received: {num_tasks} tasks. Make another one for "
+                "them; `state_reset` keeps the number."
+            )
+
+    def check_weights(self, weights: Any, num_tasks: int) -> Any:
+        """Returns weights of tasks, or raises `ValueError` for other shapes."""
+        shape = tuple(np.shape(weights))
+        if shape not in ((num_tasks,), (None,)):
+            raise ValueError(
+                f"The weights that {type(self).__name__} computes must have "
+                f"shape ({num_tasks},), one entry per task. Received: shape "
+                f"{shape}."
+            )
+        return weights
 
     def state_reset(self) -> None:
         """Sets the state back to what it was before the first step."""

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_mtl import backend
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.component import Component
@@ -39,7 +40,8 @@ class Aggregator(Component):
             removed.
 
     Returns:
-        A tensor `[P]`, or a list of tensors `[*shape]`, like the input.
+        A tensor `[P]`, or a list of tensors `[*shape]`, like the input. It
+        is a constant: no gradient flows through it.
 
     Example:
 
@@ -65,6 +67,9 @@ class Aggregator(Component):
     #: The smallest number of tasks that the method is defined for.
     min_tasks = 1
 
+    #: The shapes that it was built for.
+    built_shapes: tuple[tuple[int, ...], ...] = ()
+
     def build(
         self,
         shapes: Sequence[tuple[int, ...]],
@@ -80,6 +85,8 @@ class Aggregator(Component):
             self.build_state(
                 [tuple(shape) for shape in shapes], wide_dtype(dtype)
             )
+            self.built_tasks = shapes[0][0]
+            self.built_shapes = tuple(tuple(shape) for shape in shapes)
         self.built = True
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
@@ -143,21 +150,36 @@ class Aggregator(Component):
                 f"{jacobian}."
             )
         stacks = [jacobian] if single else list(jacobian)
-        stacks = [as_tensor(stack) for stack in stacks]
+        # Solvers that run on the host have no derivative: none is better than
+        # a part of one.
+        stacks = [ops.stop_gradient(as_tensor(stack)) for stack in stacks]
         check_stacks(stacks)
         wrapped = Jacobian(stacks=stacks)
         losses = self._as_vector("losses", losses, wrapped)
         mask = self._as_vector("mask", mask, wrapped)
+        self.check_tasks(wrapped.num_tasks)
         if not self.built:
             self.build(wrapped.shapes, wrapped.dtype)
-        update = self.aggregate(wrapped, losses, mask)
+        if (
+            self.keeps_rows
+            and self.built_shapes
+            and self.built_shapes != tuple(wrapped.shapes)
+        ):
+            raise ValueError(
+                f"This {type(self).__name__} keeps averages of rows of shapes "
+                f"{list(self.built_shapes)}. Received: {wrapped.shapes}. Make "
+                "another one for them."
+            )
+        with backend.full_precision():
+            update = self.aggregate(wrapped, losses, mask)
         return update[0] if single else update
 
     @staticmethod
     def _as_vector(argument, value, jacobian):
         if value is None:
             return None
-        value = ops.cast(ops.convert_to_tensor(value), jacobian.dtype)
+        value = ops.stop_gradient(ops.convert_to_tensor(value))
+        value = ops.cast(value, jacobian.dtype)
         if tuple(value.shape) != (jacobian.num_tasks,):
             raise ValueError(
                 f"Argument `{argument}` must have one entry per task, shape "
@@ -225,8 +247,9 @@ class GramianAggregator(Aggregator):
         Returns:
             The two as tensors, the mask as 1 and 0.
         """
-        gramian = as_tensor(gramian)
+        gramian = ops.stop_gradient(as_tensor(gramian))
         dtype = keras.backend.standardize_dtype(gramian.dtype)
+        self.check_tasks(int(gramian.shape[0]))
         if not self.built:
             self.build([tuple(gramian.shape)], dtype)
         return gramian, None if mask is None else ops.cast(mask, dtype)
@@ -242,7 +265,9 @@ class GramianAggregator(Aggregator):
     ) -> Any:
         """Returns the weights `[K]` that `aggregate` gives the rows."""
         gramian, mask = self.prepare(jacobian.gramian(), mask)
-        return self.compute_weights(gramian, losses, mask)
+        return self.check_weights(
+            self.compute_weights(gramian, losses, mask), jacobian.num_tasks
+        )
 
 
 #: What `aggregate` is where it only adds up the rows times `weigh(...)`.

@@ -25,7 +25,7 @@ class ConFIG(PreferenceAggregator):
     The length of `d` is the sum of the projections of the task gradients.
 
     Zero rows are left out. If the rows are dependent, the pseudo-inverse
-    decides, and eigenvalues of the cosines up to `10 K eps` times the largest
+    decides, and eigenvalues of the cosines up to `4 K eps` times the largest
     count as zero. Opposed gradients of two tasks give zero.
 
     Args:

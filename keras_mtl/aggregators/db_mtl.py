@@ -9,6 +9,7 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.aggregators.aggregator import Aggregator
 from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.aggregators.task_weights import power
 from keras_mtl.arguments import as_list
 from keras_mtl.arguments import check_size
 from keras_mtl.arguments import checked_number
@@ -257,9 +258,7 @@ class DBMTL(Aggregator):
         dtype = self.steps.dtype
         present = ops.cast(present, dtype)
         steps = self.steps + present
-        beta = self.beta / ops.power(
-            ops.where(steps < 1, 1.0, steps), self.sigma
-        )
+        beta = self.beta / power(ops.where(steps < 1, 1.0, steps), self.sigma)
         gain = (1.0 - beta) * present
         averages = []
         stacks, reuse = jacobian.take_stacks()

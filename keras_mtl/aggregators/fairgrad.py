@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
+from keras_mtl.aggregators.linear import presence
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.fair import fair_weights
@@ -37,11 +39,13 @@ class FairGrad(GramianAggregator):
     logs how many steps of an epoch were like that. Zero rows are left out.
 
     Args:
-        alpha: Positive number, the aversion to inequality. Defaults to `1.0`.
+        alpha: Number of at least 0, the aversion to inequality. With 0, which
+            has none, the update is the sum of the task gradients. Defaults to
+            `1.0`.
         **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
 
     Raises:
-        ValueError: If `alpha` is not positive and finite.
+        ValueError: If `alpha` is negative or not finite.
 
     State:
         The number of calls whose problem had to be regularised.
@@ -62,7 +66,7 @@ class FairGrad(GramianAggregator):
 
     def __init__(self, alpha: float = 1.0, **kwargs):
         super().__init__(**kwargs)
-        self.alpha = checked_number("alpha", alpha, "(0, inf)")
+        self.alpha = checked_number("alpha", alpha)
         self.regularized_calls: Any = None
 
     def build_state(self, shapes: list[tuple[int, ...]], dtype: str) -> None:
@@ -77,6 +81,11 @@ class FairGrad(GramianAggregator):
 
     def solve(self, gramian: Any, mask: Any = None) -> Any:
         """Returns the weights, and counts the problems without a solution."""
+
+        if self.alpha == 0:
+            # Utilities are the gains themselves.
+            dtype = keras.backend.standardize_dtype(gramian.dtype)
+            return presence(int(gramian.shape[0]), mask, dtype)
 
         def solve(xp, gramian, mask):
             weights, regularized = fair_weights(xp, gramian, self.alpha, mask)

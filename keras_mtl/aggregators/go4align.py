@@ -9,6 +9,7 @@ from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.aggregators.task_weights import multiplied_weights
 from keras_mtl.aggregators.task_weights import required_losses
+from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
@@ -94,16 +95,16 @@ class GO4Align(Aggregator):
             return []
         dtype = self.logits.dtype
         present = presence(jacobian.num_tasks, mask, dtype)
-        losses = ops.clip(ops.cast(losses, dtype), SMALLEST_LOSS, LARGEST_LOSS)
+        losses = ops.cast(losses, dtype)
+        clipped = ops.clip(losses, SMALLEST_LOSS, LARGEST_LOSS)
         logits = multiplied_weights(
             ops.convert_to_tensor(self.logits),
-            -self.robust_step_size * losses,
+            -self.robust_step_size * clipped,
             present,
         )
         self.logits.assign(logits)
-        return jacobian.combine(
-            run(self._group_weights, logits, losses, present)
-        )
+        weights = run(self._group_weights, logits, clipped, present)
+        return jacobian.combine(undefined_below(0.0, weights, losses, mask))
 
     def _group_weights(self, xp, logits, losses, mask):
         total = xp.sum(xp.where(mask > 0, losses, xp.zeros_like(losses)))

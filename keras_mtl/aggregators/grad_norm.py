@@ -8,7 +8,9 @@ from keras_mtl.aggregators.aggregator import Aggregator
 from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.aggregators.task_weights import at_least_one
+from keras_mtl.aggregators.task_weights import power
 from keras_mtl.aggregators.task_weights import required_losses
+from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.simplex import graph_softmax
@@ -117,7 +119,7 @@ class GradNorm(Aggregator):
                 present > 0, logits - self.learning_rate * gradient, logits
             )
         )
-        return jacobian.combine(weights)
+        return jacobian.combine(undefined_below(0.0, weights, losses, mask))
 
     def _training_rates(self, losses, present):
         """Returns `r_k^alpha`, and takes note of first losses."""
@@ -133,7 +135,7 @@ class GradNorm(Aggregator):
         ratios = ratios / ops.where(largest > 0, largest, 1.0 + largest)
         mean = ops.sum(ratios) / at_least_one(ops.sum(present))
         rates = ratios / ops.where(mean > 0, mean, 1.0 + mean)
-        return ops.power(rates, self.alpha)
+        return power(rates, self.alpha)
 
     def _gradient(self, weights, shares, rates, squared_norms, present):
         """Derivative of the sum of distances by the logits."""

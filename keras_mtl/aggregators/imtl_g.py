@@ -29,7 +29,7 @@ class IMTLG(GramianAggregator):
     scale satisfies the conditions and the update is zero. If the rows are
     linearly dependent, the conditions may have many solutions or none, and
     the pseudo-inverse decides. In float32, dependent means: the
-    smallest eigenvalue of the cosines is below about `1e-6 K` times the
+    smallest eigenvalue of the cosines is below about `5e-7 K` times the
     largest.
 
     Args:

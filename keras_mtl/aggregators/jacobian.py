@@ -139,7 +139,9 @@ class Jacobian:
         In the wider of float32 and the gradients' dtype. Computed once.
         """
         if self._gramian is None:
-            self._gramian = self._of_all_replicas(self._compute_gramian())
+            with backend.full_precision():
+                gramian = self._compute_gramian()
+            self._gramian = self._of_all_replicas(gramian)
         return self._gramian
 
     def _of_all_replicas(self, sums):

@@ -43,8 +43,9 @@ class LinearAggregator(GramianAggregator):
         return self.compute_row_weights(gramian.shape[0], mask, gramian.dtype)
 
     def weigh(self, jacobian, losses=None, mask=None):
-        return self.compute_row_weights(
-            jacobian.num_tasks, mask, jacobian.dtype
+        return self.check_weights(
+            self.compute_row_weights(jacobian.num_tasks, mask, jacobian.dtype),
+            jacobian.num_tasks,
         )
 
 

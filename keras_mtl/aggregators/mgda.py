@@ -4,6 +4,7 @@ from typing import Any
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
 from keras_mtl.aggregators.task_weights import required_losses
+from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.arguments import checked_choice
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.min_norm import min_norm_weights
@@ -101,7 +102,10 @@ class MGDA(GramianAggregator):
             scaled = gramian * scales[:, None] * scales[None, :]
             return scales * min_norm_weights(xp, scaled, mask)
 
-        return run(solve, gramian, mask, losses)
+        weights = run(solve, gramian, mask, losses)
+        if not self.needs_losses:
+            return weights
+        return undefined_below(0.0, weights, losses, mask)
 
     def get_config(self):
         return {**super().get_config(), "normalization": self.normalization}

@@ -10,7 +10,9 @@ from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.aggregators.task_weights import at_least_one
 from keras_mtl.aggregators.task_weights import keep_absent
+from keras_mtl.aggregators.task_weights import power
 from keras_mtl.aggregators.task_weights import required_losses
+from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.namespace import run
@@ -127,9 +129,9 @@ class MoCo(Aggregator):
             jacobian,
             ops.cast(losses, dtype),
             present,
-            present * self.beta / ops.power(counts, self.beta_sigma),
+            present * self.beta / power(counts, self.beta_sigma),
         )
-        step_sizes = self.gamma / ops.power(counts, self.gamma_sigma)
+        step_sizes = self.gamma / power(counts, self.gamma_sigma)
         previous = ops.convert_to_tensor(self.task_weights)
         weights = run(
             self._step_weights,
@@ -143,7 +145,11 @@ class MoCo(Aggregator):
         return [
             ops.cast(update, own_dtype)
             for update, own_dtype in zip(
-                averages.combine(weights), own_dtypes, strict=True
+                averages.combine(
+                    undefined_below(0.0, weights, ops.cast(losses, dtype), mask)
+                ),
+                own_dtypes,
+                strict=True,
             )
         ]
 

@@ -8,6 +8,7 @@ from keras_mtl.aggregators.fairgrad import FairGrad
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.solvers.namespace import machine_epsilon
 
 
 @keras_mtl_export("keras_mtl.aggregators.NashMTL")
@@ -82,11 +83,17 @@ class NashMTL(FairGrad):
             weights = self._last_or(weights, gramian, mask)
         if not self.max_norm:
             return weights
-        # By sums: the matrix product of Keras is float32 on torch.
+        # By sums and choices: Keras's matrix product, maximum and minimum are
+        # float32 on torch.
         gains = ops.sum(gramian * weights[None, :], axis=1)
-        square = ops.maximum(ops.sum(weights * gains), 0.0)
+        square = ops.sum(weights * gains)
+        square = ops.where(square > 0, square, 0.0)
+        # Where rows nearly cancel, it is known up to their rounding errors.
+        total = ops.sum(weights * ops.sqrt(ops.diagonal(gramian)))
+        square = square + machine_epsilon(gramian) * ops.square(total)
         norm = ops.sqrt(ops.where(square > 0, square, 1.0))
-        return weights * ops.minimum(self.max_norm / norm, 1.0)
+        factor = self.max_norm / norm
+        return weights * ops.where(factor < 1, factor, 1.0)
 
     def _last_or(self, weights, gramian, mask):
         due = ops.equal(self.steps % self.update_every, 0)

@@ -1,12 +1,15 @@
 """Priority-constrained descent: one task first, progress for the others."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
 from keras_mtl.arguments import checked_number
+from keras_mtl.arguments import checked_vector
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.nonnegative import solve_nonnegative
@@ -38,14 +41,18 @@ class PCD(GramianAggregator):
 
     Args:
         tau: Progress that the other tasks make at least, as a fraction of
-            that along their own gradient, in [0, 1]. Defaults to `0.02`.
+            that along their own gradient, in [0, 1]. One number for all of
+            them, or one per task; that of the first task may be left out.
+            Defaults to `0.02`.
         beta: Forgetting factor of the moving averages, in [0, 1). They are
             corrected for their start from zero. Defaults to `0.999`.
         eps: Added to the averages, at least 0. Defaults to `1e-8`.
         **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
 
     Raises:
-        ValueError: If `tau`, `beta` or `eps` is out of its range.
+        ValueError: If `tau`, `beta` or `eps` is out of its range, or, when
+            called, if there are as many numbers in `tau` as neither tasks nor
+            other tasks.
 
     State:
         One average `[K]` and one step number `[K]` per task; those of absent
@@ -69,13 +76,13 @@ class PCD(GramianAggregator):
 
     def __init__(
         self,
-        tau: float = 0.02,
+        tau: float | Sequence[float] = 0.02,
         beta: float = 0.999,
         eps: float = 1e-8,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.tau = checked_number("tau", tau, "[0, 1]")
+        self.tau = checked_fractions(tau)
         self.beta = checked_number("beta", beta, "[0, 1)")
         self.eps = checked_number("eps", eps)
         self.averages: Any = None
@@ -94,10 +101,24 @@ class PCD(GramianAggregator):
         roots = ops.sqrt(averages + self.eps)
         scales = 1.0 / ops.where(roots > 0, roots, 1.0)
 
-        def solve(xp, gramian, scales, mask):
-            return _constrained(xp, gramian, scales, mask, self.tau)
+        taus = ops.convert_to_tensor(
+            self._taus(int(gramian.shape[0])), dtype=gramian.dtype
+        )
+        return run(_constrained, gramian, scales, mask, taus)
 
-        return run(solve, gramian, scales, mask)
+    def _taus(self, num_tasks):
+        """One number per task."""
+        if isinstance(self.tau, float):
+            return (self.tau,) * num_tasks
+        if len(self.tau) == num_tasks - 1:
+            return (0.0, *self.tau)
+        if len(self.tau) != num_tasks:
+            raise ValueError(
+                "Argument `tau` must be one number, or have one entry per "
+                "task, or one for each but the first. Received: "
+                f"{len(self.tau)} entries for {num_tasks} tasks."
+            )
+        return self.tau
 
     def _update_averages(self, gramian, mask):
         old = ops.convert_to_tensor(self.averages)
@@ -120,13 +141,23 @@ class PCD(GramianAggregator):
     def get_config(self):
         return {
             **super().get_config(),
-            "tau": self.tau,
+            "tau": self.tau if isinstance(self.tau, float) else list(self.tau),
             "beta": self.beta,
             "eps": self.eps,
         }
 
 
-def _constrained(xp, gramian, scales, mask, tau):
+def checked_fractions(tau: Any) -> float | tuple[float, ...]:
+    """Returns one number in [0, 1] or several, or raises `ValueError`."""
+    if isinstance(tau, bool) or np.ndim(tau) == 0:
+        return checked_number("tau", tau, "[0, 1]", "one per task")
+    numbers = checked_vector("tau", tau, optional=False) or ()
+    for number in numbers:
+        checked_number("tau", number, "[0, 1]")
+    return numbers
+
+
+def _constrained(xp, gramian, scales, mask, taus):
     num_tasks = gramian.shape[0]
     dtype = gramian.dtype
     norms, cosines, active = unit_gramian(xp, gramian, mask)
@@ -138,7 +169,7 @@ def _constrained(xp, gramian, scales, mask, tau):
     size = xp.sum(first * sizes)
     along = xp.matmul(cosines, first)
     constrained = xp.logical_and(active, first <= 0)
-    target = xp.where(constrained, tau * sizes - along * size, zeros)
+    target = xp.where(constrained, taus * sizes - along * size, zeros)
     pairs = xp.logical_and(constrained[:, None], constrained[None, :])
     matrix = xp.where(pairs, cosines, xp.eye(num_tasks, dtype=dtype))
     multipliers = solve_nonnegative(xp, matrix, target)

@@ -1,14 +1,18 @@
 """Direction-oriented multi-objective gradient descent."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from keras import ops
-
 from keras_mtl.aggregators.double_sampling import DoubleSamplingAggregator
-from keras_mtl.aggregators.task_weights import at_least_one
+from keras_mtl.aggregators.preference import preference_shares
+from keras_mtl.arguments import as_list
+from keras_mtl.arguments import check_size
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
+from keras_mtl.arguments import checked_preference
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.solvers.namespace import Graph
+from keras_mtl.solvers.namespace import machine_epsilon
 from keras_mtl.solvers.simplex import present_part
 from keras_mtl.solvers.simplex import project_onto_simplex
 
@@ -28,7 +32,8 @@ class SDMGrad(DoubleSamplingAggregator):
     independent samples. For small batches.
 
     With `A = J_1 J_2^T / s^2`, `s = mean_k sqrt(max((J_1 J_2^T)_kk, 0))`, and
-    the equal weights `u_k = 1 / K`, every step runs `num_iterations` times
+    the preference `u`, by default `u_k = 1 / K`, every step runs
+    `num_iterations` times
 
     `v = momentum v + A (w + lamda u)`,
     `w = project(w - learning_rate v)`, onto `w >= 0`, `w_1 + ... + w_K = 1`
@@ -49,10 +54,14 @@ class SDMGrad(DoubleSamplingAggregator):
         num_iterations: Iterations per step, at least 1. Defaults to `20`.
         samples: Independent parts of a batch: 3, or 1 for the same Jacobian
             in all roles. Defaults to `3`.
+        preference: One non-negative number per task, the direction near which
+            the update stays in place of the mean gradient. They are used as
+            they are. Defaults to `None`, 1 / K for K tasks that are present.
         **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
 
     Raises:
-        ValueError: If an argument is outside its range.
+        ValueError: If an argument is outside its range, or, when called, if
+            `preference` is not as long as there are tasks.
 
     State:
         One weight per task.
@@ -81,15 +90,31 @@ class SDMGrad(DoubleSamplingAggregator):
         momentum: float = 0.5,
         num_iterations: int = 20,
         samples: int = 3,
+        preference: Sequence[float] | None = None,
         **kwargs,
     ):
         super().__init__(samples, (1, 3), **kwargs)
+        self.preference = checked_preference("preference", preference)
+        self._other_preference: tuple[float, ...] | None = None
         self.lamda = checked_number("lamda", lamda)
         self.learning_rate = checked_number(
             "learning_rate", learning_rate, "(0, inf)"
         )
         self.momentum = checked_number("momentum", momentum, "[0, 1)")
         self.num_iterations = checked_integer("num_iterations", num_iterations)
+
+    def set_preference(self, preference: Sequence[float]) -> None:
+        """Takes a preference from elsewhere, which is not part of the config.
+
+        Args:
+            preference: One number per task.
+        """
+        self._other_preference = checked_preference("preference", preference)
+
+    def _shares(self, xp, present):
+        preference = self._other_preference or self.preference
+        check_size("preference", preference, present.shape[0])
+        return preference_shares(xp, preference, present)
 
     def step_weights(self, xp, product, weights, mask):
         zeros = xp.zeros_like(weights)
@@ -103,10 +128,10 @@ class SDMGrad(DoubleSamplingAggregator):
             -LARGEST_PRODUCT,
             LARGEST_PRODUCT,
         )
-        equal = present_part(xp, zeros, mask)
+        shares = self._shares(xp, mask)
 
         def step(place, weights, velocity):
-            gradient = xp.matmul(product, weights + self.lamda * equal)
+            gradient = xp.matmul(product, weights + self.lamda * shares)
             velocity = self.momentum * velocity + gradient
             weights = project_onto_simplex(
                 xp, weights - self.learning_rate * velocity, mask
@@ -125,8 +150,8 @@ class SDMGrad(DoubleSamplingAggregator):
         return weights
 
     def row_weights(self, weights: Any, present: Any) -> Any:
-        equal = present / at_least_one(ops.sum(present))
-        return (weights + self.lamda * equal) / (1.0 + self.lamda)
+        shares = self._shares(Graph(machine_epsilon(weights)), present)
+        return (weights + self.lamda * shares) / (1.0 + self.lamda)
 
     def get_config(self):
         return {
@@ -135,4 +160,5 @@ class SDMGrad(DoubleSamplingAggregator):
             "learning_rate": self.learning_rate,
             "momentum": self.momentum,
             "num_iterations": self.num_iterations,
+            "preference": as_list(self.preference),
         }

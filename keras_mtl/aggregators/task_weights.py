@@ -17,10 +17,44 @@ def required_losses(method: str, losses: Any, dtype: str) -> Any:
     return ops.cast(losses, dtype)
 
 
+def undefined_below(
+    lowest: Any, weights: Any, losses: Any, mask: Any = None
+) -> Any:
+    """Makes weights NaN that a method does not define, so that steps fail.
+
+    A method that takes the logarithm of a loss, or divides by it, would take
+    a smaller one for the best there is, and the other tasks would starve.
+
+    Args:
+        lowest: The smallest losses that the method is defined for: a number
+            or a tensor `[K]`.
+        weights: Tensor `[K]`.
+        losses: Tensor `[K]` of task losses.
+        mask: Optional tensor `[K]`, positive for present tasks. The losses of
+            absent ones say nothing. Defaults to `None`, all present.
+
+    Returns:
+        Tensor `[K]`: the weights, NaN where a loss is below the lowest.
+    """
+    undefined = losses < lowest
+    if mask is not None:
+        # A mask of bools cannot be compared with a number on TensorFlow.
+        undefined = ops.logical_and(undefined, ops.cast(mask, losses.dtype) > 0)
+    return ops.where(undefined, float("nan"), weights)
+
+
 def at_least_one(counts: Any) -> Any:
     """Returns the entries, those below 1 replaced by 1."""
     # `ops.maximum` computes float64 in float32 on torch.
     return ops.where(counts > 1, counts, ops.ones_like(counts))
+
+
+def power(base: Any, exponent: float) -> Any:
+    """Returns `base ** exponent` in the dtype of the base.
+
+    torch rounds a number in place of a tensor to float32.
+    """
+    return ops.power(base, ops.convert_to_tensor(exponent, dtype=base.dtype))
 
 
 def keep_absent(present: Any, new: Any, old: Any) -> Any:

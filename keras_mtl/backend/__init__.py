@@ -24,6 +24,8 @@ All three backends offer the same names:
 - `peek(...)`, `local_tensors(...)`: the first batch, before a step takes it;
 - `check_stranger(variable)`: refuses state that a step cannot keep;
 - `build_scope(model)`: the scope in which a model's variables are created;
+- `full_precision()`, `forward_precision()`: contexts that suspend and resume
+  what computes in 16 bits on its own;
 - `to_host(tensors)`: concrete values as NumPy arrays, or `None` in a graph;
 - `small_product(...)`: a matrix product within a solver;
 - `while_loop(...)`: a loop that stays on the device in every graph;
@@ -43,6 +45,8 @@ All three backends offer the same names:
   `keras.ops` longer, or several passes over the memory;
 - `supports_jit_compile`: whether `jit_compile=True` means anything.
 """
+
+from contextlib import nullcontext
 
 import keras
 
@@ -207,12 +211,17 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch_layout import layout_of
     from keras_mtl.backend.torch_layout import stack_rows
     from keras_mtl.backend.torch_layout import take_layouts
+    from keras_mtl.backend.torch_precision import forward_precision
+    from keras_mtl.backend.torch_precision import full_precision
 else:
     raise ImportError(
         "keras_mtl trains models, which the Keras backend "
         f"{_NAME!r} cannot do. Set the environment variable KERAS_BACKEND to "
         "'tensorflow', 'jax' or 'torch' before the first import of keras."
     )
+
+if _NAME != "torch":
+    forward_precision = full_precision = nullcontext
 
 __all__ = [
     "STACKS_LABELS",
@@ -238,6 +247,8 @@ __all__ = [
     "divided_loss",
     "end_of_pass",
     "evaluate_live",
+    "forward_precision",
+    "full_precision",
     "gather_rows",
     "global_random_state",
     "gramian",

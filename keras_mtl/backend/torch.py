@@ -11,6 +11,7 @@ from keras import tree
 from torch._subclasses.fake_tensor import FakeTensor
 
 from keras_mtl.backend import torch_layout
+from keras_mtl.backend.torch_precision import full_precision
 
 supports_jit_compile = False
 
@@ -146,6 +147,8 @@ def live_gradients(function, variables):
         `(scalar, else, gradients)`.
     """
     leaves = [variable.value for variable in variables]
+    # It has weights as they were before something was assigned to them.
+    torch.clear_autocast_cache()
     with torch.enable_grad():
         total, others = function()
     gradients = [None] * len(leaves)
@@ -185,7 +188,7 @@ def evaluate_live(function, variables, data):
         variables: All variables that it may read.
         data: Nested structure of arrays.
     """
-    with torch.no_grad(), _alone():
+    with torch.no_grad(), _alone(), full_precision():
         return to_host(function(data))
 
 
@@ -502,7 +505,7 @@ class TrainStepFrame:
         if self.strategy is None:
             return super().train_step(data)
         _keep_freed_memory()
-        with torch.no_grad():
+        with torch.no_grad(), full_precision():
             return self._run_step(data)
 
     def before_look(self):

@@ -192,7 +192,8 @@ class AutoLambda(Balancer):
 
     def compute_weights(self, losses, mask=None):
         weights = ops.convert_to_tensor(self.task_weights)
-        return ops.cast(ops.maximum(weights, 0.0), losses.dtype)
+        # `ops.maximum` of float64 is float32 on torch.
+        return ops.cast(ops.where(weights > 0, weights, 0.0), losses.dtype)
 
     def learn(self, clean: Any) -> None:
         """Updates the weights by what a step with them does elsewhere.

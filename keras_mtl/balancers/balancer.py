@@ -5,6 +5,7 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.aggregators.jacobian import wide_dtype
+from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 
@@ -50,6 +51,7 @@ class Balancer(Component):
 
     def build(self, num_tasks: int, dtype: str = "float32") -> None:
         self.build_state(num_tasks, wide_dtype(dtype))
+        self.built_tasks = num_tasks
         self.built = True
 
     def build_state(self, num_tasks: int, dtype: str) -> None:
@@ -66,6 +68,20 @@ class Balancer(Component):
             f"{type(self).__name__} does not implement `compute_weights`."
         )
 
+    def lowest_losses(self, dtype: str) -> Any:
+        """Returns the smallest losses that the method is defined for.
+
+        The weight of a task with a loss below is NaN, so that `fit` stops
+        with an error.
+
+        Args:
+            dtype: Dtype of the losses.
+
+        Returns:
+            A number, a tensor `[K]`, or `None` if it is defined for all.
+        """
+        return None
+
     def learn(self, clean: Any) -> None:
         """Learns from the forward pass of a step, before `compute_weights`.
 
@@ -77,7 +93,7 @@ class Balancer(Component):
 
     @property
     def data_variables(self) -> list[Any]:
-        """Variables that hold the `balancer_data` of `fit`."""
+        """Variables that steps read and that are not part of the state."""
         return []
 
     def set_data(self, arrays: Any) -> None:
@@ -102,9 +118,27 @@ class Balancer(Component):
                 f"Received: shape {tuple(losses.shape)}."
             )
         losses = ops.cast(losses, wide_dtype(losses.dtype))
-        if not self.built:
-            self.build(int(losses.shape[0]), wide_dtype(losses.dtype))
+        num_tasks = int(losses.shape[0])
+        self.check_tasks(num_tasks)
+        if self.built_tasks != num_tasks:
+            # Or there is no state: what it was constructed with is checked.
+            self.build(num_tasks, wide_dtype(losses.dtype))
         if mask is None:
-            return self.compute_weights(losses)
-        mask = ops.cast(ops.convert_to_tensor(mask), losses.dtype)
-        return self.compute_weights(losses, mask) * mask
+            weights = self.check_weights(
+                self.compute_weights(losses), num_tasks
+            )
+        else:
+            mask = ops.cast(ops.convert_to_tensor(mask), losses.dtype)
+            if tuple(mask.shape) != (num_tasks,):
+                raise ValueError(
+                    "Argument `mask` must have one entry per task, shape "
+                    f"({num_tasks},). Received: shape {tuple(mask.shape)}."
+                )
+            weights = self.check_weights(
+                self.compute_weights(losses, mask), num_tasks
+            )
+            weights = weights * mask
+        lowest = self.lowest_losses(losses.dtype)
+        if lowest is None:
+            return weights
+        return undefined_below(lowest, weights, losses, mask)

@@ -82,6 +82,9 @@ class DWA(PeriodicBalancer):
             "temperature", temperature, "(0, inf)"
         )
 
+    def lowest_losses(self, dtype):
+        return 0.0
+
     def build_history(self, num_tasks, dtype):
         self.older = self.add_state("older", (num_tasks,), dtype)
         self.newer = self.add_state("newer", (num_tasks,), dtype)

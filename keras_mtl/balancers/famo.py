@@ -43,7 +43,8 @@ class FAMO(Balancer):
         learning_rate: Step size for the logits, at least 0. Defaults to
             `0.025`.
         min_losses: One number `m_k` per task, the smallest losses possible.
-            Losses below are taken for it. Defaults to `None`, zeros.
+            The weight of a loss below is NaN, and `fit` says so. Defaults to
+            `None`, zeros.
         **kwargs: Passed on to `keras_mtl.balancers.Balancer`.
 
     Raises:
@@ -94,6 +95,11 @@ class FAMO(Balancer):
         """Logarithms of the tasks' shares, up to a constant."""
         return self.state[0]
 
+    def lowest_losses(self, dtype):
+        if self.min_losses is None:
+            return 0.0
+        return ops.convert_to_tensor(self.min_losses, dtype=dtype)
+
     def compute_weights(self, losses, mask=None):
         present = presence(losses, mask)
         # c z / D without the division by what may be tiny.
@@ -110,6 +116,7 @@ class FAMO(Balancer):
 
     def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
         losses = ops.convert_to_tensor(losses)
+        self.check_tasks(int(losses.shape[0]))
         if not self.built:
             self.build(int(losses.shape[0]), wide_dtype(losses.dtype))
         logits = ops.convert_to_tensor(self.logits)

@@ -59,6 +59,9 @@ class IMTLL(LearnedBalancer):
     ):
         super().__init__(initial_value, learning_rate, optimizer, **kwargs)
 
+    def lowest_losses(self, dtype):
+        return 0.0
+
     def weights_and_gradient(self, losses, values):
         weights = ops.exp(values)
         return weights, weights * losses - 1.0

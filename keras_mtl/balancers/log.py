@@ -44,13 +44,14 @@ class Log(Balancer):
         super().__init__(**kwargs)
         self.eps = checked_number("eps", eps)
 
+    def lowest_losses(self, dtype):
+        return -self.eps
+
     def compute_weights(self, losses, mask=None):
         if mask is not None:
             # The loss of an absent task is 0 and says nothing.
             losses = ops.where(mask > 0, losses, ops.ones_like(losses))
-        distances = losses + self.eps
-        # A negative weight would make the loss rise.
-        return ops.where(distances < 0, float("nan"), 1.0 / distances)
+        return 1.0 / (losses + self.eps)
 
     def get_config(self):
         return {**super().get_config(), "eps": self.eps}

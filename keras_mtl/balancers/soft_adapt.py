@@ -97,6 +97,9 @@ class SoftAdapt(PeriodicBalancer):
         self.history = history
         self.coefficients = difference_table(history)
 
+    def lowest_losses(self, dtype):
+        return 0.0 if self.variant == "loss_weighted" else None
+
     def build_history(self, num_tasks, dtype):
         self.points = self.add_state("points", (self.history, num_tasks), dtype)
         self.num_points = self.add_state("num_points", (num_tasks,), "int32")

@@ -119,6 +119,9 @@ class STCH(PeriodicBalancer):
     def keeps_history(self):
         return self.warmup_epochs is not None
 
+    def lowest_losses(self, dtype):
+        return 0.0 if self.keeps_history else None
+
     def build_state(self, num_tasks, dtype):
         check_size("weights", self.task_weights, num_tasks)
         check_size("reference", self.reference, num_tasks)

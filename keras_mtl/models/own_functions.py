@@ -56,6 +56,9 @@ def answers(
     A function of one value for the whole batch has to deal with NaN, for
     nothing can be left out: its answer counts whatever it is.
 
+    No other function sees NaN where there is nothing to answer, in labels of
+    which every part is missing: it may take them for numbers of classes.
+
     Args:
         function: Maps `(y_true, y_pred)` to values `[batch, ...]` or to one.
         label: Labels, with NaN.
@@ -66,7 +69,7 @@ def answers(
     Returns:
         `(labels, weights)` to call the function with.
     """
-    values = ops.convert_to_tensor(function(label, output))
+    values = ops.convert_to_tensor(function(filled, output))
     rank = min(len(values.shape), len(weight.shape))
     if not shapes_agree(values.shape[:rank], label.shape[:rank]):
         rank = 0
@@ -76,14 +79,21 @@ def answers(
             ops.where(has_some, label, filled),
             ops.cast(has_some, weight.dtype),
         )
+    if all(size == 1 for size in label.shape[rank:]):
+        # There are no parts.
+        return filled, ops.cast(has_some, weight.dtype)
+
+    def labels_where(flags):
+        for _ in range(rank, len(label.shape)):
+            flags = ops.expand_dims(flags, axis=-1)
+        return ops.where(flags, label, filled)
+
+    values = function(labels_where(has_some), output)
     is_number = _all_behind(ops.logical_not(ops.isnan(values)), rank)
     is_answered = ops.logical_and(has_some, is_number)
     # What has all its labels counts, even if it is NaN.
     counts = ops.logical_or(is_answered, _all_behind(weight > 0, rank))
-    chosen = is_answered
-    for _ in range(rank, len(label.shape)):
-        chosen = ops.expand_dims(chosen, axis=-1)
-    return ops.where(chosen, label, filled), ops.cast(counts, weight.dtype)
+    return labels_where(is_answered), ops.cast(counts, weight.dtype)
 
 
 def shapes_agree(left: Sequence[Any], right: Sequence[Any]) -> bool:

@@ -84,9 +84,17 @@ def same_settings(strategy: Strategy, current: Strategy | None) -> bool:
     """Tells whether two strategies differ in nothing but their names."""
     if current is None or type(strategy) is not type(current):
         return False
+    given, known = strategy.balancer, current.balancer
+    if not given.uses_passes and _identities(given) != _identities(known):
+        return False
     return _without_names(strategy.get_config()) == _without_names(
         current.get_config()
     )
+
+
+def _identities(balancer):
+    """Which variables of the user's a balancer reads."""
+    return [id(variable) for variable in balancer.data_variables]
 
 
 def _without_names(config):

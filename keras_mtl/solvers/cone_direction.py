@@ -11,6 +11,9 @@ from keras_mtl.solvers.symmetric import pseudo_inverse_product
 #: Coefficients of unit rows in a unit vector from which on they must cancel.
 LARGE = 1e3
 
+#: Relative error of the length of the direction that may be due to them.
+TOLERANCE = 1e-3
+
 
 def cone_direction_weights(
     xp: Any, gramian: Any, cosine: float, mask: Any = None
@@ -60,7 +63,7 @@ def cone_direction_weights(
     hull_square = xp.maximum(xp.dot(hull, xp.matmul(cosines, hull)), 0.0)
     distance = xp.sqrt(hull_square)
     inside = xp.logical_and(
-        hull_square > 64 * epsilon * xp.square(xp.sum(hull)),
+        hull_square > epsilon / TOLERANCE * xp.square(xp.sum(hull)),
         xp.dot(hull, projections) >= cosine * distance,
     )
     nearest = hull / xp.where(inside, distance, xp.ones_like(distance))
@@ -102,9 +105,22 @@ def cone_direction_weights(
         may_be_impossible=True,
     )
     # The parts are dependent: huge coefficients cancel in `u`, but would not
-    # to the last digit in `d`.
-    smaller = pseudo_inverse_product(xp, parts, xp.matmul(parts, scaled))
-    scaled = xp.where(xp.sum(scaled) > LARGE, smaller, scaled)
+    # to the last digit in `d`, whose length is known only as well as their
+    # square times the rounding errors of the Gramian.
+    most = math.sqrt(TOLERANCE / epsilon)
+    large = min(LARGE, most)
+    smaller = pseudo_inverse_product(
+        xp, parts, xp.matmul(parts, scaled), 1.0 / large**2
+    )
+    scaled = xp.where(xp.sum(scaled) > large, smaller, scaled)
+    # So is that of `g_0`, along which `u` must have no part: what is taken
+    # off for that may be as many times its length as are certain.
+    share = length * largest / xp.sum(xp.where(active, mean * norms, zeros))
+    taken = xp.abs(xp.dot(scaled, projections))
+    limit = xp.maximum(most * share, 1.0)
+    scaled = scaled * xp.minimum(
+        limit / xp.where(taken > 0, taken, xp.ones_like(taken)), 1.0
+    )
     reach = xp.sqrt(xp.maximum(xp.dot(scaled, xp.matmul(parts, scaled)), 0.0))
     scaled = scaled * xp.minimum(
         radius / xp.where(reach > 0, reach, xp.ones_like(reach)), 1.0

@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_mtl.solvers.nonnegative import solve_nonnegative
+from keras_mtl.solvers.symmetric import is_rounding_error
 from keras_mtl.solvers.symmetric import relative_sizes
 from keras_mtl.solvers.symmetric import unit_gramian
 
@@ -27,14 +28,23 @@ def dual_cone_weights(
         mask: Optional tensor `[K]`, positive for present tasks.
 
     Returns:
-        Tensor like `combinations`: `p + v`. Zero rows are left alone.
+        Tensor like `combinations`: `p + v`. Zero rows are left alone, and
+        so are combinations whose rows cancel up to rounding errors, of which
+        nothing is left to project.
     """
     norms, cosines, active = unit_gramian(xp, gramian, mask)
     sizes = relative_sizes(xp, norms, active)
-    target = -xp.matmul(combinations * sizes, cosines)
+    scaled = combinations * sizes
+    target = -xp.matmul(scaled, cosines)
+    vanishing = is_rounding_error(
+        xp,
+        xp.sum(-target * scaled, axis=-1, keepdims=True),
+        xp.sum(xp.abs(scaled), axis=-1, keepdims=True),
+    )
     # A row that nobody sees must not enter.
     inside = xp.cast(active, gramian.dtype)
-    scaled = solve_nonnegative(xp, cosines, target * inside) * inside
+    target = xp.where(vanishing, xp.zeros_like(target), target * inside)
+    scaled = solve_nonnegative(xp, cosines, target) * inside
     divisors = xp.where(active, sizes, xp.ones_like(sizes))
     return combinations + scaled / divisors
 

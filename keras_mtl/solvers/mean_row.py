@@ -3,6 +3,7 @@
 from typing import Any
 from typing import NamedTuple
 
+from keras_mtl.solvers.symmetric import is_rounding_error
 from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import unit_gramian
 
@@ -56,7 +57,7 @@ def mean_row(
     average = xp.where(active, mean * (norms / largest), zeros)
     products = xp.matmul(cosines, average)
     square = xp.dot(average, products)
-    vanishing = square <= 8 * xp.epsilon * xp.square(xp.sum(average))
+    vanishing = is_rounding_error(xp, square, xp.sum(average))
     length = xp.sqrt(xp.where(vanishing, xp.ones_like(square), square))
     return MeanRow(
         norms,

@@ -25,9 +25,13 @@ def solve_nonnegative(
        and go back to the boundary where a variable would turn negative
        (Lawson and Hanson). The objective falls from step to step.
 
-    The problem is scaled to a unit diagonal first. A relative ridge (1e-13 in
-    float64, 2e-7 in float32) keeps the systems solvable where `Q` is
-    singular; its bias is removed by a step of iterative refinement. A support
+    The problem is scaled to a unit diagonal first. A relative ridge, four
+    times `K eps` with the epsilon of the data, is solved with: it bounds the
+    rounding errors of `Q`, along which the objective would fall without end
+    where `Q` is singular, so that the value of the objective stays below 0
+    for the `Q` without these errors too: a projection never lengthens. Where
+    `Q` is not singular the bias of the ridge is removed by a step of
+    iterative refinement, which is a proximal step, as safe. A support
     on which rounding errors outgrow it, so that the system ends in NaN, is
     left; data that is not finite gives NaN. A problem that is unbounded below
     gets a large, finite answer.
@@ -55,8 +59,10 @@ def solve_nonnegative(
         start = None if start is None else start[None, :]
         return solve_nonnegative(xp, matrix, target[None, :], start)[0]
     num_tasks = matrix.shape[0]
-    # The ridge covers errors of the data, the test those of the arithmetic.
-    ridge = 1e-13 if xp.epsilon < 1e-10 else 2e-7
+    # The ridge covers errors of the data, the test those of the arithmetic:
+    # with less than the matrix's rounding errors, of either sign, the values
+    # would be as large as those errors allow.
+    ridge = max(1e-13, 4 * num_tasks * xp.epsilon)
     epsilon = machine_epsilon(matrix)
     diagonal = xp.diagonal(matrix)
     scale = xp.sqrt(xp.where(diagonal > 0, diagonal, xp.ones_like(diagonal)))
@@ -92,7 +98,7 @@ def solve_nonnegative(
             xp.all(xp.isfinite(found), axis=1, keepdims=True), hopeless
         )
         solution = xp.where(solved, found, values)
-        gradient = target - times(matrix, solution)
+        gradient = target - times(matrix, solution) - ridge * solution
         # A gradient within its rounding error is zero.
         noise = xp.abs(target) + times(magnitudes, xp.abs(solution))
         improving = xp.logical_and(
@@ -168,7 +174,11 @@ def solve_nonnegative(
     def refine(values, correction):
         """Adds a correction where it is one: on singular supports it is not."""
         refined = xp.maximum(values + correction, 0.0)
-        better = objective(refined) < objective(values)
+        # The bias of the ridge is more than rounding errors in the values, but
+        # not in the objective, which is flat there.
+        sizes = values * (times(magnitudes, values) + xp.abs(target))
+        noise = epsilon * xp.sum(sizes, axis=1, keepdims=True)
+        better = objective(refined) < objective(values) + noise
         return xp.where(better, refined, values)
 
     def step(count, values, passive, barred, done, _):

@@ -70,6 +70,20 @@ def relative_sizes(xp: Any, norms: Any, active: Any) -> Any:
     return norms_or_zero / largest
 
 
+def is_rounding_error(xp: Any, square: Any, total: Any) -> Any:
+    """Tells whether a sum of rows is 0 up to the rounding errors of the rows.
+
+    Args:
+        xp: Namespace of array functions.
+        square: The squared norm of the sum.
+        total: The sum of the norms of its terms.
+
+    Returns:
+        Boolean tensor of their shape.
+    """
+    return square <= 8 * xp.epsilon * xp.square(total)
+
+
 def solve_on_support(
     xp: Any, matrix: Any, target: Any, support: Any, ridge: float
 ) -> Any:
@@ -92,22 +106,27 @@ def solve_on_support(
     return xp.solve_positive(masked, target * inside)
 
 
-def pseudo_inverse_product(xp: Any, matrix: Any, target: Any) -> Any:
+def pseudo_inverse_product(
+    xp: Any, matrix: Any, target: Any, floor: float = 0.0
+) -> Any:
     """Returns `pinv(A) b` for a symmetric positive semi-definite `A`.
 
-    The rank rule: eigenvalues up to `10 K eps` times the largest are taken
+    The rank rule: eigenvalues up to `4 K eps` times the largest are taken
     for rounding errors of zero.
 
     Args:
         xp: Namespace of array functions.
         matrix: Finite tensor `[K, K]`, symmetric, largest entry about 1.
         target: Tensor `[K]`.
+        floor: Eigenvalues up to this count as zero, too. Defaults to 0.
 
     Returns:
         Tensor `[K]`.
     """
     values, vectors = xp.eigh(matrix)
-    kept = values > rank_tolerance(xp, matrix) * xp.max(values)
+    kept = values > xp.maximum(
+        rank_tolerance(xp, matrix) * xp.max(values), floor
+    )
     inverses = xp.where(
         kept,
         1.0 / xp.where(kept, values, xp.ones_like(values)),
@@ -124,4 +143,5 @@ def has_full_rank(xp: Any, matrix: Any) -> Any:
 
 def rank_tolerance(xp: Any, matrix: Any) -> float:
     """Returns the relative size up to which an eigenvalue counts as zero."""
-    return 10 * matrix.shape[0] * xp.epsilon
+    # Those of rounding errors are below `K eps`.
+    return 4 * matrix.shape[0] * xp.epsilon

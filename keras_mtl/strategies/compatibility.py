@@ -110,7 +110,8 @@ def check_takes_preference(aggregator: Aggregator) -> None:
         raise ValueError(
             'With loss_weights="preference" the aggregator must be one '
             "that takes a `preference`, and not have been given one: "
-            "UPGrad, DualProj, AlignedMTL, ConFIG or CAGrad. Received: "
+            "UPGrad, DualProj, AlignedMTL, ConFIG, CAGrad or SDMGrad. "
+            "Received: "
             f"aggregator={type(aggregator).__name__}."
         )
 

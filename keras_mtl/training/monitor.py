@@ -116,8 +116,9 @@ class StepMonitor(keras.layers.Layer):
                 f"{what} That step changed nothing: weights, optimizer and "
                 "strategy are as before it. Look for NaN or infinite inputs "
                 "and labels, for batches without samples, for too large a "
-                "learning rate and for negative losses where a method takes "
-                'their logarithm, or pass `on_nonfinite="skip"` to `compile` '
+                "learning rate and for negative losses where a method needs "
+                "positive ones, as for their logarithm (add a constant to "
+                'such a loss), or pass `on_nonfinite="skip"` to `compile` '
                 "to leave out such steps."
             )
 

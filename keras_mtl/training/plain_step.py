@@ -98,7 +98,11 @@ class PlainStep:
     def _losses(self, batch):
         model = self._model
         # What layers assign to stays as it is.
-        with self._bypass.protected(), _Reading(self._dtypes):
+        with (
+            self._bypass.protected(),
+            backend.forward_precision(),
+            _Reading(self._dtypes),
+        ):
             outputs = model(batch.x, training=True)
             task_losses = model.compute_task_losses(
                 batch.x, batch.y, outputs, batch.sample_weight, training=True

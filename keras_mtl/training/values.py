@@ -204,14 +204,17 @@ class PassScope(keras.StatelessScope):
         self._known = set(self.state_mapping)
         self._strangers = values.strangers
         self._bypass = values.bypass.scope(trainable, bypassing)
+        self._precision = backend.forward_precision()
 
     def __enter__(self):
+        self._precision.__enter__()
         self._bypass.__enter__()
         return super().__enter__()
 
     def __exit__(self, *args):
         super().__exit__(*args)
         self._bypass.__exit__(*args)
+        self._precision.__exit__(*args)
         self.bypassing = self._bypass.after
 
     def get_current_value(self, variable):

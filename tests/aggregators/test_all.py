@@ -7,8 +7,10 @@ from hypothesis import assume
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
+from keras import ops
 
 from keras_mtl import aggregators
+from tests.backend_tools import BACKEND
 from tests.backend_tools import by_dtype
 from tests.backend_tools import compiled_aggregator
 from tests.backend_tools import graph_aggregator
@@ -473,3 +475,60 @@ def test_finite_for_all_matrices(name, rows):
     assert np.isfinite(numpy(update)).all()
     if not rows.any():
         assert not numpy(update).any()
+
+
+def test_state_made_by_add_weight_is_reset_too():
+    class Counting(aggregators.GramianAggregator):
+        def build_state(self, shapes, dtype):
+            self.seen = self.add_weight(
+                shape=(), initializer="ones", trainable=False, name="seen"
+            )
+
+        def compute_weights(self, gramian, losses=None, mask=None):
+            self.seen.assign(self.seen + 1)
+            return ops.ones((gramian.shape[0],), gramian.dtype)
+
+    counting = Counting()
+    counting(np.eye(3, dtype="float32"))
+    assert numpy(counting.seen.value) == 2
+    counting.state_reset()
+    assert numpy(counting.seen.value) == 1
+
+
+@pytest.mark.parametrize("base", ["GramianAggregator", "LinearAggregator"])
+def test_weights_of_a_wrong_shape_are_refused(base):
+    class Wrong(getattr(aggregators, base)):
+        def compute_weights(self, gramian, losses=None, mask=None):
+            return ops.ones((3, 1))
+
+        def compute_row_weights(self, num_tasks, mask=None, dtype=None):
+            return ops.ones((3, 1))
+
+    with pytest.raises(ValueError, match=r"Wrong .*\(3,\).*\(3, 1\)"):
+        Wrong()(np.eye(3, dtype="float32"))
+
+
+@pytest.mark.parametrize("name", ["db_mtl", "moco", "pcd", "sdmgrad"])
+def test_another_number_of_tasks_than_there_is_state_of(name):
+    aggregator = aggregators.get(name)
+    aggregator(np.eye(3, dtype="float32"), losses=np.ones(3, "float32"))
+    for num_tasks in (1, 4):
+        rows = np.ones((num_tasks, 3), "float32")
+        with pytest.raises(ValueError, match=f"3 tasks.*{num_tasks} tasks"):
+            aggregator(rows, losses=np.ones(num_tasks, "float32"))
+
+
+def test_rows_of_another_shape_than_there_are_averages_of():
+    aggregator = aggregators.DBMTL()
+    aggregator(np.eye(3, dtype="float32"))
+    with pytest.raises(ValueError, match=r"\(3, 3\).*\(3, 4\)"):
+        aggregator(np.eye(3, 4, dtype="float32"))
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="about autograd of torch")
+@pytest.mark.parametrize("name", ["mgda", "nash_mtl", "mean"])
+def test_updates_by_hand_are_constants(name):
+    import torch
+
+    rows = torch.eye(3, requires_grad=True)
+    assert not aggregators.get(name)(rows).requires_grad

@@ -245,3 +245,22 @@ def test_the_preset_passes_the_extensions_on():
     assert copy.get_config() == strategy.get_config()
     assert copy.aggregator.gate == (1.0, 2.0)
     assert strategies.DBMTL().aggregator.alignment is None
+
+
+def test_powers_are_as_precise_as_the_gradients():
+    # An exponent that float32 does not have.
+    rows, beta = np.eye(2), 0.9 / 2**0.3
+    db_mtl = aggregators.DBMTL(sigma=0.3)
+    moco = aggregators.MoCo(beta=0.9, beta_sigma=0.3, gamma=0.0)
+    for _ in range(2):
+        update = db_mtl(tensor(rows))
+        tracked = moco(tensor(rows), losses=tensor(np.ones(2)))
+    tolerance = by_dtype(update, 1e-13, 1e-5)
+    average = 0.1 * beta + (1 - beta)
+    np.testing.assert_allclose(
+        numpy(update), average**2 / (average + 1e-8), rtol=tolerance
+    )
+    share = (1 - beta) * 0.9 + beta
+    np.testing.assert_allclose(
+        numpy(tracked), share / 2 / (1 + 1e-8), rtol=tolerance
+    )

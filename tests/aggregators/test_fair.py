@@ -214,7 +214,7 @@ def test_large_alpha_serves_the_worst_task():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: aggregators.FairGrad(alpha=0.0), "`alpha`"),
+        (lambda: aggregators.FairGrad(alpha=-1.0), "`alpha`"),
         (lambda: aggregators.FairGrad(alpha="one"), "`alpha`"),
         (lambda: aggregators.NashMTL(max_norm=-1), "`max_norm`"),
         (lambda: aggregators.NashMTL(update_every=0), "`update_every`"),
@@ -223,3 +223,11 @@ def test_large_alpha_serves_the_worst_task():
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_without_aversion_to_inequality_the_update_is_the_sum():
+    rows = np.float32([[1.0, 0.0], [-3.0, 2.0], [1.0, 5.0]])
+    fairgrad = aggregators.FairGrad(alpha=0.0)
+    np.testing.assert_allclose(numpy(fairgrad(tensor(rows))), rows.sum(0))
+    update = fairgrad(tensor(rows), mask=tensor(np.float32([1, 0, 1])))
+    np.testing.assert_allclose(numpy(update), rows[[0, 2]].sum(0))

@@ -139,3 +139,31 @@ def test_averages_of_extreme_norms(scale):
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         aggregators.PCD(**arguments)
+
+
+def test_one_fraction_per_task():
+    rows = np.random.default_rng(0).normal(size=(3, 8))
+    rows[1:] -= rows[0]
+    taus = [0.4, 0.1]
+    update = numpy(aggregators.PCD(tau=taus)(tensor(rows)))
+    np.testing.assert_array_equal(
+        update, numpy(aggregators.PCD(tau=[0.0, *taus])(tensor(rows)))
+    )
+    # In the first step averages are the squared norms themselves.
+    units = rows / np.linalg.norm(rows, axis=1)[:, None]
+    turned = cvxpy.Variable(8)
+    cvxpy.Problem(
+        cvxpy.Minimize(cvxpy.sum_squares(turned - units[0])),
+        [units[1:] @ turned >= taus],
+    ).solve(solver="CLARABEL")
+    expected = turned.value / np.linalg.norm(turned.value)
+    np.testing.assert_allclose(
+        update, expected * np.linalg.norm(rows[0]), atol=1e-5
+    )
+    with pytest.raises(ValueError, match="2 entries for 5 tasks"):
+        aggregators.PCD(tau=taus)(np.eye(5, dtype="float32"))
+    for wrong in ([0.1, 1.2], [[0.1]]):
+        with pytest.raises(ValueError, match="`tau`"):
+            aggregators.PCD(tau=wrong)
+    config = aggregators.PCD(tau=taus).get_config()
+    assert aggregators.PCD.from_config(config).get_config() == config

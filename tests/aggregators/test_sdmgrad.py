@@ -127,3 +127,19 @@ def test_wrong_arguments():
     sdmgrad = built(aggregators.SDMGrad(), (2, 3))
     with pytest.raises(ValueError, match="3 Jacobians.*Received: 2"):
         sdmgrad.aggregate_samples(jacobians(np.ones((2, 2, 3))))
+
+
+def test_a_preference_in_place_of_the_mean():
+    rows = np.float32([[1.0, 0.0], [0.0, 1.0]])
+    # So strong that the weights hardly matter.
+    for preference in ([1.0, 0.0], [0.25, 0.75]):
+        sdmgrad = aggregators.SDMGrad(lamda=1e6, preference=preference)
+        update = numpy(sdmgrad(tensor(rows)))
+        np.testing.assert_allclose(update, preference, atol=1e-5)
+        config = sdmgrad.get_config()
+        assert config["preference"] == preference
+        other = aggregators.SDMGrad(lamda=1e6)
+        other.set_preference(preference)
+        np.testing.assert_array_equal(numpy(other(tensor(rows))), update)
+    with pytest.raises(ValueError, match="2 entries for 3 tasks"):
+        sdmgrad.from_config(config)(np.eye(3, dtype="float32"))

@@ -5,6 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
+from keras_mtl import aggregators
 from keras_mtl.aggregators.task_weights import multiplied_weights
 from tests.backend_tools import numpy
 from tests.backend_tools import tensor
@@ -74,3 +75,22 @@ def test_the_largest_numbers_stay_finite():
             for present in ([1.0, 1.0], [0.0, 1.0], [0.0, 0.0]):
                 actual = multiplied(logits, exponents, np.float32(present))
                 assert np.isfinite(actual).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: aggregators.MGDA("loss"),
+        lambda: aggregators.MGDA("loss+"),
+        aggregators.MoCo,
+        aggregators.GradNorm,
+        aggregators.GO4Align,
+    ],
+)
+def test_methods_that_divide_by_losses_are_not_defined_for_negative(make):
+    rows = np.eye(2, 3, dtype="float32")
+    negative = np.array([-0.5, 2.0], "float32")
+    assert np.isnan(numpy(make()(rows, losses=negative))).any()
+    # An absent task has a loss of no consequence.
+    update = make()(rows, losses=negative, mask=np.array([False, True]))
+    assert np.isfinite(numpy(update)).all()

@@ -36,7 +36,9 @@ MAKERS = {
         0.3, WEIGHTS[kept], warmup_epochs=1, steps_per_epoch=3
     ),
     "famo": lambda kept: balancers.FAMO(),
-    "famo_min": lambda kept: balancers.FAMO(min_losses=REFERENCE[kept]),
+    "famo_min": lambda kept: balancers.FAMO(
+        min_losses=np.minimum(REFERENCE, 0.0)[kept]
+    ),
     "cosmos": lambda kept: balancers.COSMOS(),
     "cosmos_aimed": lambda kept: balancers.COSMOS(WEIGHTS[kept], 2.0),
     "pbi": lambda kept: balancers.PBI(),
@@ -394,3 +396,23 @@ def test_unknown_names():
 def test_wrong_losses(losses):
     with pytest.raises(ValueError, match="one loss per task"):
         balancers.Equal()(tensor(np.array(losses)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        balancers.UW,
+        balancers.FAMO,
+        balancers.DWA,
+        lambda: balancers.Fixed([1.0, 2.0, 3.0]),
+        lambda: balancers.STCH(weights=[1.0, 2.0, 3.0]),
+    ],
+)
+def test_another_number_of_tasks_is_refused(make):
+    balancer = make()
+    balancer([1.0, 2.0, 3.0])
+    for losses in ([1.0], [1.0, 2.0]):
+        with pytest.raises(ValueError, match=f"3.*{len(losses)} tasks"):
+            balancer(losses)
+    with pytest.raises(ValueError, match="mask"):
+        balancer([1.0, 2.0, 3.0], [1.0])

@@ -1,8 +1,10 @@
 """Balancers that weigh each task by its own loss alone."""
 
+import keras
 import numpy as np
 import pytest
 
+from keras_mtl import aggregators
 from keras_mtl import balancers
 from tests.backend_tools import numpy
 from tests.balancers.tools import call
@@ -33,10 +35,65 @@ def test_published_values(variant, make):
     assert count == 32
 
 
-def test_a_negative_loss_has_no_logarithm():
-    weights = numpy(call(balancers.Log(), [-0.5, 2.0, 0.0]))
-    assert np.isnan(weights[0])
-    np.testing.assert_allclose(weights[1:], [0.5, 1e8], rtol=1e-6)
+@pytest.mark.parametrize(
+    "make",
+    [
+        balancers.Log,
+        balancers.GLS,
+        balancers.DWA,
+        balancers.IMTLL,
+        balancers.FAMO,
+        lambda: balancers.FAMO(min_losses=[-0.4, -0.4]),
+        lambda: balancers.STCH(warmup_epochs=1),
+        lambda: balancers.SoftAdapt(variant="loss_weighted"),
+    ],
+)
+def test_a_loss_below_the_lowest_has_no_weight(make):
+    weights = numpy(call(make(), [-0.5, 2.0]))
+    assert np.isnan(weights[0]) and weights[1] > 0
     # An absent task has a loss of no consequence.
-    weights = numpy(call(balancers.Log(), [-0.5, 2.0], mask=[0, 1]))
-    np.testing.assert_allclose(weights, [0.0, 0.5], rtol=1e-6)
+    weights = numpy(call(make(), [-0.5, 2.0], mask=[0, 1]))
+    assert weights[0] == 0 and weights[1] > 0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        balancers.COSMOS,
+        balancers.PBI,
+        balancers.RLW,
+        balancers.STCH,
+        balancers.SoftAdapt,
+        lambda: balancers.FAMO(min_losses=[-0.6, 0.0]),
+    ],
+)
+def test_others_are_defined_for_negative_losses(make):
+    assert np.isfinite(numpy(call(make(), [-0.5, 2.0]))).all()
+
+
+def test_weights_of_a_logarithm():
+    weights = numpy(call(balancers.Log(), [2.0, 0.0]))
+    np.testing.assert_allclose(weights, [0.5, 1e8], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda weights: balancers.STCH(weights=weights),
+        lambda weights: balancers.FAMO(min_losses=weights),
+        aggregators.Constant,
+        aggregators.UPGrad,
+    ],
+)
+def test_a_variable_that_would_be_read_once_is_refused(make):
+    with pytest.raises(ValueError, match="is read once.*balancers.Fixed"):
+        make([1.0, keras.Variable(1.0)])
+
+
+def test_variables_of_fixed_weights_are_scalars_or_one_vector():
+    with pytest.raises(ValueError, match="variables that are scalars"):
+        balancers.Fixed([1.0, keras.Variable([1.0, 2.0])])
+    with pytest.raises(ValueError, match="non-negative"):
+        balancers.Fixed([1.0, keras.Variable(-1.0)])
+    with pytest.raises(ValueError, match="2 entries for 3 tasks"):
+        balancers.Fixed(keras.Variable([1.0, 2.0]))([1.0, 1.0, 1.0])

@@ -133,6 +133,34 @@ def test_parts_of_a_label_that_are_nan_on_purpose():
     assert logs["size_loss"] == pytest.approx(np.mean(errors), rel=1e-5)
 
 
+@pytest.mark.parametrize("by_pixel", [True, False])
+def test_labels_that_are_cast_to_integers(by_pixel):
+    def focal(y_true, y_pred):
+        loss = keras.losses.sparse_categorical_crossentropy(
+            keras.ops.cast(y_true, "int32"), y_pred, from_logits=True
+        )
+        loss = (1 - keras.ops.exp(-loss)) ** 2 * loss
+        return loss if by_pixel else keras.ops.mean(loss, axis=(1, 2))
+
+    x, y = grid_data()
+    y["kind"][::2] = np.nan
+    if by_pixel:
+        y["kind"][:, 1] = np.nan
+    model = toy.compiled(
+        make_grid_model(),
+        "mgda",
+        loss={"size": "mse", "depth": "mse", "kind": focal},
+        metrics={"kind": [focal]},
+    )
+    outputs = keras.ops.convert_to_numpy(model(x)["kind"])
+    logs = toy.step(model, x, y)
+    errors = log_softmax_errors(outputs, y["kind"])
+    errors = (1 - np.exp(-errors)) ** 2 * errors
+    expected = np.mean(errors[~np.isnan(y["kind"])])
+    assert logs["kind_loss"] == pytest.approx(expected, rel=1e-5)
+    assert logs["kind_focal"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_one_value_for_a_batch_with_missing_labels_is_an_error_if_nan():
     def error(y_true, y_pred):
         return keras.ops.mean(keras.ops.square(y_true - y_pred))

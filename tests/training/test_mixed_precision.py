@@ -4,6 +4,7 @@ import keras
 import pytest
 from keras import ops
 
+from keras_mtl import aggregators
 from training import toy
 
 
@@ -58,3 +59,32 @@ def test_an_overflow_is_skipped_and_halves_the_scale(name):
     toy.step(model)
     assert toy.distance(weights, toy.weights(model)) > 0.01
     assert int(ops.convert_to_numpy(model.strategy.iterations)) == 1
+
+
+@pytest.mark.skipif(toy.BACKEND != "torch", reason="about torch.autocast")
+@pytest.mark.parametrize("name", ["ew", "mgda", "famo", "fs_mtl"])
+def test_autocast_is_for_the_model_alone(name):
+    import torch
+
+    full = toy.trained(toy.fresh_strategy(name))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = toy.trained(toy.fresh_strategy(name))
+        logs = toy.step(toy.compiled(toy.make_model(), "ew"))
+        plain = toy.step(toy.compiled(toy.make_model(keras.Model)))
+    assert 0 < toy.distance(toy.weights(half), toy.weights(full)) < 0.02
+    # The forward pass is the one of plain Keras.
+    assert logs["loss"] == plain["loss"]
+
+
+@pytest.mark.skipif(toy.BACKEND != "torch", reason="about torch.autocast")
+@pytest.mark.parametrize("name", ["upgrad", "moco"])
+def test_autocast_does_not_round_inner_products(name):
+    import torch
+
+    def update():
+        return aggregators.get(name)(rows, losses=torch.ones(6))
+
+    rows = torch.randn(6, 1000, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = update()
+    assert torch.equal(rounded, update())

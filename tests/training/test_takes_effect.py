@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+import keras_mtl
+from keras_mtl import balancers
 from training import toy
 
 
@@ -135,3 +137,35 @@ def test_another_strategy_in_fit_keeps_the_optimizer():
     toy.fit(model, strategy=None, epochs=1)
     assert model.strategy is new
     assert int(np.sum(toy.arrays([model.strategy.iterations]))) == 6
+
+
+@pytest.mark.parametrize("as_vector", [False, True])
+def test_a_variable_among_fixed_weights(as_vector, tmp_path):
+    weight = keras.Variable([0.0, 1.0] if as_vector else 1.0)
+    weights = weight if as_vector else [0.0, weight]
+    model = toy.compiled(toy.make_model(), balancers.Fixed(weights))
+    right = model.task_variables["right"][0]
+    before = toy.arrays([right])[0]
+    toy.step(model)
+    after = toy.arrays([right])[0]
+    assert np.abs(after - before).max() > 1e-3
+    weight.assign(0.0 * weight.value)
+    toy.step(model)
+    toy.assert_same(toy.arrays([right]), [after])
+    # It is not the model's, and a file has its value as a number.
+    assert all(variable is not weight for variable in model.weights)
+    weight.assign(1.0 + weight.value)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.strategy.balancer.task_weights[1] == 1.0
+    toy.step(loaded)
+    # Another model reads the same variable.
+    other = toy.compiled(toy.make_model(), model.strategy)
+    weight.assign(0.0 * weight.value)
+    before = toy.arrays(other.task_variables["right"])
+    toy.step(other)
+    toy.assert_same(toy.arrays(other.task_variables["right"]), before)
+    # A negative weight would make the loss rise.
+    weight.assign(weight.value - 1.0)
+    with pytest.raises(keras_mtl.NonFiniteError):
+        toy.step(model)
