@@ -9,6 +9,8 @@ import keras
 import pytest
 from hypothesis import settings
 
+import keras_mtl
+
 keras.config.set_floatx("float32")
 
 # The same examples in every run. `HYPOTHESIS_PROFILE=default` looks for more.
@@ -17,6 +19,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 #: What depends on rounding is compiled as for users, the rest quickly.
 NUMERICAL = ("aggregators", "analysis", "balancers", "golden", "solvers")
+
+#: Where the look at a plan's first batch takes as long as the test, these make
+#: it as users do.
+LOOKING = ("test_step_check.py", "test_plain_keras.py", "test_networks.py")
 
 # Traced programs are many objects that stay.
 gc.set_threshold(100_000, 50, 50)
@@ -67,6 +73,21 @@ def compile_quickly(request):
         jax.config.update("jax_disable_most_optimizations", True)
         yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def look_rarely(request):
+    """Leaves out what `compile(check=...)` does by default, on graph backends.
+
+    On torch all tests look at their first batch.
+    """
+    if keras.backend.backend() == "torch" or request.path.name in LOOKING:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        defaults = keras_mtl.MultiTaskModel.compile.__kwdefaults__
+        patch.setitem(defaults, "check", "never")
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -101,12 +101,13 @@ class PlainStep:
         with (
             self._bypass.protected(),
             backend.forward_precision(),
-            _Reading(self._dtypes),
+            _Reading(self._dtypes) as scope,
         ):
             outputs = model(batch.x, training=True)
             task_losses = model.compute_task_losses(
                 batch.x, batch.y, outputs, batch.sample_weight, training=True
             )
+            scope.show_regularized(self.variables)
             penalties = [ops.sum(penalty) for penalty in model.losses]
         return model.task_losses.weigh(task_losses), penalties
 
@@ -129,3 +130,10 @@ class _Reading(keras.StatelessScope):
         if "float" in variable.dtype:
             self._dtypes.add(variable.dtype)
         return super().get_current_value(variable)
+
+    def show_regularized(self, variables):
+        """Lets Keras see weights as they are, which it looks for in a scope."""
+        for variable in variables:
+            if variable.regularizer is not None:
+                value = ops.convert_to_tensor(variable.value)
+                self.state_mapping[id(variable)] = value
