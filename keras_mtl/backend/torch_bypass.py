@@ -112,7 +112,7 @@ class Scope(contextlib.AbstractContextManager):
 
 def _torch_modules(model):
     """The modules in a model that are none of Keras's."""
-    layers = [m for m in model.modules() if isinstance(m, keras.Layer)]
-    for layer in layers:
+    # `model.modules()` has no layers that Keras keeps in lists.
+    for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.TorchModuleWrapper):
             yield from layer.module.modules()

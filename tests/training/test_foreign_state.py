@@ -144,14 +144,8 @@ def test_torch_modules_are_trained_as_layers_are(strategy):
         atol=1e-5,
     )
     # Moving averages moved once a step. torch's are of the unbiased variance.
-    (module,) = [
-        m for m in wrapped.modules() if isinstance(m, torch.nn.BatchNorm1d)
-    ]
-    (norm,) = [
-        m
-        for m in own.modules()
-        if isinstance(m, keras.layers.BatchNormalization)
-    ]
+    module = wrapped.layers[1].layers[0].module[1]
+    norm = own.layers[1].layers[1]
     assert int(module.num_batches_tracked) == 6
     np.testing.assert_allclose(
         module.running_mean.numpy(),
