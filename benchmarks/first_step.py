@@ -31,6 +31,13 @@ def parse():
         help="numbers of tasks",
     )
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--check",
+        nargs="+",
+        choices=("first", "never"),
+        default=["first"],
+        help="the model's `compile(check=...)`, a row each",
+    )
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.tasks, arguments.rounds = arguments.tasks[:1], 1
@@ -49,7 +56,7 @@ def work(arguments):
     # What a process does once is no part of any row.
     timed(makers(2)[variants.PLAIN])
     for count in arguments.tasks:
-        rows = makers(count)
+        rows = makers(count, arguments.check)
         if arguments.quick:
             rows = {name: rows[name] for name in (variants.PLAIN, "MGDA")}
         print_table(count, rows, arguments.rounds)
@@ -85,7 +92,7 @@ def print_table(count, rows, rounds):
     print(table.aligned(lines), flush=True)
 
 
-def makers(count):
+def makers(count, checks=("first",)):
     """What makes the first steps, by name."""
     from steps import networks
     from steps import variants
@@ -103,10 +110,10 @@ def makers(count):
         data = problem()
         fit(variants.plain_model(data), data)
 
-    def strategy(identifier):
+    def strategy(identifier, check):
         def train():
             data = problem()
-            fit(variants.strategy_model(data, identifier), data)
+            fit(variants.strategy_model(data, identifier, check), data)
 
         return train
 
@@ -115,8 +122,11 @@ def makers(count):
         variants.GRADIENT_FLOOR: lambda: floor.gradient_step(problem())(),
         variants.FLAT_FLOOR: lambda: floor.flat_step(problem(), variants.RHO)(),
         **{
-            name: strategy(identifier)
+            name if check == "first" else f"{name}, no check": strategy(
+                identifier, check
+            )
             for name, identifier, _ in variants.STRATEGIES
+            for check in checks
         },
     }
 

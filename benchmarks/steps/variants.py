@@ -45,10 +45,15 @@ def plain_step(problem):
     return floor_module().trainer_step(plain_model(problem), problem)
 
 
-def strategy_model(problem, strategy):
+def strategy_model(problem, strategy, check="never"):
     """A compiled model with a strategy."""
     model = keras_mtl.MultiTaskModel(*problem.functional())
-    model.compile(problem.optimizer(), loss=problem.losses, strategy=strategy)
+    model.compile(
+        problem.optimizer(),
+        loss=problem.losses,
+        strategy=strategy,
+        check=check,
+    )
     return model
 
 
