@@ -44,7 +44,9 @@ class Serving(keras.Model):
         Example:
 
         ```python
-        model.export("folder", format="tf_saved_model")
+        formats = {"torch": "torch"}
+        format = formats.get(keras.backend.backend(), "tf_saved_model")
+        model.export("exported.pt2", format=format, verbose=False)
         ```
         """
         if input_signature is None:

@@ -83,6 +83,9 @@ class TaskStructure(keras.Model):
         Returns:
             Whether that differs from what was known.
         """
+        if self._shared_layers is not None or self._task_layers:
+            # Who says so may know more than one batch does.
+            return False
         known = self.partition()
         found = reach_on_batch(self, known, batch)
         if found == known.tasks_of:

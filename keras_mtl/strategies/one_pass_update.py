@@ -116,8 +116,20 @@ class OnePassUpdate:
         gradients = self.clean.representation_gradients(self.weights)
         rows = gradients.shared
         sharing = Sharing.of_all(rows.num_tasks, rows.num_variables)
-        merged = self._merge(rows, self.clean, sharing)
-        return self._update(self.clean.through_trunk(merged), gradients)
+        clean, switches = self.clean, self.sharing.switches(self.clean.mask)
+        alone = None
+        if switches is not None and not self.sharing.is_full:
+            # Of variables that one present task reaches, by whatever feature.
+            alone = clean.through_trunk(rows.combine(clean.mask))
+        shared = clean.through_trunk(self._merge(rows, clean, sharing))
+        if alone is not None:
+            shared = [
+                ops.where(switch, together, by_one)
+                for switch, together, by_one in zip(
+                    switches, shared, alone, strict=True
+                )
+            ]
+        return self._update(shared, gradients)
 
     def _from_samples(self):
         """Of a method that wants gradients of independent samples."""

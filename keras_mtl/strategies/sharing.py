@@ -54,10 +54,15 @@ class Sharing:
         """All tasks reach all variables, which are one group."""
         return cls(num_tasks, [range(num_tasks)] * num_variables)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether all tasks reach all variables."""
+        everyone = tuple(range(self.num_tasks))
+        return all(pattern == everyone for pattern in self.patterns)
+
     def is_plain(self, mask: Any) -> bool:
         """Whether all tasks take part everywhere."""
-        everyone = tuple(range(self.num_tasks))
-        return mask is None and all(p == everyone for p in self.patterns)
+        return not self.patterns or (mask is None and self.is_full)
 
     def merge(
         self, merger: Aggregator, jacobian: Jacobian, losses: Any, mask: Any
@@ -190,10 +195,10 @@ class Sharing:
         if group is None:
             group = range(len(self.pattern_of))
         patterns = dict.fromkeys(self.pattern_of[i] for i in group)
-        if mask is None:
+        if mask is None or not patterns:
             reached = {k for p in patterns for k in self.patterns[p]}
-            if len(reached) == self.num_tasks:
-                return None
+            if len(reached) in (0, self.num_tasks):
+                return mask
             return ops.convert_to_tensor(
                 [float(k in reached) for k in range(self.num_tasks)], dtype
             )
