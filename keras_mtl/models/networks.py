@@ -69,6 +69,14 @@ class TrunkAndHeads(keras.Model):
         return self.heads[task](features, training=training)
 
     def export(self, *args, **kwargs):
+        """Exports inputs to outputs, and leaves the network as it was.
+
+        `keras_mtl.MultiTaskModel.export` does so for a model.
+
+        Args:
+            *args: As for `keras.Model.export`.
+            **kwargs: As for `keras.Model.export`.
+        """
         with attributes_kept(self):
             super().export(*args, **kwargs)
 
