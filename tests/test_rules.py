@@ -61,17 +61,29 @@ def sources(*folders):
 
 
 def every_source():
-    return [
-        pytest.param(path, id=str(path.relative_to(ROOT)))
-        for path in sources(*FOLDERS)
-    ]
+    return sources(*FOLDERS)
 
 
 def library_sources():
-    return [
-        pytest.param(path, id=str(path.relative_to(ROOT)))
-        for path in sources("keras_mtl")
-    ]
+    return sources("keras_mtl")
+
+
+def holds_for(items):
+    """Makes one test of a rule for many items, which names those at fault."""
+
+    def decorator(rule):
+        def test():
+            faults = {}
+            for item in items:
+                try:
+                    rule(item)
+                except AssertionError as error:
+                    faults[str(item)] = str(error)
+            assert not faults
+
+        return test
+
+    return decorator
 
 
 def imported_modules(path):
@@ -98,7 +110,7 @@ def test_there_is_something_to_check():
     assert len(every_source()) > len(library_sources()) > 20
 
 
-@pytest.mark.parametrize("path", every_source())
+@holds_for(every_source())
 def test_only_public_keras(path):
     # Spelt apart, or this line would not pass its own test.
     private = ("keras" + ".src", "tensorflow.python", "jax._src")
@@ -106,7 +118,7 @@ def test_only_public_keras(path):
     assert private[0] not in path.read_text()
 
 
-@pytest.mark.parametrize("path", library_sources())
+@holds_for(library_sources())
 def test_frameworks_stay_in_backend(path):
     if path.parent == LIBRARY / "backend":
         return
@@ -114,13 +126,13 @@ def test_frameworks_stay_in_backend(path):
     assert not found
 
 
-@pytest.mark.parametrize("path", library_sources())
+@holds_for(library_sources())
 def test_no_outside_solvers(path):
     found = {name.split(".")[0] for name in imported_modules(path)}
     assert not found & {"scipy", "cvxpy", "quadprog", "torchjd"}
 
 
-@pytest.mark.parametrize("path", library_sources())
+@holds_for(library_sources())
 def test_dependencies_point_downwards(path):
     parts = path.relative_to(LIBRARY).with_suffix("").parts
     own = parts[0]
@@ -136,7 +148,7 @@ def test_dependencies_point_downwards(path):
         assert RANKS[other] < RANKS[own], f"{own} imports {other}"
 
 
-@pytest.mark.parametrize("path", library_sources())
+@holds_for(library_sources())
 def test_the_whole_package_is_imported_only_from_above(path):
     parts = path.relative_to(LIBRARY).with_suffix("").parts
     if RANKS.get(parts[0], 0) >= RANKS["callbacks"]:
@@ -144,7 +156,7 @@ def test_the_whole_package_is_imported_only_from_above(path):
     assert "keras_mtl" not in set(imported_modules(path))
 
 
-@pytest.mark.parametrize("path", library_sources())
+@holds_for(library_sources())
 def test_no_error_is_swallowed(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ExceptHandler):
@@ -157,7 +169,7 @@ def test_no_error_is_swallowed(path):
             assert not broad, f"except {broad}, line {node.lineno}"
 
 
-@pytest.mark.parametrize("path", every_source())
+@holds_for(every_source())
 def test_no_line_is_longer_than_80_columns(path):
     long = [
         number
@@ -167,7 +179,7 @@ def test_no_line_is_longer_than_80_columns(path):
     assert not long
 
 
-@pytest.mark.parametrize("path", sorted(EXPORTS))
+@holds_for(sorted(EXPORTS))
 def test_exports_are_where_they_say(path):
     module, name = path.rsplit(".", 1)
     package = importlib.import_module(module)
@@ -176,7 +188,7 @@ def test_exports_are_where_they_say(path):
     assert name in package.__all__
 
 
-@pytest.mark.parametrize("path", sorted(EXPORTS))
+@holds_for(sorted(EXPORTS))
 def test_exports_are_documented(path):
     documentation = inspect.getdoc(EXPORTS[path])
     assert documentation
@@ -184,7 +196,7 @@ def test_exports_are_documented(path):
     assert first.endswith((".", ":")) and "\n" not in first
 
 
-@pytest.mark.parametrize("name", packages())
+@holds_for(packages())
 def test_all_lists_what_exists(name):
     package = importlib.import_module(name)
     listed = getattr(package, "__all__", [])
@@ -193,7 +205,7 @@ def test_all_lists_what_exists(name):
         assert hasattr(package, symbol)
 
 
-@pytest.mark.parametrize("name", packages())
+@holds_for(packages())
 def test_listed_components_are_exported(name):
     package = importlib.import_module(name)
     exported = {id(symbol) for symbol in EXPORTS.values()}
