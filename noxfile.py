@@ -22,6 +22,7 @@ BACKENDS = ("jax", "tensorflow", "torch")
 VERSIONS = {
     "lowest": "requirements/lowest.txt",
     "current": "requirements/development.txt",
+    "newest": "requirements/newest.txt",
 }
 
 

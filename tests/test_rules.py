@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import keras
-import pytest
 
 import keras_mtl
 from keras_mtl.export import EXPORTS
