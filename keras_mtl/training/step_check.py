@@ -164,7 +164,11 @@ def _norms(gradients: list[Any]) -> Any:
 
 def _message(model, differing):
     worst = sorted(differing, key=lambda name: -differing[name])
-    named = [f"{name!r} (by {differing[name]:.0%})" for name in worst]
+    owners = _owners(model)
+    named = [
+        f"{name!r}{owners.get(name, '')} (by {differing[name]:.0%})"
+        for name in worst
+    ]
     if len(named) > MAX_NAMES:
         named[MAX_NAMES:] = [f"{len(named) - MAX_NAMES} more"]
     return (
@@ -177,3 +181,17 @@ def _message(model, differing):
         "Take that out, freeze the layer (`layer.trainable = False`), or train "
         'with `strategy=None`. `compile(check="never")` leaves this check out.'
     )
+
+
+def _owners(model):
+    """By path of a weight, which layer it is of, to be read behind its name."""
+    owners = {}
+    # The innermost layer has the fewest weights.
+    layers = sorted(
+        model._flatten_layers(), key=lambda layer: -len(layer.variables)
+    )
+    for layer in layers:
+        for variable in layer.variables:
+            kind = type(layer).__name__
+            owners[variable.path] = f" of the {kind} {layer.name!r}"
+    return owners

@@ -59,7 +59,7 @@ def refused(model, strategy, match):
 @pytest.mark.parametrize("strategy", ["upgrad", "fs_mtl"])
 def test_a_weight_that_is_read_past_the_scope_is_refused(strategy):
     layer = Bare(lambda variable: variable._value, name="bare")
-    refused(model_with(layer), strategy, "bare/matrix")
+    refused(model_with(layer), strategy, "bare/matrix' of the Bare 'bare'")
 
 
 def test_a_reach_that_is_out_of_date_is_refused(monkeypatch):
