@@ -122,12 +122,13 @@ def live_gradients(function, variables):
     return total, others, gradients
 
 
-def live_reach(function, variables):
+def live_reach(function, variables, run_eagerly):
     """Tells by which variables, as they are, each of some losses has gradients.
 
     Args:
         function: Takes nothing and returns a list of scalars.
         variables: List of Keras variables.
+        run_eagerly: The model's setting.
 
     Returns:
         One set of indices into `variables` per loss.
@@ -144,7 +145,7 @@ def live_reach(function, variables):
         _assign_all(variables, before)
 
 
-def evaluate_live(function, variables, data):
+def evaluate_live(function, variables, data, run_eagerly):
     """Returns what a function makes of data and variables, as NumPy arrays.
 
     Args:
@@ -152,6 +153,7 @@ def evaluate_live(function, variables, data):
             variables if it puts them back.
         variables: All variables that it may read.
         data: Nested structure of arrays.
+        run_eagerly: The model's setting.
     """
     before = [variable.value for variable in variables]
 
@@ -160,7 +162,9 @@ def evaluate_live(function, variables, data):
         return function(data)
 
     try:
-        results = jax.jit(at, compiler_options=QUICKLY)(before, data)
+        if not run_eagerly:
+            at = jax.jit(at, compiler_options=QUICKLY)
+        results = at(before, data)
     except jax.errors.UnexpectedTracerError as error:
         raise ValueError(
             "A layer keeps what it has computed with from one pass to the "

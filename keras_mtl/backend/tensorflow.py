@@ -114,31 +114,34 @@ def live_gradients(function, variables):
     return total, others, [tf.convert_to_tensor(g) for g in gradients]
 
 
-def live_reach(function, variables):
+def live_reach(function, variables, run_eagerly):
     """Tells by which variables, as they are, each of some losses has gradients.
 
     Args:
         function: Takes nothing and returns a list of scalars.
         variables: List of Keras variables.
+        run_eagerly: The model's setting.
 
     Returns:
         One set of indices into `variables` per loss.
     """
     reached = []
 
-    @tf.function(autograph=False)
     def trace():
         with tf.GradientTape(persistent=True) as tape:
             losses = function()
         values = [variable.value for variable in variables]
         reached.extend(_reached(tape, losses, values))
 
-    # Nothing is computed.
-    trace.get_concrete_function()
+    if run_eagerly:
+        trace()
+    else:
+        # Nothing is computed.
+        tf.function(trace, autograph=False).get_concrete_function()
     return reached
 
 
-def evaluate_live(function, variables, data):
+def evaluate_live(function, variables, data, run_eagerly):
     """Returns what a function makes of data and variables, as NumPy arrays.
 
     Args:
@@ -146,12 +149,17 @@ def evaluate_live(function, variables, data):
             variables if it puts them back.
         variables: All variables that it may read.
         data: Nested structure of arrays.
+        run_eagerly: The model's setting.
     """
 
     def evaluate():
+        def compute():
+            return function(data)
+
         # In a graph, as a step is: layers may not do without.
-        graph = tf.function(lambda: function(data), autograph=False)
-        return [tensor.numpy() for tensor in graph()]
+        if not run_eagerly:
+            compute = tf.function(compute, autograph=False)
+        return [tensor.numpy() for tensor in compute()]
 
     if not tf.distribute.has_strategy():
         return evaluate()

@@ -164,12 +164,13 @@ def live_gradients(function, variables):
     )
 
 
-def live_reach(function, variables):
+def live_reach(function, variables, run_eagerly):
     """Tells by which variables, as they are, each of some losses has gradients.
 
     Args:
         function: Takes nothing and returns a list of scalars.
         variables: List of Keras variables.
+        run_eagerly: The model's setting.
 
     Returns:
         One set of indices into `variables` per loss.
@@ -179,7 +180,7 @@ def live_reach(function, variables):
     return _reached(losses, [variable.value for variable in variables])
 
 
-def evaluate_live(function, variables, data):
+def evaluate_live(function, variables, data, run_eagerly):
     """Returns what a function makes of data and variables, as NumPy arrays.
 
     Args:
@@ -187,6 +188,7 @@ def evaluate_live(function, variables, data):
             variables if it puts them back.
         variables: All variables that it may read.
         data: Nested structure of arrays.
+        run_eagerly: The model's setting.
     """
     with torch.no_grad(), _alone(), full_precision():
         return to_host(function(data))

@@ -52,7 +52,9 @@ class PlainStep:
     def reach(self, batch: Batch) -> list[set[int]]:
         """For each task, indices of the variables it has gradients by."""
         return backend.live_reach(
-            lambda: self._losses(batch)[0], self._trainable
+            lambda: self._losses(batch)[0],
+            self._trainable,
+            self._model.run_eagerly,
         )
 
     def at_weights(self, batch: Batch) -> Point:

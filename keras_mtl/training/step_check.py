@@ -67,7 +67,9 @@ def check_step(model: Any, batch: Batch) -> bool:
         return _compared(*points)
 
     def evaluate(function):
-        arrays = backend.evaluate_live(function, plain.all_variables, data)
+        arrays = backend.evaluate_live(
+            function, plain.all_variables, data, model.run_eagerly
+        )
         count = len(arrays) // 4
         return [
             Compared(plain.names, *arrays[4 * n : 4 * n + 4])

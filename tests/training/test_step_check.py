@@ -29,6 +29,9 @@ class Bare(keras.layers.Layer):
     def build(self, shape):
         self.matrix = self.add_weight(shape=(shape[-1], 4), name="matrix")
 
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], 4)
+
     def call(self, x):
         return ops.tanh(x @ self.read(self.matrix))
 
@@ -232,3 +235,19 @@ def test_a_loss_that_looks_at_two_outputs_reaches_both():
     paths = [variable.path for variable in model.shared_variables]
     assert "right/kernel" in paths
     toy.assert_near(toy.weights(model), toy.weights(plain))
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="gradients are traced there")
+def test_layers_that_only_run_eagerly_do():
+    seen = []
+
+    def read(variable):
+        seen.append(float(ops.convert_to_numpy(variable.value).max()))
+        return variable.value
+
+    model = toy.compiled(
+        model_with(Bare(read)), "upgrad", run_eagerly=True, check="first"
+    )
+    seen.clear()
+    toy.fit(model, epochs=1)
+    assert seen
