@@ -403,7 +403,9 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
 
         def run(*arguments):
             settings = self._settings
-            if settings.plan is not None and settings.looked is settings.plan:
+            if settings.plan is not None and (
+                settings.looked is settings.plan or settings.check == "never"
+            ):
                 return function(*arguments)
             *state, iterator = arguments
             data, stream = backend.peek(iterator, self.steps_per_execution)
@@ -429,7 +431,6 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
         self._build_on(batch.x)
         self._settle()
         if settings.check == "never":
-            settings.looked = settings.plan
             return
         if self.correct_reach(batch):
             settings.plan = None
