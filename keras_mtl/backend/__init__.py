@@ -60,7 +60,6 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import TrainStepFrame
     from keras_mtl.backend.jax import after
     from keras_mtl.backend.jax import assign
-    from keras_mtl.backend.jax import autocast_dtypes
     from keras_mtl.backend.jax import build_scope
     from keras_mtl.backend.jax import check_devices
     from keras_mtl.backend.jax import check_stranger
@@ -70,16 +69,11 @@ if _NAME == "jax":
     from keras_mtl.backend.jax import differentiable
     from keras_mtl.backend.jax import divided_loss
     from keras_mtl.backend.jax import end_of_pass
-    from keras_mtl.backend.jax import evaluate_live
     from keras_mtl.backend.jax import global_random_state
     from keras_mtl.backend.jax import hessian_product
     from keras_mtl.backend.jax import linearize
     from keras_mtl.backend.jax import linearize_both_ways
-    from keras_mtl.backend.jax import live_gradients
-    from keras_mtl.backend.jax import live_reach
-    from keras_mtl.backend.jax import local_tensors
     from keras_mtl.backend.jax import num_replicas
-    from keras_mtl.backend.jax import peek
     from keras_mtl.backend.jax import reached_variables
     from keras_mtl.backend.jax import set_global_random_state
     from keras_mtl.backend.jax import sum_over_replicas
@@ -97,6 +91,12 @@ if _NAME == "jax":
     from keras_mtl.backend.jax_arithmetic import squared_norm
     from keras_mtl.backend.jax_arithmetic import subtract
     from keras_mtl.backend.jax_arithmetic import weighted_sum
+    from keras_mtl.backend.jax_live import autocast_dtypes
+    from keras_mtl.backend.jax_live import evaluate_live
+    from keras_mtl.backend.jax_live import live_gradients
+    from keras_mtl.backend.jax_live import live_reach
+    from keras_mtl.backend.jax_live import local_tensors
+    from keras_mtl.backend.jax_live import peek
     from keras_mtl.backend.no_bypass import Bypass
     from keras_mtl.backend.row_major import as_matrices
     from keras_mtl.backend.row_major import as_vectors
@@ -121,7 +121,6 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import after
     from keras_mtl.backend.tensorflow import all_finite
     from keras_mtl.backend.tensorflow import assign
-    from keras_mtl.backend.tensorflow import autocast_dtypes
     from keras_mtl.backend.tensorflow import build_scope
     from keras_mtl.backend.tensorflow import check_devices
     from keras_mtl.backend.tensorflow import check_stranger
@@ -131,7 +130,6 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import differentiable
     from keras_mtl.backend.tensorflow import divided_loss
     from keras_mtl.backend.tensorflow import end_of_pass
-    from keras_mtl.backend.tensorflow import evaluate_live
     from keras_mtl.backend.tensorflow import gather_rows
     from keras_mtl.backend.tensorflow import global_random_state
     from keras_mtl.backend.tensorflow import hessian_product
@@ -139,11 +137,7 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import lerp
     from keras_mtl.backend.tensorflow import linearize
     from keras_mtl.backend.tensorflow import linearize_both_ways
-    from keras_mtl.backend.tensorflow import live_gradients
-    from keras_mtl.backend.tensorflow import live_reach
-    from keras_mtl.backend.tensorflow import local_tensors
     from keras_mtl.backend.tensorflow import num_replicas
-    from keras_mtl.backend.tensorflow import peek
     from keras_mtl.backend.tensorflow import reached_variables
     from keras_mtl.backend.tensorflow import row_products
     from keras_mtl.backend.tensorflow import set_global_random_state
@@ -158,6 +152,12 @@ elif _NAME == "tensorflow":
     from keras_mtl.backend.tensorflow import weighted_sum
     from keras_mtl.backend.tensorflow import while_loop
     from keras_mtl.backend.tensorflow_bypass import Bypass
+    from keras_mtl.backend.tensorflow_live import autocast_dtypes
+    from keras_mtl.backend.tensorflow_live import evaluate_live
+    from keras_mtl.backend.tensorflow_live import live_gradients
+    from keras_mtl.backend.tensorflow_live import live_reach
+    from keras_mtl.backend.tensorflow_live import local_tensors
+    from keras_mtl.backend.tensorflow_live import peek
 elif _NAME == "torch":
     from keras_mtl.backend.torch import STACK_FROM
     from keras_mtl.backend.torch import STACKS_LABELS
@@ -166,7 +166,6 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import TrainStepFrame
     from keras_mtl.backend.torch import after
     from keras_mtl.backend.torch import assign
-    from keras_mtl.backend.torch import autocast_dtypes
     from keras_mtl.backend.torch import build_scope
     from keras_mtl.backend.torch import check_devices
     from keras_mtl.backend.torch import check_stranger
@@ -176,16 +175,11 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch import differentiable
     from keras_mtl.backend.torch import divided_loss
     from keras_mtl.backend.torch import end_of_pass
-    from keras_mtl.backend.torch import evaluate_live
     from keras_mtl.backend.torch import global_random_state
     from keras_mtl.backend.torch import hessian_product
     from keras_mtl.backend.torch import linearize
     from keras_mtl.backend.torch import linearize_both_ways
-    from keras_mtl.backend.torch import live_gradients
-    from keras_mtl.backend.torch import live_reach
-    from keras_mtl.backend.torch import local_tensors
     from keras_mtl.backend.torch import num_replicas
-    from keras_mtl.backend.torch import peek
     from keras_mtl.backend.torch import reached_variables
     from keras_mtl.backend.torch import set_global_random_state
     from keras_mtl.backend.torch import sum_over_replicas
@@ -211,6 +205,12 @@ elif _NAME == "torch":
     from keras_mtl.backend.torch_layout import layout_of
     from keras_mtl.backend.torch_layout import stack_rows
     from keras_mtl.backend.torch_layout import take_layouts
+    from keras_mtl.backend.torch_live import autocast_dtypes
+    from keras_mtl.backend.torch_live import evaluate_live
+    from keras_mtl.backend.torch_live import live_gradients
+    from keras_mtl.backend.torch_live import live_reach
+    from keras_mtl.backend.torch_live import local_tensors
+    from keras_mtl.backend.torch_live import peek
     from keras_mtl.backend.torch_precision import forward_precision
     from keras_mtl.backend.torch_precision import full_precision
 else:

@@ -14,6 +14,7 @@ from keras_mtl.arguments import checked_choice
 from keras_mtl.component import Component
 from keras_mtl.datasets import MultiTaskDataset
 from keras_mtl.models.by_output import check_order
+from keras_mtl.models.first_look import FirstLook
 from keras_mtl.models.labelled_metrics import labelled_metrics
 from keras_mtl.models.loss_computation import LossComputation
 from keras_mtl.models.missing_labels import check_any_labelled
@@ -25,24 +26,21 @@ from keras_mtl.models.resolve_losses import as_numbers
 from keras_mtl.models.resolve_losses import check_preference
 from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.settings import same_settings
-from keras_mtl.models.settings import spec_of
 from keras_mtl.models.task_losses import TaskLosses
 from keras_mtl.models.training_plan import fingerprint
 from keras_mtl.models.training_plan import make_plan
 from keras_mtl.models.training_plan import prepare
 from keras_mtl.strategies.strategy import check_on_nonfinite
-from keras_mtl.training.batch import Batch
 from keras_mtl.training.epoch_guard import guarded
 from keras_mtl.training.epoch_guard import watches_tasks
 from keras_mtl.training.step import run_step
-from keras_mtl.training.step_check import check_step
 from keras_mtl.training.task_statistics import TaskStatistics
 from keras_mtl.training.weight_averages import check_averages
 
 CHECKS = ("first", "never")
 
 
-class TaskTrainer(backend.TrainStepFrame, LossComputation):
+class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
     """The part of `MultiTaskModel` that compiles, fits and steps.
 
     It needs `tasks`, `find_reach` and `_output_names` of the class that it is
@@ -382,68 +380,6 @@ class TaskTrainer(backend.TrainStepFrame, LossComputation):
             or self._settings.input_spec is not None
             or (self._shared_layers is not None and bool(self._task_layers))
         )
-
-    def make_train_function(self, force=False):
-        if self.strategy is None:
-            return super().make_train_function(force)
-        check_hooks(self)
-        self._settle()
-        before = self.train_function
-        super().make_train_function(force)
-        if self.train_function is not before:
-            self.train_function = self._looking(self.train_function)
-        return self.train_function
-
-    def _looking(self, function):
-        """A train function that looks at a batch before a plan's first step.
-
-        It takes what the trainer of the backend gives it: an iterator, and
-        perhaps the state before it.
-        """
-
-        def run(*arguments):
-            settings = self._settings
-            if settings.plan is not None and (
-                settings.looked is settings.plan or settings.check == "never"
-            ):
-                return function(*arguments)
-            *state, iterator = arguments
-            data, stream = backend.peek(iterator, self.steps_per_execution)
-            self.before_look(*state)
-            before = settings.plan
-            self._look_at(data)
-            state = self.after_look()
-            if settings.plan is before:
-                return function(*state, stream)
-            self.make_train_function(force=True)
-            return self.train_function(*state, stream)
-
-        return run
-
-    def _look_at(self, data):
-        """Settles by a batch what a plan must know, and checks it."""
-        settings = self._settings
-        batch = Batch(
-            *keras.utils.unpack_x_y_sample_weight(
-                backend.local_tensors(self, data)
-            )
-        )
-        self._build_on(batch.x)
-        self._settle()
-        if settings.check == "never":
-            return
-        if self.correct_reach(batch):
-            settings.plan = None
-            self._settle()
-        if check_step(self, batch):
-            settings.looked = settings.plan
-
-    def _build_on(self, x):
-        if not self.built:
-            with backend.build_scope(self), keras.StatelessScope():
-                self(x)
-        if self._settings.input_spec is None:
-            self._settings.input_spec = spec_of(x)
 
     # --------------------------------------------------------------- fit
 

@@ -19,6 +19,9 @@ class Noise(keras.layers.Layer):
         super().__init__()
         self.draw = lambda shape: keras.random.normal(shape, seed=seed)
 
+    def compute_output_shape(self, shape):
+        return shape
+
     def call(self, x):
         return x + self.draw(ops.shape(x))
 

@@ -123,13 +123,13 @@ def test_a_torch_module_that_nobody_follows_is_refused(monkeypatch):
 
 def test_a_plan_is_looked_at_once(monkeypatch):
     batches = []
-    look = keras_mtl.models.task_trainer.check_step
+    look = keras_mtl.models.first_look.check_step
 
     def counted(model, batch):
         batches.append(np.shape(batch.x))
         return look(model, batch)
 
-    monkeypatch.setattr("keras_mtl.models.task_trainer.check_step", counted)
+    monkeypatch.setattr("keras_mtl.models.first_look.check_step", counted)
     model = toy.compiled(toy.make_model(), "mgda")
     toy.fit(model)
     toy.fit(model)
