@@ -412,8 +412,9 @@ def _keep_freed_memory():
     glibc gives the end of the heap back to the system when more of it is free
     than twice the largest block that a program has freed, and each pass gets
     its memory anew, page by page: a fifth of the time on a LeNet. So one large
-    block is freed, which is never touched. See `M_MMAP_THRESHOLD` in
-    mallopt(3).
+    block is freed, which is never touched: once, and before the first pass,
+    because a later one lies at the end of the heap and makes glibc give that
+    back. See `M_MMAP_THRESHOLD` in mallopt(3).
     """
     torch.empty(LARGEST_BLOCK, dtype=torch.uint8, device="cpu")
 
@@ -430,6 +431,7 @@ class TrainStepFrame:
 
     def before_look(self):
         """The variables have their values."""
+        _keep_freed_memory()
 
     def after_look(self):
         """Returns what the trainer passes to a step besides data: nothing."""
