@@ -20,7 +20,6 @@ from keras_mtl.aggregators.grad_norm import GradNorm
 from keras_mtl.aggregators.gradvac import GradVac
 from keras_mtl.aggregators.grouped import Grouped
 from keras_mtl.aggregators.imtl_g import IMTLG
-from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.krum import Krum
 from keras_mtl.aggregators.linear import LinearAggregator
 from keras_mtl.aggregators.mean import Mean
@@ -37,6 +36,7 @@ from keras_mtl.aggregators.sdmgrad import SDMGrad
 from keras_mtl.aggregators.sum import Sum
 from keras_mtl.aggregators.trimmed_mean import TrimmedMean
 from keras_mtl.aggregators.upgrad import UPGrad
+from keras_mtl.gradients.jacobian import Jacobian
 
 REGISTRY.register("mean", Mean)
 REGISTRY.register("sum", Sum)

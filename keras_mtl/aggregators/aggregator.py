@@ -8,10 +8,10 @@ import numpy as np
 from keras import ops
 
 from keras_mtl import backend
-from keras_mtl.aggregators.jacobian import Jacobian
-from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.gradients.jacobian import wide_dtype
 
 
 @keras_mtl_export("keras_mtl.aggregators.Aggregator")

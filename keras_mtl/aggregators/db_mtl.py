@@ -8,13 +8,13 @@ from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.task_weights import power
 from keras_mtl.arguments import as_list
 from keras_mtl.arguments import check_size
 from keras_mtl.arguments import checked_number
 from keras_mtl.arguments import checked_preference
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.solvers.adam import adam_state
 from keras_mtl.solvers.adam import adam_update
 from keras_mtl.solvers.namespace import run

@@ -6,10 +6,10 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.aggregators.task_weights import keep_absent
 from keras_mtl.arguments import checked_choice
+from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.solvers.namespace import run
 
 

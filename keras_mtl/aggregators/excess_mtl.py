@@ -5,13 +5,13 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.aggregators.task_weights import multiplied_weights
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.solvers.simplex import graph_softmax
 from keras_mtl.solvers.symmetric import SMALLEST_SQUARE
 

@@ -5,7 +5,6 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.aggregators.task_weights import multiplied_weights
 from keras_mtl.aggregators.task_weights import required_losses
@@ -13,6 +12,7 @@ from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.solvers.grouping import group_means
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.simplex import masked_softmax

@@ -8,12 +8,12 @@ import numpy as np
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.arguments import check_size
 from keras_mtl.arguments import checked_number
 from keras_mtl.arguments import checked_vector
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.seeded import next_seed
 from keras_mtl.solvers.random_numbers import random_uniform
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.wrapping import WrappingAggregator
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.gradients.jacobian import Jacobian
 
 
 @keras_mtl_export("keras_mtl.aggregators.Grouped")

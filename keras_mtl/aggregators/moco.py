@@ -6,7 +6,6 @@ from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.aggregators.task_weights import at_least_one
 from keras_mtl.aggregators.task_weights import keep_absent
@@ -15,6 +14,7 @@ from keras_mtl.aggregators.task_weights import required_losses
 from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.simplex import masked_softmax
 from keras_mtl.solvers.simplex import present_part

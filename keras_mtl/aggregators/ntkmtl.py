@@ -6,10 +6,10 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
-from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.arguments import MOST_PARTS
 from keras_mtl.arguments import checked_integer
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.symmetric import unit_gramian
 

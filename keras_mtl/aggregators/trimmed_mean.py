@@ -5,11 +5,11 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import Aggregator
-from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.aggregators.task_weights import at_least_one
 from keras_mtl.arguments import checked_integer
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.gradients.jacobian import Jacobian
 
 
 @keras_mtl_export("keras_mtl.aggregators.TrimmedMean")

@@ -7,9 +7,9 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
-from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.analysis.fixed_batches import sum_over
 from keras_mtl.flatness import TaskSAM
+from keras_mtl.gradients.jacobian import wide_dtype
 from keras_mtl.solvers.top_eigenvalue import top_eigenvalue
 from keras_mtl.training.values import Values
 

@@ -8,7 +8,6 @@ import numpy as np
 from keras import ops
 
 from keras_mtl import backend
-from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.analysis.fixed_batches import read_batches
 from keras_mtl.analysis.fixed_batches import stack_batches
 from keras_mtl.analysis.measurement import Measurement
@@ -16,6 +15,7 @@ from keras_mtl.analysis.sharpness import Sharpness
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
+from keras_mtl.gradients.jacobian import wide_dtype
 from keras_mtl.seeded import checked_seed
 
 VARIABLES = ("all", "shared")

@@ -4,10 +4,10 @@ from typing import Any
 
 from keras import ops
 
-from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.gradients.jacobian import wide_dtype
 
 
 @keras_mtl_export("keras_mtl.balancers.Balancer")
@@ -88,7 +88,7 @@ class Balancer(Component):
         Called by the strategy if `uses_passes` is True.
 
         Args:
-            clean: A `keras_mtl.strategies.passes.ForwardPass`.
+            clean: A `keras_mtl.gradients.passes.ForwardPass`.
         """
 
     @property

@@ -6,7 +6,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.arguments import as_list
 from keras_mtl.arguments import check_size
 from keras_mtl.arguments import checked_number
@@ -16,6 +15,7 @@ from keras_mtl.balancers.masked import at_least
 from keras_mtl.balancers.masked import masked_softmax
 from keras_mtl.balancers.masked import presence
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.gradients.jacobian import wide_dtype
 from keras_mtl.solvers.adam import adam_state
 from keras_mtl.solvers.adam import adam_update
 

@@ -10,13 +10,18 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
-from keras_mtl.aggregators.jacobian import Jacobian
-from keras_mtl.aggregators.jacobian import wide_dtype
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.flatness.parts import Parts
+from keras_mtl.flatness.perturbed import Perturbed
+from keras_mtl.flatness.points import Nearby
+from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.gradients.jacobian import wide_dtype
+from keras_mtl.gradients.kind import UpdateKind
+from keras_mtl.gradients.passes import TaskGradients
 from keras_mtl.revive import revive_function
 from keras_mtl.revive import revive_schedule
 
@@ -39,8 +44,8 @@ class Flatness(Component):
 
     A flatness regularizer says where, near the current weights, the task
     gradients are taken a second time, and how the two sets of gradients are
-    merged. The training step calls `perturbations` for the points and does the
-    passes itself.
+    merged. Its `make_kind` tells how a step goes; the default takes clean
+    gradients, those that `gradients_near` returns, and joins them.
 
     Args:
         rho: Radius of the perturbation: a non-negative float, or a
@@ -78,12 +83,8 @@ class Flatness(Component):
         ValueError: If an argument is outside its range.
     """
 
-    #: `"task"`: each task has a point of its own, along its gradient;
-    #: `"global"`: one for all tasks, along the gradient of the sum;
-    #: `"probe"`: one for each task, in directions of the method's own;
-    #: `"momentum"`: one for all, known before the step, whose only pass is
-    #: made there.
-    scope = "task"
+    #: Whether a step makes more passes than its first one.
+    makes_passes = True
 
     #: Arguments of this class that a method has no use for.
     fixed_arguments: tuple[str, ...] = ()
@@ -321,6 +322,40 @@ class Flatness(Component):
             ops.cast(factor, gradient.dtype) * gradient
             for gradient in gradients
         ]
+
+    def make_kind(self, parts: Parts) -> UpdateKind:
+        """Returns how a step gets from losses to an update.
+
+        Args:
+            parts: The other parts of the strategy.
+        """
+        return Perturbed(self, parts, by_task=True)
+
+    def gradients_near(
+        self, near: Nearby, gradients: TaskGradients
+    ) -> tuple[TaskGradients, Any]:
+        """Returns task gradients and losses near the weights.
+
+        Args:
+            near: Makes passes there.
+            gradients: The gradients at the weights.
+        """
+        return near.task_gradients(gradients)
+
+    def is_due(self, iterations: Any) -> Any:
+        """Returns a bool scalar: a step perturbs. `None` if each does.
+
+        Args:
+            iterations: Number of steps made so far.
+        """
+        if self.interval == 1:
+            return None
+        return ops.equal(iterations % self.interval, 0)
+
+    @property
+    def keeps_own(self) -> bool:
+        """Whether there is state for the tasks' own variables."""
+        return self.reuse
 
     def radius_factors(self, jacobian: Jacobian, mask: Any = None) -> Any:
         """Returns a multiple of the radius for each task, or `None`.

@@ -1,7 +1,18 @@
 """Sharpness-aware minimization of the summed loss."""
 
+from typing import Any
+
+from keras import ops
+
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness.flatness import Flatness
+from keras_mtl.flatness.parts import Parts
+from keras_mtl.flatness.perturbed import Perturbed
+from keras_mtl.flatness.points import Nearby
+from keras_mtl.gradients.kind import UpdateKind
+from keras_mtl.gradients.passes import ForwardPass
+from keras_mtl.gradients.passes import TaskGradients
+from keras_mtl.gradients.passes import Update
 
 
 @keras_mtl_export("keras_mtl.flatness.GlobalSAM")
@@ -50,8 +61,6 @@ class GlobalSAM(Flatness):
     - [Foret et al., 2021](https://arxiv.org/abs/2010.01412), equation 2.
     """
 
-    scope = "global"
-
     def __init__(self, rho=0.05, head_rho=None, norm="joint", **kwargs):
         kwargs.setdefault("combine", "direct")
         if kwargs.get("scaling") is not None:
@@ -60,3 +69,37 @@ class GlobalSAM(Flatness):
                 "of GlobalSAM share one point: use TaskSAM or leave it out."
             )
         super().__init__(rho=rho, head_rho=head_rho, norm=norm, **kwargs)
+
+    def make_kind(self, parts: Parts) -> UpdateKind:
+        if self.interval == 1 and parts.takes_sharp_alone:
+            return AtOnePoint(self, parts)
+        return Perturbed(self, parts, by_task=False)
+
+    def gradients_near(
+        self, near: Nearby, gradients: TaskGradients
+    ) -> tuple[TaskGradients, Any]:
+        return near.global_gradients(gradients)
+
+
+class AtOnePoint(UpdateKind):
+    """The worst case of the summed loss, and the gradients there alone.
+
+    Args:
+        flatness: The `GlobalSAM`.
+        parts: The other parts of the strategy.
+    """
+
+    def __init__(self, flatness: GlobalSAM, parts: Parts):
+        self.flatness = flatness
+        self.parts = parts
+
+    def __call__(self, clean: ForwardPass, weights: Any) -> Update:
+        parts = self.parts
+        near = Nearby(
+            self.flatness, parts.balancer, clean, weights, parts.iterations()
+        )
+        total = clean.total(weights, weights, penalties=False, last=True)
+        point = near.of_all_tasks(total.shared, total.own)
+        update = parts.at_one_point(point, near.weights_at(point.losses))
+        update.finite = ops.logical_and(total.finite, update.finite)
+        return update

@@ -10,6 +10,11 @@ from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness.flatness import Flatness
 from keras_mtl.flatness.flatness import Radius
+from keras_mtl.flatness.parts import Parts
+from keras_mtl.gradients.kind import UpdateKind
+from keras_mtl.gradients.passes import ForwardPass
+from keras_mtl.gradients.passes import Start
+from keras_mtl.gradients.passes import Update
 
 
 @keras_mtl_export("keras_mtl.flatness.MomentumSAM")
@@ -63,7 +68,7 @@ class MomentumSAM(Flatness):
         own, so that every optimizer will do.
     """
 
-    scope = "momentum"
+    makes_passes = False
 
     fixed_arguments = (
         "head_rho",
@@ -101,6 +106,13 @@ class MomentumSAM(Flatness):
             for index, shape in enumerate(shapes)
         ]
 
+    def make_kind(self, parts: Parts) -> UpdateKind:
+        return AtMomentum(self, parts)
+
+    @property
+    def keeps_own(self) -> bool:
+        return True
+
     def directions(self) -> list[Any]:
         """One tensor per variable: against the momentum."""
         return [
@@ -123,3 +135,35 @@ class MomentumSAM(Flatness):
 
     def get_config(self):
         return {**super().get_config(), "momentum": self.momentum}
+
+
+class AtMomentum(UpdateKind):
+    """The step of another kind, made at weights moved against the momentum.
+
+    Args:
+        flatness: The `MomentumSAM`.
+        parts: The other parts of the strategy.
+    """
+
+    def __init__(self, flatness: MomentumSAM, parts: Parts):
+        self.flatness = flatness
+        self.parts = parts
+
+    def start(self, start: Start) -> ForwardPass:
+        offsets = self.flatness.perturb(
+            start.values_of(),
+            self.flatness.directions(),
+            start.perturbs(self.flatness),
+            start.num_shared,
+            self.parts.iterations(),
+        )
+        return self.at_weights.start(start.moved(offsets))
+
+    def __call__(self, clean: ForwardPass, weights: Any) -> Update:
+        update = self.at_weights(clean, weights)
+        self.flatness.accumulate(update.shared, update.own)
+        return update
+
+    @property
+    def at_weights(self) -> UpdateKind:
+        return self.parts.at_one_point

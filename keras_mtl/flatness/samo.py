@@ -12,6 +12,12 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness.flatness import NORM_EPSILON
 from keras_mtl.flatness.flatness import Flatness
 from keras_mtl.flatness.flatness import Radius
+from keras_mtl.flatness.parts import Parts
+from keras_mtl.flatness.points import Nearby
+from keras_mtl.gradients.kind import UpdateKind
+from keras_mtl.gradients.passes import ForwardPass
+from keras_mtl.gradients.passes import Update
+from keras_mtl.gradients.passes import finite_tasks
 from keras_mtl.seeded import next_seed
 from keras_mtl.solvers.random_numbers import random_normal
 
@@ -82,8 +88,6 @@ class SAMO(Flatness):
         where the scripts run a copy in evaluation mode.
     """
 
-    scope = "probe"
-
     fixed_arguments = (
         "head_rho",
         "norm",
@@ -113,6 +117,9 @@ class SAMO(Flatness):
         self.mu = checked_number("mu", mu, "(0, inf)")
         self.shared_direction = bool(shared_direction)
         self.add_seed(seed)
+
+    def make_kind(self, parts: Parts) -> UpdateKind:
+        return Probing(self, parts)
 
     def directions(
         self, clean: Any, gradient: list[Any]
@@ -205,3 +212,32 @@ class SAMO(Flatness):
             "shared_direction": self.shared_direction,
             "seed": self.seed,
         }
+
+
+class Probing(UpdateKind):
+    """Gradients at points in directions that losses around the weights gave.
+
+    Args:
+        flatness: The `SAMO`.
+        parts: The other parts of the strategy.
+    """
+
+    looks_by_task = True
+
+    def __init__(self, flatness: SAMO, parts: Parts):
+        self.flatness = flatness
+        self.parts = parts
+
+    def __call__(self, clean: ForwardPass, weights: Any) -> Update:
+        parts = self.parts
+        near = Nearby(
+            self.flatness, parts.balancer, clean, weights, parts.iterations()
+        )
+        total = clean.total(weights, weights, penalties=False, last=True)
+        direction = self.flatness.directions(clean, total.shared)
+        sharp, losses = near.along(direction, total.own)
+        finite = ops.logical_and(
+            total.finite, finite_tasks(losses, sharp.shared)
+        )
+        shared = parts.merge(sharp.shared, clean.losses, clean.mask)
+        return Update(shared, sharp.own, finite)

@@ -82,5 +82,3 @@ class TaskSAM(Flatness):
     - [Mueller et al., 2023](https://arxiv.org/abs/2306.04226), for
         `variables="normalization"` (SAM-ON).
     """
-
-    scope = "task"

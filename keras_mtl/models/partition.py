@@ -75,6 +75,14 @@ class Partition:
                     f"{task!r}: None}}`."
                 )
 
+    def shared_by(self, task: int) -> list[int]:
+        """Indices of the shared variables that a task reaches."""
+        return [i for i in self.shared if task in self.tasks_of[i]]
+
+    def reached_by(self, task: int) -> list[int]:
+        """Indices of all variables that a task reaches."""
+        return [i for i, tasks in enumerate(self.tasks_of) if task in tasks]
+
     @property
     def shared_variables(self) -> list[keras.Variable]:
         """Variables that two or more tasks reach."""

@@ -7,7 +7,8 @@ from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.training.batch import Batch
-from keras_mtl.training.forward import Pass
+from keras_mtl.training.passes import Pass
+from keras_mtl.training.point import Point
 from keras_mtl.training.values import Values
 
 
@@ -51,7 +52,7 @@ def task_gradients_of(model: Any, batch: Batch) -> TaskGradientsResult:
         backend.Bypass(model, partition.variables),
     )
     with backend.RandomReplay()():
-        clean = Pass(model, batch, values)
+        clean = Pass(Point(model, batch, values, None))
     gradients = clean.task_gradients(ops.ones_like(clean.losses))
     return TaskGradientsResult(
         clean.losses,

@@ -84,13 +84,13 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         num_tasks = len(self.tasks)
         known = settings.statistics
         fits = known is not None and known.num_tasks == num_tasks
-        if watch == fits and strategy.watcher.enabled == watch:
+        if watch == fits and strategy.recorder.enabled == watch:
             return
         settings.statistics = None
         if watch:
             with backend.build_scope(self):
                 settings.statistics = TaskStatistics(num_tasks)
-        strategy.watcher.enabled = watch
+        strategy.recorder.enabled = watch
         # The lists of variables have changed with it.
         self.train_function = None
 

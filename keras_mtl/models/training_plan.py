@@ -8,6 +8,7 @@ from keras_mtl import backend
 from keras_mtl.models.partition import Partition
 from keras_mtl.models.trunk_split import TrunkSplit
 from keras_mtl.strategies import Strategy
+from keras_mtl.strategies.updates.representation import Representation
 from keras_mtl.training.monitor import StepMonitor
 
 
@@ -82,7 +83,7 @@ def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
         tasks, model.network_variables(True), model.find_reach(tasks)
     )
     split = None
-    if strategy.uses_representation:
+    if isinstance(strategy.kind.at_weights, Representation):
         split = model.split_trunk(tasks, partition.shared_variables)
         if not partition.shared:
             # A frozen trunk: there is nothing to merge.
@@ -112,9 +113,8 @@ def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
                 own_shapes,
                 groups,
             )
-    strategy.set_reach(
-        len(tasks), [partition.tasks_of[i] for i in partition.shared], groups
-    )
+    reach = [partition.tasks_of[i] for i in partition.shared]
+    strategy.sharing.settle(len(tasks), reach, groups)
     return Prepared(strategy, partition, split, (list(tasks), paths))
 
 
@@ -134,7 +134,7 @@ def make_plan(model, settings) -> TrainingPlan:
     )
     strategy, partition = prepared.strategy, prepared.partition
     _check_known(partition.variables, settings)
-    strategy.watcher.enabled = settings.statistics is not None
+    strategy.recorder.enabled = settings.statistics is not None
     settings.strategy = strategy
     settings.built_for = prepared.built_for
     with backend.build_scope(model):

@@ -6,15 +6,17 @@ from typing import Any
 
 from keras import ops
 
-from keras_mtl.aggregators.jacobian import Jacobian
 from keras_mtl.component import Component
-from keras_mtl.strategies.passes import ForwardPass
-from keras_mtl.strategies.passes import TaskGradients
+from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.gradients.passes import ForwardPass
+from keras_mtl.gradients.passes import TaskGradients
 
 
 @dataclasses.dataclass
-class Accumulated:
+class Means:
     """Means over the batches since the last update, the current one included.
+
+    A `Source`.
 
     Attributes:
         due: Bool scalar: the batch is the last one before an update.
@@ -27,6 +29,15 @@ class Accumulated:
     losses: Any
     mask: Any
     gradients: TaskGradients
+
+    def task_gradients(
+        self, weights: Any, last: bool = False, stacked: bool = False
+    ) -> TaskGradients:
+        own = [
+            [gradient * weights[task] for gradient in of_task]
+            for task, of_task in enumerate(self.gradients.own)
+        ]
+        return TaskGradients(self.gradients.shared.scaled(weights), own)
 
 
 class Accumulation(Component):
@@ -75,7 +86,7 @@ class Accumulation(Component):
         ]
         self.built = True
 
-    def add(self, clean: ForwardPass) -> Accumulated:
+    def add(self, clean: ForwardPass) -> Means:
         """Adds the gradients of a pass, and starts anew after the last one.
 
         Args:
@@ -110,7 +121,7 @@ class Accumulation(Component):
             num_tasks=gradients.shared.num_tasks,
             dtype=gradients.shared.dtype,
         )
-        return Accumulated(
+        return Means(
             due,
             self._add(self.task_losses, clean.losses, due) / divisors,
             ops.cast(presence > 0, presence.dtype),

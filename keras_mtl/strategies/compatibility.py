@@ -1,133 +1,200 @@
-"""Which parts of a strategy can work together."""
+"""Which parts of a strategy can work together: the table of kinds of update.
 
+Each rule names an argument that asks for a kind, and what that kind lacks.
+"""
+
+from collections.abc import Callable
 from typing import Any
+from typing import NamedTuple
 
-from keras_mtl.aggregators import Aggregator
 from keras_mtl.aggregators import GramianAggregator
 
 
-def check_representation(strategy: Any) -> None:
-    """Raises `ValueError` where gradients by the trunk's output will not do.
+class Rule(NamedTuple):
+    """A combination that does not exist.
 
-    Args:
-        strategy: A `keras_mtl.Strategy` with gradients="representation".
+    Attributes:
+        applies: Whether a strategy is one.
+        reason: Why, about `{aggregator}`, `{flatness}` and `{observer}`.
     """
-    aggregator = strategy.aggregator
-    reason = None
-    if not strategy.makes_one_pass:
-        reason = (
-            f"the flatness regularizer {type(strategy.flatness).__name__} "
-            "perturbs along gradients of the weights"
-        )
-    elif strategy.granularity != "model":
-        reason = "`granularity` groups gradients of the weights"
-    elif aggregator.keeps_rows:
-        reason = (
-            f"the aggregator {type(aggregator).__name__} keeps averages "
-            "of gradients, which differ with each sample here"
-        )
-    elif aggregator.samples > 1:
-        reason = (
-            f"the aggregator {type(aggregator).__name__} compares "
-            "gradients of different samples"
-        )
-    if reason is not None:
-        raise ValueError(
-            'Argument `gradients` cannot be "representation": '
-            f'{reason}. Use gradients="parameters", or other components.'
-        )
+
+    applies: Callable[[Any], bool]
+    reason: str
 
 
-def check_low_memory(strategy: Any) -> None:
-    """Raises `ValueError` where the Gramian alone will not do.
+class Choice(NamedTuple):
+    """A value of an argument of `Strategy`, and what it cannot go with.
 
-    Args:
-        strategy: A `keras_mtl.Strategy` with memory="low".
+    Attributes:
+        asked: Whether a strategy has it.
+        rules: What it cannot go with; the first that applies is told.
+        message: What is raised, with `{reason}`.
     """
+
+    asked: Callable[[Any], bool]
+    rules: tuple[Rule, ...]
+    message: str
+
+
+def _makes_more_passes(strategy: Any) -> bool:
+    return not strategy.makes_one_pass
+
+
+def _has_groups(strategy: Any) -> bool:
+    return strategy.granularity != "model"
+
+
+def _splits_batches(strategy: Any) -> bool:
+    return strategy.aggregator.samples > 1
+
+
+def _looks_at_more(strategy: Any) -> bool:
     aggregator = strategy.aggregator
-    reason = None
-    if not strategy.makes_one_pass:
-        reason = (
-            f"the flatness regularizer {type(strategy.flatness).__name__} "
-            "needs the gradients of each task"
-        )
-    elif not aggregator.linear and (
+    return not aggregator.linear and (
         not isinstance(aggregator, GramianAggregator)
         or type(aggregator).aggregate is not GramianAggregator.aggregate
-    ):
-        reason = (
-            f"the aggregator {type(aggregator).__name__} looks at more than "
-            "inner products of the gradients"
-        )
-    elif strategy.granularity != "model":
-        reason = "`granularity` takes a Gramian per group of variables"
-    elif strategy.gradients == "representation":
-        reason = 'gradients="representation" keeps none of the weights'
-    if reason is not None:
-        raise ValueError(
-            f'Argument `memory` cannot be "low": {reason}. Use '
-            'memory="normal", or an aggregator such as MGDA, UPGrad or CAGrad '
-            "without more passes."
-        )
+    )
 
 
-def check_accumulates(strategy: Any) -> None:
-    """Raises `ValueError` where batches cannot be added up.
+def _has_no_preference(strategy: Any) -> bool:
+    return getattr(strategy.aggregator, "preference", 0) is not None
+
+
+CHOICES = (
+    Choice(
+        lambda strategy: strategy.gradients == "representation",
+        (
+            Rule(
+                _makes_more_passes,
+                "the flatness regularizer {flatness} perturbs along gradients "
+                "of the weights",
+            ),
+            Rule(_has_groups, "`granularity` groups gradients of the weights"),
+            Rule(
+                lambda strategy: strategy.aggregator.keeps_rows,
+                "the aggregator {aggregator} keeps averages of gradients, "
+                "which differ with each sample here",
+            ),
+            Rule(
+                _splits_batches,
+                "the aggregator {aggregator} compares gradients of different "
+                "samples",
+            ),
+        ),
+        'Argument `gradients` cannot be "representation": {reason}. Use '
+        'gradients="parameters", or other components.',
+    ),
+    Choice(
+        lambda strategy: strategy.loss_weights == "preference",
+        (Rule(_has_no_preference, ""),),
+        'With loss_weights="preference" the aggregator must be one that takes '
+        "a `preference`, and not have been given one: UPGrad, DualProj, "
+        "AlignedMTL, ConFIG, CAGrad or SDMGrad. Received: "
+        "aggregator={aggregator}.",
+    ),
+    Choice(
+        lambda strategy: strategy.memory == "low",
+        (
+            Rule(
+                _makes_more_passes,
+                "the flatness regularizer {flatness} needs the gradients of "
+                "each task",
+            ),
+            Rule(
+                _looks_at_more,
+                "the aggregator {aggregator} looks at more than inner products "
+                "of the gradients",
+            ),
+            Rule(
+                _has_groups,
+                "`granularity` takes a Gramian per group of variables",
+            ),
+            Rule(
+                lambda strategy: strategy.gradients == "representation",
+                'gradients="representation" keeps none of the weights',
+            ),
+        ),
+        'Argument `memory` cannot be "low": {reason}. Use memory="normal", or '
+        "an aggregator such as MGDA, UPGrad or CAGrad without more passes.",
+    ),
+    Choice(
+        lambda strategy: strategy.accumulate > 1,
+        (
+            Rule(
+                _makes_more_passes,
+                "the flatness regularizer {flatness} perturbs along the "
+                "gradient of the whole batch, which is known after its last "
+                "part only",
+            ),
+            Rule(
+                lambda strategy: strategy.gradients == "representation",
+                'gradients="representation" differ with each sample',
+            ),
+            Rule(
+                lambda strategy: strategy.memory == "low",
+                'memory="low" keeps no gradients of the tasks',
+            ),
+            Rule(
+                _splits_batches,
+                "the aggregator {aggregator} splits batches itself",
+            ),
+            Rule(
+                lambda strategy: (
+                    strategy.observes or strategy.balancer.uses_passes
+                ),
+                "{observer} learns from the losses of each update",
+            ),
+        ),
+        "Argument `accumulate` must be 1 here: {reason}. The optimizer's "
+        "`gradient_accumulation_steps` averages updates instead. Received: "
+        "accumulate={accumulate}",
+    ),
+    Choice(
+        lambda strategy: (
+            strategy.flatness is not None
+            and strategy.flatness.combine in ("second", "each")
+        ),
+        (
+            Rule(
+                lambda strategy: strategy.aggregator.needs_losses,
+                "which have no losses",
+            ),
+            Rule(
+                lambda strategy: strategy.aggregator.min_tasks > 2,
+                "and the method needs {min_tasks}",
+            ),
+        ),
+        "With combine={combine!r} the aggregator merges pairs of a loss part "
+        'and a flatness part, {reason}. Use combine="decomposed" or "direct", '
+        "or another aggregator. Received: aggregator={aggregator}.",
+    ),
+)
+
+
+def check_parts(strategy: Any) -> None:
+    """Raises `ValueError` where the arguments ask for no kind of update.
 
     Args:
-        strategy: A `keras_mtl.Strategy` with accumulate > 1.
+        strategy: A `keras_mtl.Strategy`.
     """
-    balancer, aggregator = strategy.balancer, strategy.aggregator
-    reason = None
-    if not strategy.makes_one_pass:
-        reason = (
-            f"the flatness regularizer {type(strategy.flatness).__name__} "
-            "perturbs along the gradient of the whole batch, which is known "
-            "after its last part only"
-        )
-    elif strategy.gradients == "representation":
-        reason = 'gradients="representation" differ with each sample'
-    elif strategy.memory == "low":
-        reason = 'memory="low" keeps no gradients of the tasks'
-    elif aggregator.samples > 1:
-        reason = (
-            f"the aggregator {type(aggregator).__name__} splits batches itself"
-        )
-    elif strategy.observes or balancer.uses_passes:
-        part = balancer if not aggregator.observes else aggregator
-        reason = f"{type(part).__name__} learns from the losses of each update"
-    if reason is not None:
-        raise ValueError(
-            f"Argument `accumulate` must be 1 here: {reason}. The optimizer's "
-            "`gradient_accumulation_steps` averages updates instead. Received: "
-            f"accumulate={strategy.accumulate}"
-        )
+    for choice in CHOICES:
+        if not choice.asked(strategy):
+            continue
+        for rule in choice.rules:
+            if rule.applies(strategy):
+                names = _names(strategy)
+                reason = rule.reason.format(**names)
+                raise ValueError(choice.message.format(reason=reason, **names))
 
 
-def check_takes_preference(aggregator: Aggregator) -> None:
-    """Raises `ValueError` for an aggregator without room for a preference."""
-    if getattr(aggregator, "preference", 0) is not None:
-        raise ValueError(
-            'With loss_weights="preference" the aggregator must be one '
-            "that takes a `preference`, and not have been given one: "
-            "UPGrad, DualProj, AlignedMTL, ConFIG, CAGrad or SDMGrad. "
-            "Received: "
-            f"aggregator={type(aggregator).__name__}."
-        )
-
-
-def check_merges_pairs(aggregator: Aggregator, combine: str) -> None:
-    """Raises `ValueError` for an aggregator that cannot merge two parts."""
-    if not aggregator.needs_losses and aggregator.min_tasks <= 2:
-        return
-    lacking = (
-        "which have no losses"
-        if aggregator.needs_losses
-        else f"and the method needs {aggregator.min_tasks}"
-    )
-    raise ValueError(
-        f"With combine={combine!r} the aggregator merges pairs of a loss "
-        f"part and a flatness part, {lacking}. Use "
-        'combine="decomposed" or "direct", or another aggregator. '
-        f"Received: aggregator={type(aggregator).__name__}."
-    )
+def _names(strategy: Any) -> dict[str, Any]:
+    aggregator = strategy.aggregator
+    observer = aggregator if aggregator.observes else strategy.balancer
+    return {
+        "aggregator": type(aggregator).__name__,
+        "flatness": type(strategy.flatness).__name__,
+        "observer": type(observer).__name__,
+        "min_tasks": aggregator.min_tasks,
+        "accumulate": strategy.accumulate,
+        "combine": getattr(strategy.flatness, "combine", None),
+    }

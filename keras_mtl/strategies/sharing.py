@@ -10,7 +10,7 @@ from keras_mtl.aggregators import Aggregator
 from keras_mtl.aggregators import GramianAggregator
 from keras_mtl.aggregators.aggregator import WEIGHTING
 from keras_mtl.aggregators.grouped import Grouped
-from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.gradients.jacobian import Jacobian
 
 
 class Sharing:
@@ -37,6 +37,21 @@ class Sharing:
         reach: Sequence[Iterable[int]],
         groups: Sequence[Sequence[int]] | None = None,
     ):
+        self.settle(num_tasks, reach, groups)
+
+    def settle(
+        self,
+        num_tasks: int,
+        reach: Sequence[Iterable[int]],
+        groups: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        """Takes the model that a plan is made for.
+
+        Args:
+            num_tasks: Number of tasks K.
+            reach: For each shared variable, the indices of tasks.
+            groups: Indices of the variables of each group, or `None` for one.
+        """
         self.num_tasks = num_tasks
         self.groups = groups
         #: Sets of tasks that reach a variable, each once.

@@ -1,7 +1,6 @@
 """A strategy: balancer, flatness regularizer and aggregator in a row."""
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,18 +19,13 @@ from keras_mtl.balancers import Balancer
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness import Flatness
+from keras_mtl.gradients.passes import ForwardPass
+from keras_mtl.gradients.passes import Update
+from keras_mtl.gradients.record import Recorder
 from keras_mtl.strategies.accumulation import Accumulation
-from keras_mtl.strategies.compatibility import check_accumulates
-from keras_mtl.strategies.compatibility import check_low_memory
-from keras_mtl.strategies.compatibility import check_merges_pairs
-from keras_mtl.strategies.compatibility import check_representation
-from keras_mtl.strategies.compatibility import check_takes_preference
-from keras_mtl.strategies.flat_update import FlatUpdate
-from keras_mtl.strategies.one_pass_update import OnePassUpdate
-from keras_mtl.strategies.passes import ForwardPass
-from keras_mtl.strategies.passes import Update
+from keras_mtl.strategies.compatibility import check_parts
 from keras_mtl.strategies.sharing import Sharing
-from keras_mtl.strategies.sights import Watcher
+from keras_mtl.strategies.updates.choose import choose_kind
 from keras_mtl.strategies.variable_groups import checked_granularity
 from keras_mtl.strategies.variable_groups import group_variables
 
@@ -135,50 +129,43 @@ class Strategy(Component):
         self.balancer = balancers.get(balancer) or balancers.Equal()
         self.flatness = flatness_family.get(flatness)
         self.aggregator = aggregators.get(aggregator) or aggregators.Sum()
-        #: Keeps what steps see of the tasks for those who want to know.
-        self.watcher = Watcher()
+        #: Notes what steps see of the tasks, for those who watch it.
+        self.recorder = Recorder()
         self.observes = self.balancer.observes or self.aggregator.observes
-        self.flat_aggregator = None
-        self.outer_aggregator = None
-        #: Whether there are shared variables to merge gradients of.
-        self.has_shared = True
-        #: Which tasks reach which of them.
-        self.sharing = Sharing.of_all(0, 0)
-        self.pair_aggregators: list[Aggregator] = []
-        self.flat_parts: list[keras.Variable] = []
-        self.own_flat_parts: list[keras.Variable] = []
-        if self.gradients == "representation":
-            check_representation(self)
-        if self.loss_weights == "preference":
-            check_takes_preference(self.aggregator)
-        if self.memory == "low":
-            check_low_memory(self)
+        #: Which tasks reach which shared variables.
+        self.sharing = Sharing(0, [])
+        check_parts(self)
         #: Sums over batches, or `None` for an update on every batch.
         self.accumulation: Accumulation | None = None
         if self.accumulate > 1:
-            check_accumulates(self)
             self.accumulation = Accumulation(self.accumulate)
         #: What merges rows: the aggregator, or what applies it to groups.
         self.merger = self.aggregator
         if self.granularity != "model" and not self.aggregator.linear:
             self.merger = Grouped(self.aggregator)
-        combine = None if self.flatness is None else self.flatness.combine
-        if combine in ("second", "each"):
-            check_merges_pairs(self.aggregator, combine)
-        if self.merges_twice:
-            # State and seeds of the parts must not mix.
+        # State and seeds of the parts must not mix.
+        combine = self._combines()
+        self.flat_aggregator = self.outer_aggregator = None
+        if combine in ("decomposed", "second"):
             self.flat_aggregator = self.merger.sibling(1)
-            if combine == "second":
-                self.outer_aggregator = self.merger.sibling(2)
+        if combine == "second":
+            self.outer_aggregator = self.merger.sibling(2)
+        self.pair_aggregators: list[Aggregator] = []
+        self.flat_parts: list[keras.Variable] = []
+        self.own_flat_parts: list[keras.Variable] = []
+        #: How a step gets from losses to an update.
+        self.kind = choose_kind(self)
 
     @property
-    def uses_representation(self) -> bool:
-        """Whether task gradients stop at the output of the trunk.
+    def makes_one_pass(self) -> bool:
+        """Whether each step makes one pass only."""
+        return self.flatness is None or not self.flatness.makes_passes
 
-        With weights that do not depend on the gradients one backward pass
-        does it all.
-        """
-        return self.gradients == "representation" and not self.aggregator.linear
+    def _combines(self):
+        """How clean gradients and flat parts are merged apart, or `None`."""
+        if self.makes_one_pass or self.aggregator.linear:
+            return None
+        return self.flatness.combine
 
     def set_preference(self, loss_weights: Sequence[Any]) -> None:
         """Hands the `loss_weights` of `compile` to the aggregator.
@@ -209,34 +196,10 @@ class Strategy(Component):
         return group_variables(self.granularity, variables)
 
     @property
-    def merges_twice(self) -> bool:
-        """Whether clean gradients and flat parts are aggregated apart.
-
-        With weights that do not depend on the gradients the sum of both
-        results is the aggregated SAM gradient, so the parts need not be split.
-        """
-        return (
-            self.flatness is not None
-            and not self.makes_one_pass
-            and self.flatness.combine in ("decomposed", "second")
-            and not self.aggregator.linear
-        )
-
-    @property
-    def merges_each(self) -> bool:
-        """Whether both parts of each task are merged before the tasks."""
-        return (
-            self.flatness is not None
-            and self.flatness.combine == "each"
-            and not self.aggregator.linear
-        )
-
-    @property
     def depends_on_own_variables(self) -> bool:
         """Whether there is state for the tasks' own variables."""
         return self.accumulation is not None or (
-            self.flatness is not None
-            and (self.flatness.reuse or self.flatness.scope == "momentum")
+            self.flatness is not None and self.flatness.keeps_own
         )
 
     def build(
@@ -264,15 +227,15 @@ class Strategy(Component):
                 f"least {self.aggregator.min_tasks} tasks. The model has "
                 f"{num_tasks}."
             )
-        self.has_shared = bool(shapes)
-        self.set_reach(num_tasks, [range(num_tasks)] * len(shapes), groups)
+        everyone = [range(num_tasks)] * len(shapes)
+        self.sharing.settle(num_tasks, everyone, groups)
         every_own = [shape for task in own_shapes for shape in task]
         rows = [(num_tasks, *shape) for shape in shapes]
         pairs = [(2, *shape) for shape in shapes]
-        if self.merges_each:
-            self.pair_aggregators = [
+        if self._combines() == "each":
+            self.pair_aggregators.extend(
                 self.merger.sibling(3 + k) for k in range(num_tasks)
-            ]
+            )
         self.balancer.build(num_tasks, dtype)
         if groups is not None:
             self._set_groups(groups)
@@ -280,9 +243,9 @@ class Strategy(Component):
         if self.flatness is not None:
             self.flatness.build(dtype, [*shapes, *every_own])
             if self.flatness.reuse:
-                self.flat_parts = self._zeros("flat_part", shapes, dtype)
-                self.own_flat_parts = self._zeros(
-                    "own_flat_part", every_own, dtype
+                self.flat_parts.extend(self._zeros("flat_part", shapes, dtype))
+                self.own_flat_parts.extend(
+                    self._zeros("own_flat_part", every_own, dtype)
                 )
         if self.flat_aggregator is not None:
             self.flat_aggregator.build(rows, dtype)
@@ -294,21 +257,6 @@ class Strategy(Component):
             self.accumulation.build(num_tasks, shapes, own_shapes, dtype)
         self.iterations = self.add_state("iterations", dtype="int32")
         self.built = True
-
-    def set_reach(
-        self,
-        num_tasks: int,
-        reach: Sequence[Iterable[int]],
-        groups: list[list[int]] | None,
-    ) -> None:
-        """Says which tasks reach which shared variables.
-
-        Args:
-            num_tasks: Number of tasks K.
-            reach: For each shared variable, indices of tasks.
-            groups: As for `build`, which takes it that all reach all.
-        """
-        self.sharing = Sharing(num_tasks, reach, groups)
 
     def _set_groups(self, groups):
         for part in self.components:
@@ -333,22 +281,16 @@ class Strategy(Component):
         """
         if self.balancer.uses_passes:
             self.balancer.learn(clean)
-        accumulated = None
-        losses, mask = clean.losses, clean.mask
+        # Of several batches, `Rows` asks for no more than a `Source` has.
+        source: Any = clean
         if self.accumulation is not None:
-            accumulated = self.accumulation.add(clean)
-            losses, mask = accumulated.losses, accumulated.mask
-        weights = self.balancer(losses, mask)
-        self.watcher.begin(weights)
-        if self.makes_one_pass:
-            update = OnePassUpdate(self, clean, weights, accumulated).compute()
-        else:
-            update = FlatUpdate(self, clean, weights).compute()
-        if self.flatness is not None and self.flatness.scope == "momentum":
-            self.flatness.accumulate(update.shared, update.own)
+            source = self.accumulation.add(clean)
+        weights = self.balancer(source.losses, source.mask)
+        self.recorder.begin(weights)
+        update = self.kind(source, weights)
         self.iterations.assign(ops.add(self.iterations, 1))
-        update.weights = weights
-        update.seen = self.watcher.end()
+        update.weights, update.source = weights, source
+        update.record = self.recorder.end()
         return update
 
     @property
@@ -409,32 +351,6 @@ class Strategy(Component):
 
     def notices(self) -> list[str]:
         return [notice for part in self.components for notice in part.notices()]
-
-    @property
-    def makes_one_pass(self) -> bool:
-        """Whether each step makes one pass only."""
-        return self.flatness is None or self.flatness.scope == "momentum"
-
-    def offsets(self, model_values: Any) -> list[Any] | None:
-        """Where the first pass of a step is made, relative to the weights.
-
-        Args:
-            model_values: Has `values_of()` and `perturbs(flatness)`, and
-                `num_shared`.
-
-        Returns:
-            One tensor or `None` per shared, then per own variable; `None` for
-            a step that starts at the weights themselves.
-        """
-        if self.flatness is None or self.flatness.scope != "momentum":
-            return None
-        return self.flatness.perturb(
-            model_values.values_of(),
-            self.flatness.directions(),
-            model_values.perturbs(self.flatness),
-            model_values.num_shared,
-            ops.convert_to_tensor(self.iterations),
-        )
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.training.batch import Batch
-from keras_mtl.training.point import Point
+from keras_mtl.training.look import Look
 
 #: How far a look nearby moves each variable, relative to its size ...
 RADIUS = 0.1
@@ -57,11 +57,11 @@ class PlainStep:
             self._model.run_eagerly,
         )
 
-    def at_weights(self, batch: Batch) -> Point:
+    def at_weights(self, batch: Batch) -> Look:
         """Loss, and gradients with those of regularizers, at the weights."""
         return self._point(batch, penalties=True)
 
-    def offsets(self, at_weights: Point) -> list[Any]:
+    def offsets(self, at_weights: Look) -> list[Any]:
         """Where to look nearby: one tensor per variable."""
         offsets = []
         for variable, gradient in zip(
@@ -73,7 +73,7 @@ class PlainStep:
             offsets.append(gradient * (length / ops.where(norm > 0, norm, 1)))
         return offsets
 
-    def nearby(self, batch: Batch, offsets: list[Any]) -> Point:
+    def nearby(self, batch: Batch, offsets: list[Any]) -> Look:
         """Loss and gradients without regularizers, with weights moved."""
         before = [
             ops.copy(ops.convert_to_tensor(v.value)) for v in self.variables
@@ -95,7 +95,7 @@ class PlainStep:
             return sum(others, loss) if penalties else loss, [loss]
 
         _, (loss,), gradients = backend.live_gradients(losses, self.variables)
-        return Point(loss, gradients, [])
+        return Look(loss, gradients, [])
 
     def _losses(self, batch):
         model = self._model

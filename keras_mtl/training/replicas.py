@@ -1,5 +1,6 @@
 """Means over replicas that have parts of a batch each."""
 
+import copy
 from typing import Any
 
 import keras
@@ -37,30 +38,29 @@ class Shares:
         self.mask = ops.cast(counts > 0, losses.dtype)
         self.is_finite = ops.isfinite(sums[-1])
 
-    def of(self, index: int, task: int | None) -> Any:
+    def only(self, task: int) -> "Shares":
+        """The shares of one task, for a pass of it alone."""
+        shares = copy.copy(self)
+        shares.of_tasks = self.of_tasks[task : task + 1]
+        return shares
+
+    def of(self, index: int) -> Any:
         """The share of a loss of a pass: of a task, or of the penalties.
 
         Args:
             index: Index of the loss.
-            task: The only task of the pass, or `None` if it has all.
         """
-        if task is not None:
-            return self.of_tasks[task]
         if index < self.of_tasks.shape[0]:
             return self.of_tasks[index]
         return 1 / backend.num_replicas()
 
-    def mean(self, losses: Any, task: int | None = None) -> Any:
+    def mean(self, losses: Any) -> Any:
         """Means of losses, or of slopes of losses, of this replica.
 
         Args:
-            losses: Tensor `[K]`, or `[1]` in a pass of one task.
-            task: That task, or `None`.
+            losses: One per task.
         """
-        shares = self.of_tasks
-        if task is not None:
-            shares = shares[task : task + 1]
-        return backend.sum_over_replicas([losses * shares])[0]
+        return backend.sum_over_replicas([losses * self.of_tasks])[0]
 
 
 def mean_state(assignments: list[tuple]) -> list[tuple]:

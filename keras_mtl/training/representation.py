@@ -6,30 +6,32 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
-from keras_mtl.aggregators.jacobian import Jacobian
-from keras_mtl.strategies.passes import TaskGradients
-from keras_mtl.training.forward import Pass
+from keras_mtl.gradients.divided import DividedJacobian
+from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.gradients.passes import TaskGradients
+from keras_mtl.training.passes import FirstPass
+from keras_mtl.training.point import Point
 
 
-class RepresentationPass(Pass):
-    """A `Pass` in two stages: the trunk, and all that comes after it.
+class RepresentationPass(FirstPass):
+    """A first pass in two stages: the trunk, and all that comes after it.
 
     The gradients of K losses by the representation cost K backward passes
     through the heads; one more, through the trunk, takes any weighted sum of
     them to the shared variables.
 
     Args:
+        point: Where it is made.
         split: The network's `TrunkSplit`.
-        **kwargs: As for `Pass`.
     """
 
-    def __init__(self, model, batch, values, split, **kwargs):
+    def __init__(self, point: Point, split: Any):
         self._split = split
-        super().__init__(model, batch, values, **kwargs)
+        super().__init__(point)
 
-    def _linearize(self, trainable):
+    def _linearize(self, trainable: list[Any]) -> tuple[list[Any], Any]:
         indices = {id(v) for v in self._split.trunk_variables}
-        variables = self._partition.variables
+        variables = self.partition.variables
         self._in_trunk = [
             i for i, v in enumerate(variables) if id(v) in indices
         ]
@@ -57,11 +59,12 @@ class RepresentationPass(Pass):
         losses, aux, self._pull_heads = backend.linearize(
             behind, [*self._features, *(trainable[i] for i in self._behind)]
         )
-        return losses, aux, self._pull_both
+        self._pullback = self._pull_both
+        return losses, aux
 
     def _run_trunk(self, trainable):
-        with self._values.scope(trainable) as scope:
-            representation, besides = self._split.represent(self._batch.x)
+        with self.point.values.scope(trainable) as scope:
+            representation, besides = self._split.represent(self.point.batch.x)
             penalties = [
                 ops.sum(penalty) for penalty in self._split.trunk_penalties()
             ]
@@ -71,12 +74,12 @@ class RepresentationPass(Pass):
         made = keras.tree.flatten(representation)
         if penalties:
             made = [*made, sum(penalties[1:], penalties[0])]
-        return made, (self._values.state_after(scope), besides)
+        return made, (self.point.values.state_after(scope), besides)
 
     def _run_heads(self, features, besides, trainable, state):
-        model, batch = self._model, self._batch
+        model, batch = self.point.model, self.point.batch
         representation = keras.tree.pack_sequence_as(self._structure, features)
-        with self._values.scope(trainable, state) as scope:
+        with self.point.values.scope(trainable, state) as scope:
             outputs = self._split.predict(representation, besides)
             task_losses = model.compute_task_losses(
                 batch.x, batch.y, outputs, batch.sample_weight, training=True
@@ -88,17 +91,18 @@ class RepresentationPass(Pass):
                 *self._trunk_penalties,
                 *(ops.sum(p) for p in self._split.head_penalties()),
             ]
-        if self._draws is None:
-            self._draws = {
+        self._note_draws(
+            {
                 key: self._trunk_draws.get(key, 0) + scope.draws.get(key, 0)
                 for key in {*self._trunk_draws, *scope.draws}
             }
+        )
         return self._summed_up(
             outputs,
             task_losses,
             presence,
             penalties,
-            self._values.state_after(scope),
+            self.point.values.state_after(scope),
         )
 
     def _pull_both(self, cotangents, wanted, last=False):
@@ -118,7 +122,7 @@ class RepresentationPass(Pass):
                 pulled[: len(features)],
                 pulled[len(features) :],
             )
-            penalty = cotangents.get(len(self._partition.tasks))
+            penalty = cotangents.get(len(self.partition.tasks))
             gradients = self._through_trunk(by_feature, penalty, in_trunk, last)
             result.update(zip(in_trunk, gradients, strict=True))
         result.update(zip(behind, pulled, strict=True))
@@ -146,17 +150,18 @@ class RepresentationPass(Pass):
         rows, own = [], []
         count = len(self._features)
         place = {i: count + n for n, i in enumerate(self._behind)}
-        for k, indices in enumerate(self._partition.own):
+        for k, indices in enumerate(self.partition.own):
             gradients = self._pull_heads(
-                self._seeds({k: weights[k]}),
+                self.seeds({k: weights[k]}),
                 [*range(count), *(place[i] for i in indices)],
             )
-            rows.append(self._unscaled(gradients[:count]))
-            own.append(self._collected(gradients[count:]))
-        jacobian = Jacobian(rows=rows, dtype=self._dtype)
+            rows.append(self.unscaled(gradients[:count]))
+            own.append(self.collected(gradients[count:]))
         # Each replica has the features of its part of the batch.
-        jacobian.is_divided = self.shares is not None
-        return TaskGradients(jacobian, own)
+        kind = Jacobian if self.shares is None else DividedJacobian
+        return TaskGradients(
+            kind(rows=rows, dtype=self.point.values.dtype), own
+        )
 
     def through_trunk(self, by_feature: list[Any]) -> list[Any]:
         """Takes a gradient by the representation to the shared variables.
@@ -164,10 +169,10 @@ class RepresentationPass(Pass):
         Args:
             by_feature: One tensor per tensor of the representation.
         """
-        scaled = self._scaled(dict(enumerate(by_feature)))
-        return self._collected(
+        scaled = self.scaled(dict(enumerate(by_feature)))
+        return self.collected(
             self._through_trunk(
-                list(scaled.values()), None, self._partition.shared, False
+                list(scaled.values()), None, self.partition.shared, False
             )
         )
 

@@ -14,8 +14,8 @@ from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.training.batch import Batch
+from keras_mtl.training.look import Look
 from keras_mtl.training.plain_step import PlainStep
-from keras_mtl.training.point import Point
 from keras_mtl.training.task_steps import TaskSteps
 
 LOGGER = logging.getLogger("keras_mtl")
@@ -98,7 +98,7 @@ def check_step(model: Any, batch: Batch) -> bool:
     raise ValueError(_message(model, differing))
 
 
-def _compared(plain: Point, own: Point) -> list[Any]:
+def _compared(plain: Look, own: Look) -> list[Any]:
     """Losses `[2]`; norms of differences, of gradients, and of summands."""
     return [
         ops.stack([ops.cast(p.loss, "float32") for p in (plain, own)]),

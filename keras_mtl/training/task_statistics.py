@@ -47,32 +47,31 @@ class TaskStatistics(keras.layers.Layer):
             )
         self.built = True
 
-    def note(self, clean: Any, update: Any) -> list[tuple[Any, Any]]:
+    def add(self, update: Any) -> list[tuple[Any, Any]]:
         """Returns assignments that add one step.
 
         Args:
-            clean: The pass of the step.
-            update: The `Update` that the strategy made of it.
+            update: The `Update` of the step, with a record.
         """
-        losses = ops.cast(clean.losses, "float32")
+        source, record = update.source, update.record
+        losses = ops.cast(source.losses, "float32")
         present = ops.ones_like(losses)
-        if clean.mask is not None:
-            present = ops.cast(clean.mask > 0, "float32")
-        seen = update.seen
-        weights = ops.cast(seen.weights, "float32")
+        if source.mask is not None:
+            present = ops.cast(source.mask > 0, "float32")
+        weights = ops.cast(record.weights, "float32")
         terms = {
             "present": present,
             "losses": present * losses,
             "weights": present * weights,
         }
-        if seen.row_weights is not None:
-            row_weights = ops.cast(seen.row_weights, "float32")
+        if record.row_weights is not None:
+            row_weights = ops.cast(record.row_weights, "float32")
             terms["row_weights"] = present * row_weights
             terms["row_counts"] = present
-        for part, gramian in seen.gramians.items():
+        for part, gramian in record.gramians.items():
             terms.update(_gradient_terms(part, gramian, weights, present))
-        if seen.inner_products is not None:
-            terms.update(_inner_terms(seen))
+        if record.inner_products is not None:
+            terms.update(_inner_terms(record))
         return [
             (self.sums[name], ops.convert_to_tensor(self.sums[name]) + term)
             for name, term in terms.items()
@@ -120,14 +119,14 @@ def _gradient_terms(part, gramian, weights, present):
     }
 
 
-def _inner_terms(seen):
+def _inner_terms(record):
     squares = [
-        ops.diagonal(ops.cast(seen.gramians[part], "float32"))
+        ops.diagonal(ops.cast(record.gramians[part], "float32"))
         for part in (LOSS, FLAT)
     ]
     there = ops.logical_and(squares[0] > 0, squares[1] > 0)
     norms = [ops.sqrt(ops.where(there, square, 1.0)) for square in squares]
-    products = ops.cast(seen.inner_products, "float32")
+    products = ops.cast(record.inner_products, "float32")
     cosines = ops.where(there, products / norms[0] / norms[1], 0.0)
     return {
         "inner_cosines": cosines,

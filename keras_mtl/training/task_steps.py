@@ -4,12 +4,12 @@ from typing import Any
 
 from keras import ops
 
-from keras_mtl.strategies.passes import Update
+from keras_mtl.gradients.passes import Update
 from keras_mtl.training.batch import Batch
-from keras_mtl.training.forward import Pass
+from keras_mtl.training.commit import full_gradients
+from keras_mtl.training.look import Look
 from keras_mtl.training.point import Point
-from keras_mtl.training.representation import RepresentationPass
-from keras_mtl.training.step import full_gradients
+from keras_mtl.training.start import Start
 from keras_mtl.training.values import Values
 
 
@@ -24,7 +24,7 @@ class TaskSteps:
 
     def __init__(self, model: Any, batch: Batch, replay: Any):
         plan = model.training_plan
-        self._strategy = plan.strategy
+        self._kind = plan.strategy.kind
         self._partition = plan.partition
         self._values = Values(plan.partition, plan.state_variables, plan.bypass)
         self._chosen = [
@@ -32,45 +32,35 @@ class TaskSteps:
             for i in range(len(plan.partition.variables))
             if i not in plan.partition.overwritten
         ]
-        settings: dict[str, Any] = {"replay": replay}
+        point = Point(model, batch, self._values, replay)
         with replay():
-            if plan.split is None:
-                self._clean: Any = Pass(model, batch, self._values, **settings)
-            else:
-                self._clean = RepresentationPass(
-                    model, batch, self._values, plan.split, **settings
-                )
+            self._clean: Any = self._kind.at_weights.start(
+                Start(point, plan.split)
+            )
         self._ones = ops.ones_like(self._clean.losses)
 
-    def at_weights(self) -> Point:
+    def at_weights(self) -> Look:
         """Loss, and gradients with those of regularizers, at the weights."""
         clean, ones = self._clean, self._ones
         total = _Total(self._partition)
-        if self._strategy.aggregator.linear:
-            # One backward pass, as in the step.
-            update = clean.total(ones, ones, penalties=False)
-        elif self._strategy.uses_representation and self._partition.shared:
-            by_feature = clean.representation_gradients(ones)
-            merged = by_feature.shared.combine(ones)
-            update = Update(clean.through_trunk(merged), by_feature.own, True)
-        else:
+        update = self._kind.at_weights.plain(clean, ones)
+        if update is None:
             for k in range(len(self._partition.tasks)):
                 total.add(k, *clean.row(k, ones[k]))
             update = total.update()
         gradients = full_gradients(self._partition, self._values, clean, update)
-        return self._point(ops.sum(clean.losses), gradients, total)
+        return self._look(ops.sum(clean.losses), gradients, total)
 
-    def nearby(self, offsets: list[Any]) -> Point:
+    def nearby(self, offsets: list[Any]) -> Look:
         """Loss and gradients without regularizers, in passes near the weights.
 
         Args:
             offsets: One tensor per variable that is not overwritten.
         """
         by_index = dict(zip(self._chosen, offsets, strict=True))
-        flatness = self._strategy.flatness
         tasks = range(len(self._partition.tasks))
         total, loss = _Total(self._partition), 0.0
-        if flatness is not None and flatness.scope in ("task", "probe"):
+        if self._kind.looks_by_task:
             for k in tasks:
                 near = self._near(by_index, k)
                 loss = loss + near.losses[0]
@@ -81,14 +71,14 @@ class TaskSteps:
             for k in tasks:
                 total.add(k, *near.row(k, self._ones[k]))
         gradients = total.update().by_index(self._partition)
-        return self._point(loss, gradients, total)
+        return self._look(loss, gradients, total)
 
     def _near(self, by_index, task=None):
         in_order = self._values.in_order(task)
         return self._clean.near([by_index[i] for i in in_order], task=task)
 
-    def _point(self, loss, gradients, total):
-        return Point(
+    def _look(self, loss, gradients, total):
+        return Look(
             loss,
             [
                 ops.zeros_like(self._values.trainable[i])

@@ -42,6 +42,11 @@ class Values:
         ]
 
     @property
+    def dtype(self) -> Any:
+        """The dtype of the first trainable variable."""
+        return self.trainable[0].dtype if self.trainable else "float32"
+
+    @property
     def num_shared(self) -> int:
         """How many shared variables there are."""
         return len(self.partition.shared)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_mtl import aggregators
-from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.gradients.jacobian import Jacobian
 from tests.backend_tools import compiled_aggregator
 from tests.backend_tools import numpy
 from tests.backend_tools import tensor

@@ -232,7 +232,7 @@ def test_the_training_is_the_same_with_and_without():
     # And nobody watches any more.
     models[0].fit(x, y, batch_size=BATCH, verbose=0)
     assert models[0].task_statistics is None
-    assert not models[0].strategy.watcher.enabled
+    assert not models[0].strategy.recorder.enabled
 
 
 def test_a_strategy_without_task_gradients_has_weights_only():

@@ -15,7 +15,8 @@ from keras_mtl.aggregators.pcgrad import projection_weights
 from keras_mtl.flatness import TaskSAM
 from keras_mtl.strategies import FSMTL
 from keras_mtl.training.batch import Batch
-from keras_mtl.training.forward import Pass
+from keras_mtl.training.passes import FirstPass
+from keras_mtl.training.point import Point
 from keras_mtl.training.values import Values
 from tests.golden import fs_mtl_networks as published
 
@@ -168,16 +169,13 @@ def test_passes(case):
     by_id = {id(v): name for name, v in case.variables().items()}
     order = [by_id[id(v)] for v in partition.shared_variables]
     assert sorted(order) == sorted(shared_names)
-    clean = Pass(
-        model,
-        Batch(case.x, case.y, None),
-        Values(
-            partition,
-            model.network_variables(False),
-            backend.Bypass(model, partition.variables),
-        ),
-        replay=backend.RandomReplay(),
+    values_now = Values(
+        partition,
+        model.network_variables(False),
+        backend.Bypass(model, partition.variables),
     )
+    batch = Batch(case.x, case.y, None)
+    clean = FirstPass(Point(model, batch, values_now, backend.RandomReplay()))
     rtol = tolerance(1e-10)
     np.testing.assert_allclose(
         ops.convert_to_numpy(clean.losses), values["losses"], rtol=rtol

@@ -76,7 +76,7 @@ def test_global_flatness_takes_two_gradients_of_sums(monkeypatch):
         raise AssertionError("One gradient of each task was taken.")
 
     monkeypatch.setattr(
-        "keras_mtl.training.forward.Pass.task_gradients", task_gradients
+        "keras_mtl.training.passes.Pass.task_gradients", task_gradients
     )
     calls_of(functional, keras_mtl.Strategy(flatness="global_sam"))
 

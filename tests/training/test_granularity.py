@@ -7,7 +7,7 @@ from keras import ops
 
 import keras_mtl
 from keras_mtl import aggregators
-from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.gradients.jacobian import Jacobian
 from training import toy
 
 RATE = 0.1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import keras_mtl
 from keras_mtl.aggregators.grouped import Grouped
-from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.strategies.sharing import Sharing
 from tests.backend_tools import numpy
 from tests.backend_tools import tensor

@@ -5,8 +5,9 @@ from typing import Any
 from keras import ops
 
 from keras_mtl import backend
-from keras_mtl.aggregators.jacobian import Jacobian
-from keras_mtl.strategies.passes import TaskGradients
+from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.gradients.passes import ForwardPass
+from keras_mtl.gradients.passes import TaskGradients
 
 
 class Nearby:
@@ -20,7 +21,14 @@ class Nearby:
         iterations: Number of steps made so far, for schedules.
     """
 
-    def __init__(self, flatness, balancer, clean, weights, iterations):
+    def __init__(
+        self,
+        flatness: Any,
+        balancer: Any,
+        clean: ForwardPass,
+        weights: Any,
+        iterations: Any,
+    ):
         self._flatness = flatness
         self._balancer = balancer
         self._clean = clean

@@ -1,16 +1,16 @@
-"""What a step sees of the tasks, kept for those who watch it."""
+"""What a step notes of the tasks, for those who watch it."""
 
 import dataclasses
 from typing import Any
 
 from keras import ops
 
-from keras_mtl.aggregators.jacobian import Jacobian
+from keras_mtl.gradients.jacobian import Jacobian
 
 
 @dataclasses.dataclass
-class Sights:
-    """What a step saw of the tasks.
+class Record:
+    """What was noted of the tasks in one step.
 
     Attributes:
         weights: Tensor `[K]`, the balancer's weights.
@@ -29,29 +29,29 @@ class Sights:
     inner_products: Any = None
 
 
-class Watcher:
-    """Gathers the sights of a step, or nothing while nobody watches.
+class Recorder:
+    """Makes the record of a step, or nothing while nobody watches.
 
     Attributes:
         enabled: Whether somebody watches: steps that are not watched compute
             nothing for it.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.enabled = False
-        self._sights: Sights | None = None
+        self._record: Record | None = None
 
     def begin(self, weights: Any) -> None:
         """Starts a step with the balancer's weights `[K]`."""
-        self._sights = Sights(weights) if self.enabled else None
+        self._record = Record(weights) if self.enabled else None
 
-    def end(self) -> Sights | None:
-        """Hands over what was seen since `begin`."""
-        sights, self._sights = self._sights, None
-        return sights
+    def end(self) -> Record | None:
+        """Hands over what was noted since `begin`."""
+        record, self._record = self._record, None
+        return record
 
-    def note_rows(self, part: str, jacobian: Jacobian, mask: Any = None):
-        """Keeps the Gramian of rows.
+    def rows(self, part: str, jacobian: Jacobian, mask: Any = None) -> None:
+        """Notes the Gramian of rows.
 
         Called before rows are merged, which may use up their memory.
 
@@ -60,32 +60,32 @@ class Watcher:
             jacobian: The rows.
             mask: Optional tensor `[K]`, 0 for rows that do not count.
         """
-        if self._sights is not None:
-            self.note_gramian(part, jacobian.gramian(), mask)
+        if self._record is not None:
+            self.gramian(part, jacobian.gramian(), mask)
 
-    def note_gramian(self, part: str, gramian: Any, mask: Any = None):
-        """Keeps the Gramian of rows, as `note_rows` does."""
-        if self._sights is None:
+    def gramian(self, part: str, gramian: Any, mask: Any = None) -> None:
+        """Notes the Gramian of rows, as `rows` does."""
+        if self._record is None:
             return
         if mask is not None:
             mask = ops.cast(mask > 0, gramian.dtype)
             gramian = gramian * mask[:, None] * mask[None, :]
-        self._sights.gramians[part] = gramian
+        self._record.gramians[part] = gramian
 
-    def note_flat_rows(self, clean: Jacobian, flat: Jacobian, mask: Any):
-        """Keeps what flat parts are like, alone and beside the clean rows.
+    def flat_rows(self, clean: Jacobian, flat: Jacobian, mask: Any) -> None:
+        """Notes what flat parts are like, alone and beside the clean rows.
 
         Args:
             clean: The clean rows.
             flat: What perturbed rows add to them.
             mask: Tensor `[K]`, 0 for tasks without a flat part.
         """
-        if self._sights is None:
+        if self._record is None:
             return
-        self.note_rows("flat", flat, mask)
-        self._sights.inner_products = clean.row_products(flat)
+        self.rows("flat", flat, mask)
+        self._record.inner_products = clean.row_products(flat)
 
-    def note_row_weights(self, weights: Any) -> None:
-        """Keeps the weights `[K]` of rows that were merged, if it has any."""
-        if self._sights is not None:
-            self._sights.row_weights = weights
+    def row_weights(self, weights: Any) -> None:
+        """Notes the weights `[K]` of rows that were merged, if any."""
+        if self._record is not None:
+            self._record.row_weights = weights

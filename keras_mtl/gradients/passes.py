@@ -1,4 +1,4 @@
-"""What a strategy asks of the training step, and what it gives back."""
+"""What a kind of update asks of the training step, and what it gives back."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from typing import Protocol
 
 from keras import ops
 
-from keras_mtl.aggregators.jacobian import Jacobian
-from keras_mtl.strategies.sights import Sights
+from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.gradients.record import Record
 
 
 @dataclasses.dataclass
@@ -35,19 +35,18 @@ class Update:
             finite, as far as they were looked at.
         with_penalties: Whether the gradient of regularizers and `add_loss`
             terms is part of it already.
-        accumulated: The means over several batches that it was made of, or
-            `None`. It is applied on steps where they are `due`.
+        source: The `Source` that it was made of.
         weights: Tensor `[K]` of task weights that the losses had.
-        seen: What was seen on the way, if the strategy is `watched`.
+        record: What was noted on the way, if somebody watches.
     """
 
     shared: list[Any]
     own: list[list[Any]]
     finite: Any
     with_penalties: bool = False
-    accumulated: Any = None
+    source: Any = None
     weights: Any = None
-    seen: Sights | None = None
+    record: Record | None = None
 
     def by_index(self, partition: Any) -> list[Any]:
         """One gradient per trainable variable, `None` where no task has one.
@@ -55,7 +54,7 @@ class Update:
         Args:
             partition: The `Partition` of the variables.
         """
-        gradients = [None] * len(partition.variables)
+        gradients: list[Any] = [None] * len(partition.variables)
         for i, gradient in zip(partition.shared, self.shared, strict=True):
             gradients[i] = gradient
         for indices, own in zip(partition.own, self.own, strict=True):
@@ -77,17 +76,20 @@ def finite_tasks(losses: Any, jacobian: Jacobian) -> Any:
     return finite
 
 
-class ForwardPass(Protocol):
-    """One forward pass whose losses can be differentiated.
+class Source(Protocol):
+    """Losses of the tasks and their gradients, of one batch or of several.
 
     Attributes:
         losses: Tensor `[K]` of weighted task losses; one entry if the pass is
             that of a single task.
         mask: Tensor `[K]`, 1 for present tasks, or `None` if all are.
+        due: Bool scalar: an update is to be made of them. `None` if it always
+            is.
     """
 
     losses: Any
     mask: Any
+    due: Any
 
     def task_gradients(
         self, weights: Any, last: bool = False, stacked: bool = False
@@ -99,11 +101,15 @@ class ForwardPass(Protocol):
         stacks of the rows will be asked for.
         """
 
+
+class ForwardPass(Source, Protocol):
+    """One forward pass whose losses can be differentiated."""
+
     def task_gramian(self, weights: Any, switches: Any = None) -> Any:
         """Returns the Gramian `[K, K]` of the rows of `task_gradients`.
 
-        Holds one of them at a time. Only in passes of a strategy with
-        memory="low". With `switches`, one bool scalar per shared variable,
+        Holds one of them at a time. Only in passes that were made to go both
+        ways. With `switches`, one bool scalar per shared variable,
         only of those variables where it is True.
         """
 
@@ -135,7 +141,7 @@ class ForwardPass(Protocol):
     def representation_gradients(self, weights: Any) -> TaskGradients:
         """Like `task_gradients`, by the outputs of the trunk.
 
-        Only where the strategy's `uses_representation` is True.
+        Only in passes that were made in halves.
         """
 
     def through_trunk(self, by_feature: list[Any]) -> list[Any]:
@@ -182,3 +188,37 @@ class ForwardPass(Protocol):
 
     def release(self) -> None:
         """Tells that no more gradients of this pass are needed."""
+
+
+class Start(Protocol):
+    """Makes the first pass of a step."""
+
+    def forward(self, both_ways: bool = False) -> ForwardPass:
+        """Makes a pass of the whole network.
+
+        Args:
+            both_ways: Whether `task_gramian` will be asked for.
+        """
+
+    def forward_in_halves(self) -> ForwardPass:
+        """Makes a pass of the trunk, then one of what comes after it.
+
+        Of the whole network, where the tasks share no variable.
+        """
+
+    def moved(self, offsets: Sequence[Any]) -> "Start":
+        """Returns what makes it at other values.
+
+        Args:
+            offsets: One tensor or `None` per shared, then per own variable.
+        """
+
+    def values_of(self, task: int | None = None) -> list[Any]:
+        """Values of the shared variables, then of own ones."""
+
+    def perturbs(self, flatness: Any, task: int | None = None) -> list[bool]:
+        """Which of `values_of(task)` a flatness regularizer moves."""
+
+    @property
+    def num_shared(self) -> int:
+        """How many shared variables there are."""

@@ -61,9 +61,6 @@ class Jacobian:
         self._gramian = None
         #: The weights of the last `combine`.
         self.row_weights: Any = None
-        #: Whether other replicas have further entries of the rows: what sums
-        #: over entries is then a sum over them, too.
-        self.is_divided = False
         # Whether nothing else holds the stacks.
         self._is_disposable = False
 
@@ -141,14 +138,11 @@ class Jacobian:
         if self._gramian is None:
             with backend.full_precision():
                 gramian = self._compute_gramian()
-            self._gramian = self._of_all_replicas(gramian)
+            self._gramian = self._over_entries(gramian)
         return self._gramian
 
-    def _of_all_replicas(self, sums):
-        """Sums over entries of the rows, with those on other replicas."""
-        if not self.is_divided:
-            return sums
-        (sums,) = backend.sum_over_replicas([sums])
+    def _over_entries(self, sums: Any) -> Any:
+        """Returns sums over all entries of the rows, from those over these."""
         return sums
 
     def squared_norms(self) -> Any:
@@ -157,7 +151,7 @@ class Jacobian:
             return ops.diagonal(self._gramian)
         if not self.num_variables:
             return ops.zeros((self.num_tasks,), dtype=self.dtype)
-        return self._of_all_replicas(self._squared_norms())
+        return self._over_entries(self._squared_norms())
 
     def _squared_norms(self):
         if self._stacks is not None and not backend.STACKS_ROWS:
@@ -242,13 +236,13 @@ class Jacobian:
             # The operator: `ops.matmul` computes float64 in float32 on torch.
             part = left @ ops.transpose(right)
             product = part if product is None else product + part
-        return self._of_all_replicas(product)
+        return self._over_entries(product)
 
     def row_products(self, other: "Jacobian") -> Any:
         """Returns the inner product of each row with that of another `[K]`."""
         if not self.num_variables:
             return ops.zeros((self.num_tasks,), dtype=self.dtype)
-        return self._of_all_replicas(self._row_products(other))
+        return self._over_entries(self._row_products(other))
 
     def _row_products(self, other):
         if not backend.STACKS_ROWS:
@@ -327,11 +321,9 @@ class Jacobian:
             ]
         )
 
-    def _like(self, **parts):
-        """A Jacobian of the same tasks and replicas, of other gradients."""
-        jacobian = Jacobian(num_tasks=self.num_tasks, dtype=self.dtype, **parts)
-        jacobian.is_divided = self.is_divided
-        return jacobian
+    def _like(self, **parts: Any) -> "Jacobian":
+        """A Jacobian of the same kind and tasks, of other gradients."""
+        return type(self)(num_tasks=self.num_tasks, dtype=self.dtype, **parts)
 
     def scaled(self, factors: Any) -> "Jacobian":
         """Returns the Jacobian with its rows times one factor `[K]` each."""

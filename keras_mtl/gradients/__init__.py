@@ -1,0 +1,1 @@
+"""Gradients of the tasks' losses, and what a step makes of them."""

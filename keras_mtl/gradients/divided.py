@@ -1,0 +1,19 @@
+"""Task gradients of which each replica has a part."""
+
+from typing import Any
+
+from keras_mtl import backend
+from keras_mtl.gradients.jacobian import Jacobian
+
+
+class DividedJacobian(Jacobian):
+    """K rows of whose entries each replica has some.
+
+    So it is with gradients by features: each replica has those of its part of
+    the batch. Whatever sums over the entries of rows (norms, inner products,
+    the Gramian) sums over the replicas, too.
+    """
+
+    def _over_entries(self, sums: Any) -> Any:
+        (sums,) = backend.sum_over_replicas([sums])
+        return sums

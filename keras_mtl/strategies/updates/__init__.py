@@ -1,0 +1,1 @@
+"""Kinds of update: one class, one file each."""

@@ -1,0 +1,184 @@
+"""How gradients at and near the weights are merged: `combine` of flatness."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.aggregators import Aggregator
+from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.gradients.passes import Source
+from keras_mtl.strategies.updates.merge import Merge
+
+
+class Direct:
+    """Merges the gradients near the weights, and no others.
+
+    Args:
+        merge: Has the aggregator.
+    """
+
+    def __init__(self, merge: Merge):
+        self.merge = merge
+
+    def __call__(
+        self, clean: Jacobian, sharp: Jacobian, source: Source, flat_mask: Any
+    ) -> list[Any]:
+        recorder = self.merge.recorder
+        if recorder.enabled:
+            recorder.flat_rows(clean, sharp - clean, flat_mask)
+        shared = self.merge.alone(sharp, source.losses, source.mask)
+        recorder.row_weights(sharp.row_weights)
+        return shared
+
+    def own(
+        self, clean: list[list[Any]], sharp: list[list[Any]]
+    ) -> list[list[Any]]:
+        return sharp
+
+
+class Decomposed(Direct):
+    """Merges the clean gradients and what is added to them, then adds up.
+
+    Args:
+        merge: Has the aggregator of the clean gradients.
+        flat: That of the rest, with state of its own.
+    """
+
+    def __init__(self, merge: Merge, flat: Merge):
+        super().__init__(merge)
+        self.flat = flat
+
+    def __call__(
+        self, clean: Jacobian, sharp: Jacobian, source: Source, flat_mask: Any
+    ) -> list[Any]:
+        recorder, losses = self.merge.recorder, source.losses
+        difference = sharp.minus(clean)
+        recorder.flat_rows(clean, difference, flat_mask)
+        loss_part = self.merge.alone(clean, losses, source.mask)
+        recorder.row_weights(clean.row_weights)
+        flat_part = self.flat.alone(difference, losses, flat_mask)
+        return self.joined(loss_part, flat_part, flat_mask)
+
+    def joined(
+        self, loss_part: list[Any], flat_part: list[Any], flat_mask: Any
+    ) -> list[Any]:
+        """Returns the update.
+
+        Args:
+            loss_part: One tensor per shared variable.
+            flat_part: One tensor per shared variable.
+            flat_mask: Tensor `[K]`, 1 for tasks that were perturbed.
+        """
+        return [a + b for a, b in zip(loss_part, flat_part, strict=True)]
+
+
+class Reused(Decomposed):
+    """Takes the last flat part again, on steps that look nowhere else.
+
+    Args:
+        merge: As for `Decomposed`.
+        flat: As for `Decomposed`.
+        kept: Variables that hold the last flat part of the shared variables.
+        kept_own: Those of the tasks' own variables.
+        is_due: Returns a bool scalar: there is a new one.
+    """
+
+    def __init__(
+        self,
+        merge: Merge,
+        flat: Merge,
+        kept: Sequence[keras.Variable],
+        kept_own: Sequence[keras.Variable],
+        is_due: Callable[[], Any],
+    ):
+        super().__init__(merge, flat)
+        self.kept = kept
+        self.kept_own = kept_own
+        self.is_due = is_due
+
+    def own(
+        self, clean: list[list[Any]], sharp: list[list[Any]]
+    ) -> list[list[Any]]:
+        kept = iter(self.kept_own)
+        return [
+            [
+                gradient + self._renewed(next(kept), sharp_gradient - gradient)
+                for gradient, sharp_gradient in zip(
+                    clean_task, sharp_task, strict=True
+                )
+            ]
+            for clean_task, sharp_task in zip(clean, sharp, strict=True)
+        ]
+
+    def joined(
+        self, loss_part: list[Any], flat_part: list[Any], flat_mask: Any
+    ) -> list[Any]:
+        renewed = [
+            self._renewed(variable, part)
+            for variable, part in zip(self.kept, flat_part, strict=True)
+        ]
+        return super().joined(loss_part, renewed, flat_mask)
+
+    def _renewed(self, variable: keras.Variable, value: Any) -> Any:
+        """The value if it is due, else the last one; kept in the variable."""
+        value = ops.where(
+            self.is_due(), ops.cast(value, variable.dtype), variable.value
+        )
+        variable.assign(value)
+        return value
+
+
+class Second(Decomposed):
+    """Merges the two parts of `Decomposed` once more.
+
+    Args:
+        merge: As for `Decomposed`.
+        flat: As for `Decomposed`.
+        outer: The aggregator of the two parts.
+    """
+
+    def __init__(self, merge: Merge, flat: Merge, outer: Aggregator):
+        super().__init__(merge, flat)
+        self.outer = outer
+
+    def joined(
+        self, loss_part: list[Any], flat_part: list[Any], flat_mask: Any
+    ) -> list[Any]:
+        is_there = ops.cast(ops.any(flat_mask > 0), flat_mask.dtype)
+        dtype = flat_mask.dtype
+        return self.outer.aggregate(
+            Jacobian(rows=[loss_part, flat_part], dtype=dtype),
+            None,
+            ops.stack([ops.ones_like(is_there), is_there]),
+        )
+
+
+class Each(Direct):
+    """Merges both parts of each task, then the tasks.
+
+    Args:
+        merge: Has the aggregator of the tasks.
+        pairs: For each task, the aggregator of its two parts.
+    """
+
+    def __init__(self, merge: Merge, pairs: Sequence[Aggregator]):
+        super().__init__(merge)
+        self.pairs = pairs
+
+    def __call__(
+        self, clean: Jacobian, sharp: Jacobian, source: Source, flat_mask: Any
+    ) -> list[Any]:
+        flat = sharp.minus(clean)
+        self.merge.recorder.flat_rows(clean, flat, flat_mask)
+        rows = []
+        for k, aggregator in enumerate(self.pairs):
+            pair = Jacobian(
+                rows=[clean.rows[k], flat.rows[k]], dtype=clean.dtype
+            )
+            pair_mask = ops.stack([ops.ones_like(flat_mask[k]), flat_mask[k]])
+            rows.append(aggregator.aggregate(pair, None, pair_mask))
+        joined = Jacobian(rows=rows, dtype=clean.dtype)
+        return self.merge.alone(joined, source.losses, source.mask)
