@@ -37,15 +37,15 @@ finish in hours? There are three experiments:
 - C: three domains of 1,000, 1,000 and 100 images: a task with few labels.
 
 All but "What we make of it" is written by a program from the records of the
-runs. The lab book, `benchmarks/study/LABBOOK.md`, has all results: every
-method, metric and radius, with plots. `benchmarks/README.md` has the commands
-that run the experiments; this one writes both pages:
+runs. All results, by method, metric and radius, are in the lab book,
+`benchmarks/study/LABBOOK.md`; `benchmarks/README.md` has the commands. This one
+writes both pages:
 
 ```shell
 python -m benchmarks.study report
 ```
 
-`±` is half of a 95 % interval of Student's t distribution over three seeds.
+`±` is half of a 95 % interval of Student's t distribution over the seeds.
 Differences are taken between runs with the same seed, which start alike and see
 the same data; p values are those of paired t tests, not corrected for how many
 there are."""
