@@ -175,11 +175,6 @@ def gains(known: dict[str, Results]) -> str:
     return cells.markdown(["base", *(f"`{it}`" for it in known)], rows)
 
 
-def headlines(results: Results) -> list[str]:
-    """Returns what the data set says about the question, in a sentence."""
-    return [_summary(results, "accuracy of FS-MTL against its base", "fs_", "")]
-
-
 def _summary(results: Results, subject: str, first: str, second: str) -> str:
     found = comparisons.differences(
         _pairs_of(first, second), lambda name: accuracies(results, name)

@@ -147,23 +147,25 @@ def _versions(results: Results) -> str:
 
 def _headlines(known: Known) -> str:
     """Returns what each experiment says, in tables and sentences."""
-    lines = [
-        f"- {name}, `{dataset}`: {sentence}"
-        for name, experiment in EXPERIMENTS.items()
-        for dataset in experiment.datasets
-        if (name, dataset) in known
-        for sentence in SECTIONS[name].headlines(known[name, dataset])
-    ]
-    parts = ["## In short", "\n".join(lines) or "Nothing has been run."]
     overlaid = {
         dataset: known["A", dataset]
         for dataset in EXPERIMENTS["A"].datasets
         if ("A", dataset) in known
     }
+    lines = [
+        f"- {name}, `{dataset}`: {sentence}"
+        for name, experiment in EXPERIMENTS.items()
+        for dataset in experiment.datasets
+        if name != "A" and (name, dataset) in known
+        for sentence in SECTIONS[name].headlines(known[name, dataset])
+    ]
+    parts = ["## In short"]
     if overlaid:
         parts += [
             "Points of accuracy that FS-MTL gains over its base in A, in bold "
-            "where the interval does not contain 0:",
+            "where the\ninterval does not contain 0:",
             overlaid_section.gains(overlaid),
         ]
-    return "\n\n".join(parts)
+    if lines:
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts if known else [*parts, "Nothing has been run."])

@@ -451,10 +451,6 @@ def test_page_of_made_up_results(made_up_results, tmp_path):
         "95 % interval is above 0 in 1, below 0 in 0 of them."
     ) in part
     assert "- FS-MTL against direct: not run." in part
-    assert (
-        "- A, `multi_fashion`: accuracy of FS-MTL against its base: higher in "
-        "1 of 1 (and 3 not run)"
-    ) in short
     assert row(short, "CAGrad") == [f"**+3.00 ± {width:.2f}**"]
     assert row(short, "MGDA") == ["not run"]
     assert "### `multi_mnist`\n\nNot run." in page
