@@ -36,14 +36,9 @@ finish in hours? There are three experiments:
   what DB-MTL balances;
 - C: three domains of 1,000, 1,000 and 100 images: a task with few labels.
 
-All but "What we make of it" is written by a program from the records of the
-runs. All results, by method, metric and radius, are in the lab book,
-`benchmarks/study/LABBOOK.md`; `benchmarks/README.md` has the commands. This one
-writes both pages:
-
-```shell
-python -m benchmarks.study report
-```
+A program writes the tables from the records of the runs (`python -m
+benchmarks.study report`). All results, by method, metric and radius, are in
+`benchmarks/study/LABBOOK.md`; `benchmarks/README.md` has the commands.
 
 `±` is half of a 95 % interval of Student's t distribution over the seeds.
 Differences are taken between runs with the same seed, which start alike and see
