@@ -88,7 +88,7 @@ class Checkpoints(keras.Model):
         If anything fails, all of it is as it was before.
 
         Args:
-            filepath (str | os.PathLike): As for `keras.Model.load_weights`.
+            filepath: As for `keras.Model.load_weights`.
             skip_mismatch: As for `keras.Model.load_weights`. The state of
                 another strategy, or for other tasks, is left out then, with
                 a warning.
