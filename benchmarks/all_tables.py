@@ -1,4 +1,4 @@
-"""Prints every table of docs/benchmarks.md, one script after another.
+"""Prints every table of LABBOOK.md, one script after another.
 
 ```shell
 python benchmarks/all_tables.py [--quick]

@@ -143,7 +143,7 @@ class BoxSAM(keras_mtl.flatness.TaskSAM):
 """
 ## Training with them
 
-Two overlapping digits again, as in the quick start. A part on its own is a
+Two overlapping digits again, as in the tutorial. A part on its own is a
 strategy, the other parts take their defaults; `Strategy` puts parts together.
 With a box, rho is a change of each single weight: it must be much smaller
 than the radius of a ball.

@@ -37,15 +37,14 @@ class Component(keras.layers.Layer):
     float32.
 
     Args:
-        name: Optional name.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs: Passed on to `keras.layers.Layer`, such as `name`.
     """
 
     #: The method learns from what an update does to the losses: the training
     #: step calls `observe` after it, at the cost of one forward pass.
     observes = False
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
         self._initial_state = InitialState()

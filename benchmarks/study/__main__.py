@@ -1,4 +1,4 @@
-"""Runs experiments, and writes the page about them.
+"""Runs experiments, and writes the pages about them.
 
 ```shell
 python -m benchmarks.study run A --dataset multi_mnist --data-dir FOLDER
@@ -48,11 +48,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     trace.add_argument("--rho", type=float, help="radius, if it has one")
     trace.add_argument("--seed", type=int, default=0)
     report = commands.add_parser(
-        "report", help="writes the page and its plots from the results"
+        "report", help="writes the page, the lab book and its plots"
     )
     report.add_argument("--runs", type=Path, default=RUNS)
     report.add_argument("--results", type=Path, default=FOLDER / "results")
     report.add_argument("--docs", type=Path, default=ROOT / "docs")
+    report.add_argument("--labbook", type=Path, default=FOLDER)
     return parser.parse_args(arguments)
 
 
@@ -141,12 +142,12 @@ def trace(arguments: argparse.Namespace) -> None:
 
 
 def report(arguments: argparse.Namespace) -> None:
-    """Gathers the results and writes the page."""
+    """Gathers the results and writes the page and the lab book."""
     from benchmarks.study.report import write_report
     from benchmarks.study.store import gather
 
     gather(arguments.runs, arguments.results)
-    write_report(arguments.results, arguments.docs)
+    write_report(arguments.results, arguments.docs, arguments.labbook)
 
 
 def check(option, value, allowed):

@@ -159,9 +159,20 @@ def _gaps(results: Results, method: str, base: str) -> str:
     return f"{before.mean:.2f} to {after.mean:.2f}"
 
 
-def headlines(results: Results) -> list[str]:
-    """Returns what the data set says about the question, in a sentence."""
-    return [_summary(results, "accuracy of FS-MTL against its base", "fs_", "")]
+def gains(known: dict[str, Results]) -> str:
+    """Returns a table of what FS-MTL gains over each base, by data set."""
+    rows = []
+    for base in BASES:
+        pair = (f"fs_{base}", base)
+        cells_of_row = []
+        for results in known.values():
+            title = results.experiment.method(base).title
+            found = comparisons.differences(
+                [pair], lambda name, it=results: accuracies(it, name)
+            )
+            cells_of_row.append(cells.difference(found[pair], 100.0)[0])
+        rows.append([title, *cells_of_row])
+    return cells.markdown(["base", *(f"`{it}`" for it in known)], rows)
 
 
 def _summary(results: Results, subject: str, first: str, second: str) -> str:

@@ -1,4 +1,4 @@
-"""Writes the page about the study, from the results that there are."""
+"""Writes the page and the lab book of the study, from what there is."""
 
 from pathlib import Path
 
@@ -28,20 +28,22 @@ INTRODUCTION = """\
 
 # Study
 
-Do the two systems do what their papers say, at a size that two CPU cores
-finish in hours? This page shows what came out, as it is. All but "What we make
-of it" is written by a program from the records in `benchmarks/study/results`;
-`benchmarks/README.md` has the commands. What has not been run says so.
+Do FS-MTL and DB-MTL do what their papers say, at a size that two CPU cores
+finish in hours? There are three experiments:
 
-- A run's seed draws the data, the first weights and the order of the batches,
-  so that methods with the same seed start alike and see the same. Differences
-  are taken within seeds.
-- Radii are chosen on validation images, with the first seed, per method and
-  data set. Results are those of the last epoch on test images.
-- `±` is half of a 95 % interval of Student's t distribution over the seeds;
-  there is none for a single seed. With few seeds it is wide, and one in twenty
-  misses.
-- The learning rate is the same for all methods, and was not tuned for any."""
+- A: two overlaid images, one task each, LeNet: FS-MTL against its base;
+- B: rooms, three tasks for each pixel, with depth in metres and in centimetres:
+  what DB-MTL balances;
+- C: three domains of 1,000, 1,000 and 100 images: a task with few labels.
+
+A program writes the tables from the records of the runs (`python -m
+benchmarks.study report`). All results, by method, metric and radius, are in
+`benchmarks/study/LABBOOK.md`; `benchmarks/README.md` has the commands.
+
+`±` is half of a 95 % interval of Student's t distribution over the seeds.
+Differences are taken between runs with the same seed, which start alike and see
+the same data; p values are those of paired t tests, not corrected for how many
+there are."""
 
 LIMITS = """\
 ## What this does not show
@@ -51,24 +53,46 @@ LIMITS = """\
 - A flatness method has one hyperparameter, the radius, that was tuned, and
   its base has none. "EW, equal time" pays for the time of the steps, not for
   that of the search.
-- Intervals are over seeds of one data generator each. They say nothing about
-  other data sets.
+- The learning rate is the same for all methods, and was not tuned for any.
+- Intervals are over few seeds of one data generator each. They are wide, one in
+  twenty misses, and they say nothing about other data sets."""
+
+LABBOOK_INTRODUCTION = """\
+<!-- Written by `python -m benchmarks.study report`: do not edit. -->
+
+# Lab book of the study
+
+All results, as they are. `docs/study.md` says in short what they show, and what
+they do not. What has not been run says so.
+
+- A run's seed draws the data, the first weights and the order of the batches,
+  so that methods with the same seed start alike and see the same. Differences
+  are taken within seeds.
+- Radii are chosen on validation images, with the first seed, per method and
+  data set. Results are those of the last epoch on test images.
+- `±` is half of a 95 % interval of Student's t distribution over the seeds;
+  there is none for a single seed. With few seeds it is wide, and one in twenty
+  misses.
+- The learning rate is the same for all methods, and was not tuned for any.
 - CPU times were measured beside other programs, which share caches and memory
   with them."""
 
 
-def write_report(results: Path, docs: Path) -> None:
-    """Writes `study.md` and its plots.
+def write_report(results: Path, docs: Path, labbook: Path) -> None:
+    """Writes `study.md`, and `LABBOOK.md` with its plots.
 
     Args:
         results: Folder of the results.
-        docs: Folder of the page; the plots go into its `assets`.
+        docs: Folder of the page.
+        labbook: Folder of the lab book; the plots go into its `assets`.
     """
     known = read_results(results)
-    parts = [INTRODUCTION, _progress(known), _headlines(known)]
+    page = [INTRODUCTION, _headlines(known)]
     reading = results / READING
     if reading.exists():
-        parts.append(reading.read_text().strip())
+        page.append(reading.read_text().strip())
+    _write(docs / "study.md", [*page, LIMITS])
+    parts = [LABBOOK_INTRODUCTION, _progress(known)]
     for name, experiment in EXPERIMENTS.items():
         parts.append(SECTIONS[name].INTRODUCTION)
         for dataset in experiment.datasets:
@@ -79,13 +103,17 @@ def write_report(results: Path, docs: Path) -> None:
                 if found is None
                 else (SECTIONS[name].paragraphs(found))
             )
-    parts.append(LIMITS)
-    assets = docs / "assets"
+    assets = labbook / "assets"
     assets.mkdir(parents=True, exist_ok=True)
     for (_, dataset), found in known.items():
         if found.settings["rhos"]:
             plots.plot_radii(found, assets / f"study_rho_{dataset}.svg")
-    (docs / "study.md").write_text("\n\n".join(parts) + "\n")
+    _write(labbook / "LABBOOK.md", parts)
+
+
+def _write(path: Path, parts: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n\n".join(parts) + "\n")
 
 
 def _progress(known: Known) -> str:
@@ -113,12 +141,26 @@ def _versions(results: Results) -> str:
 
 
 def _headlines(known: Known) -> str:
-    """Returns a list of what each data set says."""
+    """Returns what each experiment says, in tables and sentences."""
+    overlaid = {
+        dataset: known["A", dataset]
+        for dataset in EXPERIMENTS["A"].datasets
+        if ("A", dataset) in known
+    }
     lines = [
         f"- {name}, `{dataset}`: {sentence}"
         for name, experiment in EXPERIMENTS.items()
         for dataset in experiment.datasets
-        if (name, dataset) in known
+        if name != "A" and (name, dataset) in known
         for sentence in SECTIONS[name].headlines(known[name, dataset])
     ]
-    return "## In short\n\n" + ("\n".join(lines) or "Nothing has been run.")
+    parts = ["## In short"]
+    if overlaid:
+        parts += [
+            "Points of accuracy that FS-MTL gains over its base in A, in bold "
+            "where the\ninterval does not contain 0:",
+            overlaid_section.gains(overlaid),
+        ]
+    if lines:
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts if known else [*parts, "Nothing has been run."])

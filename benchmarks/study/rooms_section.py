@@ -20,7 +20,7 @@ INTRODUCTION = """\
 
 What does DB-MTL balance? Segmentation (cross-entropy), depth (absolute error)
 and surface normals (one minus cosine) of
-[rendered rooms](datasets.md#which-ones-there-are), 48 x 48 pixels, by a small
+rendered rooms (`docs/datasets.md`), 48 x 48 pixels, by a small
 encoder and decoder. The second data set is the first with depth in centimetres:
 the network converts what it predicts in metres, so that loss and gradient of
 the task are 100 times as large and nothing else is different. Nash-MTL and the

@@ -27,8 +27,7 @@ class Aggregator(Component):
     assign to it in `aggregate`. `state_reset` sets it back.
 
     Args:
-        name: Optional name.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs: Passed on to `keras.layers.Layer`, such as `name`.
 
     Call arguments:
         jacobian: Task gradients: a tensor `[K, P]`, or a list of tensors
@@ -39,7 +38,7 @@ class Aggregator(Component):
             The answer is the same as if the rows of absent tasks had been
             removed.
 
-    Returns:
+    Call returns:
         A tensor `[P]`, or a list of tensors `[*shape]`, like the input. It
         is a constant: no gradient flows through it.
 

@@ -68,7 +68,7 @@ class AlignedMTL(PreferenceAggregator):
         self,
         scale_mode: str = "min",
         preference: Sequence[float] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(preference, **kwargs)
         self.scale_mode = checked_choice("scale_mode", scale_mode, SCALE_MODES)

@@ -63,7 +63,7 @@ class CAGrad(PreferenceAggregator):
         c: float = 0.4,
         rescale: int = 1,
         preference: Sequence[float] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(preference, **kwargs)
         self.c = checked_number("c", c)

@@ -51,7 +51,7 @@ class ConicGrad(GramianAggregator):
         those of the solution.
     """
 
-    def __init__(self, c: float = 0.5, **kwargs):
+    def __init__(self, c: float = 0.5, **kwargs: Any):
         super().__init__(**kwargs)
         self.c = checked_number("c", c, "(0, 1]")
 

@@ -37,7 +37,7 @@ class Constant(LinearAggregator):
     ```
     """
 
-    def __init__(self, weights: Sequence[float], **kwargs):
+    def __init__(self, weights: Sequence[float], **kwargs: Any):
         super().__init__(**kwargs)
         # `weights` is what a layer calls its variables.
         self._row_weights = checked_vector("weights", weights, optional=False)

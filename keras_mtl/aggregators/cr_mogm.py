@@ -69,7 +69,7 @@ class CRMOGM(WrappingAggregator, GramianAggregator):
         aggregator: GramianAggregator | str | dict,
         alpha: float = 0.9,
         initial_weights: Sequence[float] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(aggregator, **kwargs)
         self.alpha = checked_number("alpha", alpha, "[0, 1]")

@@ -120,7 +120,7 @@ class DBMTL(Aggregator):
         sigma: float = 0.5,
         alignment: float | None = None,
         gate: str | Sequence[float] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.beta = checked_number("beta", beta, "[0, 1)")

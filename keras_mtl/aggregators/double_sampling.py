@@ -32,7 +32,7 @@ class DoubleSamplingAggregator(Aggregator):
         `task_weights`, one per task; 1 at first.
     """
 
-    def __init__(self, samples: int, choices: Sequence[int], **kwargs):
+    def __init__(self, samples: int, choices: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
         self.samples = checked_choice("samples", samples, choices)
         self.task_weights: Any = None

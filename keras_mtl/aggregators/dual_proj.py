@@ -59,7 +59,7 @@ class DualProj(PreferenceAggregator):
         preference: Sequence[float] | None = None,
         norm_eps: float = 0.0,
         reg_eps: float = 0.0,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(preference, **kwargs)
         self.norm_eps = checked_number("norm_eps", norm_eps)

@@ -86,7 +86,7 @@ class ExcessMTL(Aggregator):
         num_warmup_steps: int = 1,
         scale: str = "sum",
         epsilon: float = 0.0,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.robust_step_size = checked_number(

@@ -64,7 +64,7 @@ class FairGrad(GramianAggregator):
         returns where that stops.
     """
 
-    def __init__(self, alpha: float = 1.0, **kwargs):
+    def __init__(self, alpha: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.alpha = checked_number("alpha", alpha)
         self.regularized_calls: Any = None

@@ -75,7 +75,7 @@ class GO4Align(Aggregator):
     needs_losses = True
 
     def __init__(
-        self, num_groups: int = 2, robust_step_size: float = 1e-4, **kwargs
+        self, num_groups: int = 2, robust_step_size: float = 1e-4, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.num_groups = checked_integer("num_groups", num_groups)

@@ -74,7 +74,7 @@ class GradDrop(Aggregator):
         self,
         leak: float | Sequence[float] | None = None,
         seed: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.leak = checked_leak(leak)

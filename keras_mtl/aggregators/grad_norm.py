@@ -79,7 +79,7 @@ class GradNorm(Aggregator):
     needs_losses = True
 
     def __init__(
-        self, alpha: float = 1.5, learning_rate: float = 0.025, **kwargs
+        self, alpha: float = 1.5, learning_rate: float = 0.025, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.alpha = checked_number("alpha", alpha)

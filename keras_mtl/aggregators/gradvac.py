@@ -72,7 +72,9 @@ class GradVac(GramianAggregator):
         All parameters form one group here.
     """
 
-    def __init__(self, beta: float = 0.5, seed: int | None = None, **kwargs):
+    def __init__(
+        self, beta: float = 0.5, seed: int | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.beta = checked_number("beta", beta, "[0, 1]")
         self.add_seed(seed)

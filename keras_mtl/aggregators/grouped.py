@@ -39,7 +39,7 @@ class Grouped(WrappingAggregator):
     ```
     """
 
-    def __init__(self, aggregator: Aggregator | str | dict, **kwargs):
+    def __init__(self, aggregator: Aggregator | str | dict, **kwargs: Any):
         super().__init__(aggregator, **kwargs)
         inner = self.aggregator
         self.samples = inner.samples

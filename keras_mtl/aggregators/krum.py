@@ -52,7 +52,9 @@ class Krum(GramianAggregator):
         sums squared distances; distances are the convention of TorchJD.
     """
 
-    def __init__(self, num_byzantine: int = 0, num_selected: int = 1, **kwargs):
+    def __init__(
+        self, num_byzantine: int = 0, num_selected: int = 1, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.num_byzantine = checked_integer("num_byzantine", num_byzantine, 0)
         self.num_selected = checked_integer("num_selected", num_selected)

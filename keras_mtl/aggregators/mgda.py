@@ -66,7 +66,7 @@ class MGDA(GramianAggregator):
         multiply the result by K.
     """
 
-    def __init__(self, normalization: str | None = None, **kwargs):
+    def __init__(self, normalization: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.normalization = checked_choice(
             "normalization", normalization, NORMALIZATIONS

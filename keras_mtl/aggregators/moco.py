@@ -91,7 +91,7 @@ class MoCo(Aggregator):
         gamma: float = 0.1,
         gamma_sigma: float = 0.5,
         rho: float = 0.0,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.beta = checked_number("beta", beta, "(0, 1]")

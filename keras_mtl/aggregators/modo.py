@@ -1,5 +1,7 @@
 """Multi-objective gradient with double sampling."""
 
+from typing import Any
+
 from keras_mtl.aggregators.double_sampling import DoubleSamplingAggregator
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
@@ -60,7 +62,11 @@ class MoDo(DoubleSamplingAggregator):
     """
 
     def __init__(
-        self, gamma: float = 0.1, rho: float = 0.1, samples: int = 3, **kwargs
+        self,
+        gamma: float = 0.1,
+        rho: float = 0.1,
+        samples: int = 3,
+        **kwargs: Any,
     ):
         super().__init__(samples, (1, 2, 3), **kwargs)
         self.gamma = checked_number("gamma", gamma, "(0, inf)")

@@ -58,7 +58,9 @@ class NashMTL(FairGrad):
         stopping rule; it returns its starting value where that holds at once.
     """
 
-    def __init__(self, max_norm: float = 1.0, update_every: int = 1, **kwargs):
+    def __init__(
+        self, max_norm: float = 1.0, update_every: int = 1, **kwargs: Any
+    ):
         super().__init__(alpha=1.0, **kwargs)
         self.max_norm = checked_number("max_norm", max_norm)
         self.update_every = checked_integer("update_every", update_every)

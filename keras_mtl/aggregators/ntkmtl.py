@@ -56,7 +56,7 @@ class NTKMTL(GramianAggregator):
         update by K and clips its norm to 1, which this does not.
     """
 
-    def __init__(self, n: int = 1, **kwargs):
+    def __init__(self, n: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         self.n = checked_integer("n", n, high=MOST_PARTS)
         # The training step looks here.

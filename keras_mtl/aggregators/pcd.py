@@ -79,7 +79,7 @@ class PCD(GramianAggregator):
         tau: float | Sequence[float] = 0.02,
         beta: float = 0.999,
         eps: float = 1e-8,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.tau = checked_fractions(tau)

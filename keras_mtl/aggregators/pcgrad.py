@@ -59,7 +59,7 @@ class PCGrad(GramianAggregator):
     """
 
     def __init__(
-        self, reduction: str = "sum", seed: int | None = None, **kwargs
+        self, reduction: str = "sum", seed: int | None = None, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.reduction = checked_choice("reduction", reduction, REDUCTIONS)

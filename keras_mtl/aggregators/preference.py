@@ -25,7 +25,9 @@ class PreferenceAggregator(GramianAggregator):
         ValueError: If `preference` is anything else.
     """
 
-    def __init__(self, preference: Sequence[float] | None = None, **kwargs):
+    def __init__(
+        self, preference: Sequence[float] | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.preference = checked_preference("preference", preference)
         self._other_preference: tuple[float, ...] | None = None

@@ -51,7 +51,7 @@ class Random(LinearAggregator):
         variables.
     """
 
-    def __init__(self, seed: int | None = None, **kwargs):
+    def __init__(self, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.add_seed(seed)
 

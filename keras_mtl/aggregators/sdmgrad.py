@@ -91,7 +91,7 @@ class SDMGrad(DoubleSamplingAggregator):
         num_iterations: int = 20,
         samples: int = 3,
         preference: Sequence[float] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(samples, (1, 3), **kwargs)
         self.preference = checked_preference("preference", preference)

@@ -49,7 +49,7 @@ class TrimmedMean(Aggregator):
         [arXiv:1803.01498](https://arxiv.org/abs/1803.01498).
     """
 
-    def __init__(self, trim_number: int = 1, **kwargs):
+    def __init__(self, trim_number: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         self.trim_number = checked_integer("trim_number", trim_number, 0)
         self.min_tasks = 2 * self.trim_number + 1

@@ -18,7 +18,7 @@ class WrappingAggregator(Aggregator):
         **kwargs: Passed on to `keras_mtl.aggregators.Aggregator`.
     """
 
-    def __init__(self, aggregator: Aggregator | str | dict, **kwargs):
+    def __init__(self, aggregator: Aggregator | str | dict, **kwargs: Any):
         super().__init__(**kwargs)
         inner = REGISTRY.get(aggregator)
         self._check_inner(inner)

@@ -145,7 +145,7 @@ class AutoLambda(Balancer):
         step_size: float = 0.01,
         batch_size: int = 32,
         seed: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.primary_weights = checked_preference(

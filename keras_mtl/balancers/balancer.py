@@ -21,14 +21,13 @@ class Balancer(Component):
     `add_state`; `state_reset` sets it back.
 
     Args:
-        name: Optional name.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs: Passed on to `keras.layers.Layer`, such as `name`.
 
     Call arguments:
         losses: Tensor `[K]` of task losses.
         mask: Optional tensor `[K]`: True (or 1) for tasks that are present.
 
-    Returns:
+    Call returns:
         Tensor `[K]` of weights. The weight of an absent task is 0.
 
     Example:

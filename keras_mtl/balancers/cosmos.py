@@ -1,6 +1,7 @@
 """Linear scalarisation with a cosine penalty."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
@@ -61,7 +62,7 @@ class COSMOS(Balancer):
         self,
         weights: Sequence[float] | None = None,
         lamda: float = 1.0,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.task_weights = checked_preference("weights", weights)

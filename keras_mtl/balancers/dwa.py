@@ -1,5 +1,7 @@
 """Dynamic weight average."""
 
+from typing import Any
+
 from keras import ops
 
 from keras_mtl.arguments import checked_number
@@ -75,7 +77,7 @@ class DWA(PeriodicBalancer):
         self,
         temperature: float = 2.0,
         steps_per_epoch: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(steps_per_epoch, **kwargs)
         self.temperature = checked_number(

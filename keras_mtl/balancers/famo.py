@@ -79,7 +79,7 @@ class FAMO(Balancer):
         gamma: float = 0.001,
         learning_rate: float = 0.025,
         min_losses: Sequence[float] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.gamma = checked_number("gamma", gamma)

@@ -112,8 +112,7 @@ class Fixed(Balancer):
         weights: One non-negative number or scalar `keras.Variable` per task,
             in the order of `model.tasks`, or one `keras.Variable` of as many
             entries.
-        name: Optional name.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs: Passed on to `keras.layers.Layer`, such as `name`.
 
     Raises:
         ValueError: If a weight is negative or not finite, if all are 0 and
@@ -128,7 +127,7 @@ class Fixed(Balancer):
 
     elementwise = True
 
-    def __init__(self, weights: Sequence[Any] | keras.Variable, **kwargs):
+    def __init__(self, weights: Sequence[Any] | keras.Variable, **kwargs: Any):
         super().__init__(**kwargs)
         self.given: GivenWeights | None = None
         self._numbers: tuple[float, ...] | None = None

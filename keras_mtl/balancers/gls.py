@@ -24,8 +24,7 @@ class GLS(Balancer):
     for 1e-18.
 
     Args:
-        name: Optional name.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs: Passed on to `keras.layers.Layer`, such as `name`.
 
     Example:
 

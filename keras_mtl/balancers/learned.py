@@ -40,7 +40,7 @@ class LearnedBalancer(Balancer):
         initial_value: float,
         learning_rate: float,
         optimizer: str,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.initial_value = checked_number(

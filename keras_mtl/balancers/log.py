@@ -1,5 +1,7 @@
 """Logarithm of the losses."""
 
+from typing import Any
+
 from keras import ops
 
 from keras_mtl.arguments import checked_number
@@ -20,8 +22,7 @@ class Log(Balancer):
 
     Args:
         eps: Non-negative number added to each loss. Defaults to `1e-8`.
-        name: Optional name.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs: Passed on to `keras.layers.Layer`, such as `name`.
 
     Raises:
         ValueError: If `eps` is negative.
@@ -40,7 +41,7 @@ class Log(Balancer):
 
     elementwise = True
 
-    def __init__(self, eps: float = 1e-8, **kwargs):
+    def __init__(self, eps: float = 1e-8, **kwargs: Any):
         super().__init__(**kwargs)
         self.eps = checked_number("eps", eps)
 

@@ -1,6 +1,7 @@
 """Penalty-based boundary intersection."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
@@ -65,7 +66,7 @@ class PBI(Balancer):
         weights: Sequence[float] | None = None,
         theta: float = 5.0,
         reference: Sequence[float] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.task_weights = checked_preference("weights", weights)

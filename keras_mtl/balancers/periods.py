@@ -28,7 +28,7 @@ class PeriodicBalancer(Balancer):
     #: Whether averages are taken at all.
     keeps_history = True
 
-    def __init__(self, steps_per_epoch: int | None, **kwargs):
+    def __init__(self, steps_per_epoch: int | None, **kwargs: Any):
         super().__init__(**kwargs)
         if steps_per_epoch is not None:
             checked_integer("steps_per_epoch", steps_per_epoch)

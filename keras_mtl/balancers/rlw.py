@@ -47,7 +47,7 @@ class RLW(Balancer):
         up to 1 in the published libraries too.
     """
 
-    def __init__(self, seed: int | None = None, **kwargs):
+    def __init__(self, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.add_seed(seed)
 

@@ -1,6 +1,7 @@
 """Weights from the rates at which losses change."""
 
 import math
+from typing import Any
 
 from keras import ops
 
@@ -84,7 +85,7 @@ class SoftAdapt(PeriodicBalancer):
         variant: str = "plain",
         history: int = 5,
         steps_per_epoch: int | None = 1,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(steps_per_epoch, **kwargs)
         self.beta = checked_number("beta", beta, "(-inf, inf)")

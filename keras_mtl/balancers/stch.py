@@ -1,6 +1,7 @@
 """Smooth Tchebycheff scalarisation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
@@ -94,7 +95,7 @@ class STCH(PeriodicBalancer):
         reference: Sequence[float] | None = None,
         warmup_epochs: int | None = None,
         steps_per_epoch: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(steps_per_epoch, **kwargs)
         self.mu = checked_number("mu", mu, "(0, inf)")

@@ -1,5 +1,7 @@
 """Weighting by learned uncertainty."""
 
+from typing import Any
+
 from keras import ops
 
 from keras_mtl.balancers.learned import LearnedBalancer
@@ -62,7 +64,7 @@ class UW(LearnedBalancer):
         initial_value: float = 0.0,
         learning_rate: float = 0.025,
         optimizer: str = "adam",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(initial_value, learning_rate, optimizer, **kwargs)
 

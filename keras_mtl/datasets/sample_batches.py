@@ -32,7 +32,7 @@ class SampleBatches(keras.utils.PyDataset):
         batch_size: int = 32,
         shuffle: bool = True,
         seed: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.samples = samples

@@ -76,8 +76,7 @@ class Flatness(Component):
         random_numbers: `"same"`: perturbed passes see the random numbers of
             the clean one, such as its dropout masks; `"new"`: each has its
             own. Defaults to `"same"`.
-        name: Optional name.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs (Any): Passed on to `keras.layers.Layer`, such as `name`.
 
     Raises:
         ValueError: If an argument is outside its range.

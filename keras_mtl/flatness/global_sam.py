@@ -25,25 +25,19 @@ class GlobalSAM(Flatness):
     `keras_mtl.flatness.TaskSAM`. With equal weighting this is plain SAM.
 
     Args:
-        rho: Radius: a non-negative float or a `LearningRateSchedule`.
-            Defaults to `0.05`.
-        head_rho: Radius for the tasks' own weights, with
-            `norm="separate"`. Defaults to `None`, which means `rho`.
-        norm: `"joint"` scales all weights together to `rho`; `"separate"`
+        rho (float | LearningRateSchedule): Radius, not negative. Defaults to
+            `0.05`.
+        head_rho (float | LearningRateSchedule | None): Radius for the tasks'
+            own weights, with `norm="separate"`. Defaults to `None`, which
+            means `rho`.
+        norm (str): `"joint"` scales all weights together to `rho`; `"separate"`
             scales the shared weights and all own weights apart. Defaults to
             `"joint"`, as in SAM.
-        adaptive: Whether the radius is relative to the weights (ASAM).
-            Defaults to `False`.
-        combine: `"direct"`, `"decomposed"`, `"second"` or `"each"`. Defaults
-            to `"direct"`.
-        interval: Perturb at every `interval`-th step. Defaults to `1`.
-        reuse: As for `keras_mtl.flatness.TaskSAM`. Defaults to `False`.
-        variables: Which variables are perturbed: `None`, `"all"`,
-            `"normalization"` or a function. Defaults to `None` (all).
-        random_numbers: As for `keras_mtl.flatness.TaskSAM`. Defaults to
-            `"same"`.
-        name: Optional name.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs (Any): `adaptive`, `combine`, `interval`, `reuse`,
+            `variables` and `random_numbers` as for
+            `keras_mtl.flatness.Flatness`, but that `combine` is `"direct"` by
+            default. The rest, such as `name`, is passed on to
+            `keras.layers.Layer`.
 
     Raises:
         ValueError: If an argument is outside its range.

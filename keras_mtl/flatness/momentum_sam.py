@@ -44,8 +44,7 @@ class MomentumSAM(Flatness):
             Defaults to `False`.
         variables: Which variables are perturbed: `None`, `"all"`,
             `"normalization"` or a function. Defaults to `None` (all).
-        name: Optional name.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs (Any): Passed on to `keras.layers.Layer`, such as `name`.
 
     Raises:
         ValueError: If an argument is outside its range.

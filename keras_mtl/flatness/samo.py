@@ -59,8 +59,7 @@ class SAMO(Flatness):
             Defaults to `None`, a random seed.
         variables: Which variables are perturbed: `None`, `"all"`,
             `"normalization"` or a function. Defaults to `None` (all).
-        name: Optional name.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs (Any): Passed on to `keras.layers.Layer`, such as `name`.
 
     Raises:
         ValueError: If an argument is outside its range.

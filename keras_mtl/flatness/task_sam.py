@@ -57,8 +57,7 @@ class TaskSAM(Flatness):
             every perturbed pass, as in the released code. The flat part then
             has the difference between two masks in it, and a radius of 0 is
             not the plain method. Defaults to `"same"`.
-        name: Optional name.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs (Any): Passed on to `keras.layers.Layer`, such as `name`.
 
     Raises:
         ValueError: If an argument is outside its range.

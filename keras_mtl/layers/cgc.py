@@ -92,7 +92,7 @@ class CGC(OwnAndSharedExperts, GatedExperts):
         num_shared_experts: int = 1,
         gate: keras.layers.Layer | None = None,
         shared_gate: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(gate=gate, **kwargs)
         self.set_numbers(tasks, num_task_experts, num_shared_experts)

@@ -74,7 +74,7 @@ class CrossStitch(TasksInOrder):
         per_channel: bool = False,
         axis: int = -1,
         own_weight: float = 0.9,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.supports_masking = True

@@ -106,7 +106,7 @@ class DSelectK(keras.layers.Layer):
         unused_weight: float = 1.0,
         selector_initializer: Any = None,
         weight_initializer: Any = "random_uniform",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.supports_masking = True

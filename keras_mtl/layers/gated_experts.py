@@ -22,7 +22,7 @@ class GatedExperts(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
     """
 
-    def __init__(self, gate: keras.layers.Layer | None = None, **kwargs):
+    def __init__(self, gate: keras.layers.Layer | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True
         self._gate = None if gate is None else Template("gate", gate)

@@ -78,7 +78,7 @@ class HardSharing(TasksInOrder):
         trunk: keras.layers.Layer,
         heads: Mapping[str, keras.layers.Layer],
         features: Mapping[str, str | list[str]] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         check_trunk_and_heads(trunk, heads)

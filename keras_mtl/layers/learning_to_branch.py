@@ -106,7 +106,7 @@ class LearningToBranch(TasksInOrder):
         temperature: float = 1.0,
         hard: bool = False,
         seed: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.tasks = checked_tasks(tasks)

@@ -64,7 +64,7 @@ class MixtureOfExperts(ExpertList):
         expert: keras.layers.Layer | Sequence[keras.layers.Layer],
         num_experts: int | None = None,
         gate: keras.layers.Layer | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(gate=gate, **kwargs)
         self.set_experts(expert, num_experts, [""])

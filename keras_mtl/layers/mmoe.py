@@ -85,7 +85,7 @@ class MMoE(TasksInOrder, ExpertList):
         expert: keras.layers.Layer | Sequence[keras.layers.Layer],
         num_experts: int | None = None,
         gate: keras.layers.Layer | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(gate=gate, **kwargs)
         self.tasks = checked_tasks(tasks)

@@ -92,7 +92,7 @@ class MTAN(TasksInOrder):
         reduction: int = 1,
         outputs: str = "last",
         data_format: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.tasks = checked_tasks(tasks)

@@ -97,7 +97,7 @@ class PLE(OwnAndSharedExperts):
         num_task_experts: int | Mapping[str, int] = 1,
         num_shared_experts: int = 1,
         gate: keras.layers.Layer | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.supports_masking = True

@@ -40,7 +40,7 @@ class DepthErrors(keras.metrics.Metric):
         sample_weight: Optional weights `[batch]` or `[...]`, for instance one
             per pixel.
 
-    Returns:
+    Result:
         `result()` is a dict of two scalars, `"depth_absolute_error"` and
         `"depth_relative_error"`; Keras puts them into its logs under these
         names.

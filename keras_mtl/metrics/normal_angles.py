@@ -45,7 +45,7 @@ class NormalAngles(keras.metrics.Metric):
         sample_weight: Optional weights `[batch]` or `[...]`, for instance one
             per pixel.
 
-    Returns:
+    Result:
         `result()` is a dict of five scalars, `"angle_mean"`,
         `"angle_median"`, `"angle_within_11.25"`, `"angle_within_22.5"` and
         `"angle_within_30"`; Keras puts them into its logs under these names.

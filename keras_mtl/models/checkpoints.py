@@ -36,12 +36,12 @@ class Checkpoints(keras.Model):
         """Saves the model as `keras.Model.save` does, the file at once.
 
         Args:
-            filepath: As for `keras.Model.save`. A `.keras` file on this
-                machine is there as a whole or as it was before, whenever the
-                process is stopped.
-            overwrite: As for `keras.Model.save`.
-            zipped: As for `keras.Model.save`.
-            **kwargs: As for `keras.Model.save`.
+            filepath (str | os.PathLike): As for `keras.Model.save`. A
+                `.keras` file on this machine is there as a whole or as it was
+                before, whenever the process is stopped.
+            overwrite (bool): As for `keras.Model.save`.
+            zipped (bool | None): As for `keras.Model.save`.
+            **kwargs (Any): As for `keras.Model.save`.
         """
         self._attach_state()
         save = super().save
@@ -60,11 +60,11 @@ class Checkpoints(keras.Model):
         The state of the optimizer and of the strategy goes with them.
 
         Args:
-            filepath: As for `keras.Model.save_weights`. A single file on this
-                machine is there as a whole or as it was before, whenever the
-                process is stopped.
-            overwrite: As for `keras.Model.save_weights`.
-            max_shard_size: As for `keras.Model.save_weights`.
+            filepath (str | os.PathLike): As for `keras.Model.save_weights`.
+                A single file on this machine is there as a whole or as it was
+                before, whenever the process is stopped.
+            overwrite (bool): As for `keras.Model.save_weights`.
+            max_shard_size (float | None): As for `keras.Model.save_weights`.
         """
         self._attach_state()
         save = super().save_weights

@@ -68,8 +68,7 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
             `shared_layers`, the rest is found by a call, which must not
             contradict what is named; given both, they must name every layer
             with trainable variables, and no call is made. Defaults to `None`.
-        name: Optional name.
-        **kwargs: Passed on to `keras.Model`.
+        **kwargs (Any): Passed on to `keras.Model`, such as `name`.
 
     Raises:
         ValueError: If the arguments do not describe a model with at least

@@ -17,15 +17,14 @@ class TrunkAndHeads(keras.Model):
     """A trunk whose output feeds one head per task.
 
     Args:
-        trunk: Any layer or model.
-        heads: Dict from task names to layers or models.
-        task_inputs: Whether each task has inputs of its own, given as a dict
-            by task. The trunk is then called once per task, in the order of
-            `heads`; layers that keep statistics of their batches, such as
-            `BatchNormalization`, update them in that order. Defaults to
-            `False`.
-        name: Optional name.
-        **kwargs: Passed on to `keras.Model`.
+        trunk (keras.layers.Layer): Any layer or model.
+        heads (dict): Dict from task names to layers or models.
+        task_inputs (bool): Whether each task has inputs of its own, given as
+            a dict by task. The trunk is then called once per task, in the
+            order of `heads`; layers that keep statistics of their batches,
+            such as `BatchNormalization`, update them in that order. Defaults
+            to `False`.
+        **kwargs (Any): Passed on to `keras.Model`, such as `name`.
 
     Example:
 
@@ -74,8 +73,8 @@ class TrunkAndHeads(keras.Model):
         `keras_mtl.MultiTaskModel.export` does so for a model.
 
         Args:
-            *args: As for `keras.Model.export`.
-            **kwargs: As for `keras.Model.export`.
+            *args (Any): As for `keras.Model.export`.
+            **kwargs (Any): As for `keras.Model.export`.
         """
         with attributes_kept(self):
             super().export(*args, **kwargs)

@@ -395,13 +395,13 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         """Trains the model, like `keras.Model.fit`.
 
         Args:
-            x: As for `keras.Model.fit`. The epochs of a
+            x (Any): As for `keras.Model.fit`. The epochs of a
                 `keras_mtl.datasets.MultiTaskDataset` follow those of `fit`,
                 so that `initial_epoch` and `BackupAndRestore` go on with the
                 right batches.
-            y: Labels: a dict by task name, or a list in the order of the
-                outputs.
-            *args: As for `keras.Model.fit`.
+            y (Any): Labels: a dict by task name, or a list in the order of
+                the outputs.
+            *args (Any): As for `keras.Model.fit`.
             strategy: Replaces the compiled strategy from here on. The weights
                 and the optimizer's state are kept; the new strategy starts
                 with fresh state. A name or config that describes the strategy
@@ -411,10 +411,10 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
                 that the strategy's balancer learns from
                 (`keras_mtl.balancers.AutoLambda`). Defaults to `None`: none,
                 or those of the last `fit`.
-            **kwargs: As for `keras.Model.fit`.
+            **kwargs (Any): As for `keras.Model.fit`.
 
         Returns:
-            A `keras.callbacks.History`.
+            keras.callbacks.History: Losses and metrics by epoch.
 
         Raises:
             ValueError: If the strategy is unknown, the labels do not fit,

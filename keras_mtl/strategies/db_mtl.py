@@ -28,9 +28,8 @@ class DBMTL(Strategy):
         gate: Importances of the tasks: `None`, `"softmax"` to learn them, or
             one number per task. Not in the paper. Defaults to `None`, equal
             ones.
-        on_nonfinite: See `keras_mtl.Strategy`.
-        name: Optional name.
-        **kwargs: Passed on to `keras_mtl.Strategy`.
+        **kwargs (Any): Passed on to `keras_mtl.Strategy`, such as `name` and
+            `on_nonfinite`.
 
     Raises:
         ValueError: If an argument is outside its range.

@@ -37,9 +37,8 @@ class FSMTL(FlatnessPreset):
         balancer: Optional balancer, its name or config.
         random_numbers: `"same"` or `"new"`, for the perturbed passes.
             Defaults to `"same"`.
-        on_nonfinite: See `keras_mtl.Strategy`.
-        name: Optional name.
-        **kwargs: Passed on to `keras_mtl.Strategy`.
+        **kwargs (Any): Passed on to `keras_mtl.Strategy`, such as `name` and
+            `on_nonfinite`.
 
     Raises:
         ValueError: If an argument is outside its range.

@@ -25,9 +25,8 @@ class SAMO(FlatnessPreset):
             Defaults to `False`.
         seed: Optional integer, to draw the same directions in every run.
         balancer: Optional balancer, its name or config.
-        on_nonfinite: See `keras_mtl.Strategy`.
-        name: Optional name.
-        **kwargs: Passed on to `keras_mtl.Strategy`.
+        **kwargs (Any): Passed on to `keras_mtl.Strategy`, such as `name` and
+            `on_nonfinite`.
 
     Raises:
         ValueError: If an argument is outside its range.

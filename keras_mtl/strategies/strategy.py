@@ -85,8 +85,7 @@ class Strategy(Component):
             one batch of their joint size. In contrast, the
             `gradient_accumulation_steps` of an optimizer average what was
             merged batch by batch. Defaults to 1.
-        name: Optional name.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs (Any): Passed on to `keras.layers.Layer`, such as `name`.
 
     Raises:
         ValueError: If a component is unknown or an argument out of range.

@@ -350,8 +350,8 @@ def test_quick_run(tmp_path, data_dir, monkeypatch, capsys):
         assert record["cpu_per_epoch"] > 0.0
         is_single = record["method"] == "single"
         assert is_single == ("conflict_ratio" not in record)
-    write_report(results, docs)
-    page = (docs / "study.md").read_text()
+    write_report(results, docs, docs)
+    page = (docs / "LABBOOK.md").read_text()
     assert row(page, "A", "`multi_mnist`")[0].startswith("2 of ")
 
 
@@ -427,9 +427,10 @@ def row(page, *names):
 
 def test_page_of_made_up_results(made_up_results, tmp_path):
     (made_up_results / "reading.md").write_text("## Of it\n\nGood.\n")
-    write_report(made_up_results, tmp_path / "docs")
-    page = (tmp_path / "docs" / "study.md").read_text()
-    assert "\n\n## Of it\n\nGood.\n\n## A: two" in page
+    write_report(made_up_results, tmp_path / "docs", tmp_path / "book")
+    short = (tmp_path / "docs" / "study.md").read_text()
+    assert "\n\n## Of it\n\nGood.\n\n## What this does not show" in short
+    page = (tmp_path / "book" / "LABBOOK.md").read_text()
     part = page[page.index("### `multi_fashion`") :]
     part = part[: part.index("### `multi_fashion_mnist`")]
     # 3, 2 and 4 points: 3 +- t(0.975, 2) / sqrt(3), p = 2 P(T > 3 sqrt(3)).
@@ -450,10 +451,8 @@ def test_page_of_made_up_results(made_up_results, tmp_path):
         "95 % interval is above 0 in 1, below 0 in 0 of them."
     ) in part
     assert "- FS-MTL against direct: not run." in part
-    assert (
-        "- A, `multi_fashion`: accuracy of FS-MTL against its base: higher in "
-        "1 of 1 (and 3 not run)"
-    ) in page
+    assert row(short, "CAGrad") == [f"**+3.00 ± {width:.2f}**"]
+    assert row(short, "MGDA") == ["not run"]
     assert "### `multi_mnist`\n\nNot run." in page
     # 18 methods with 5 seeds, and 10 radii that are tried once.
     progress = row(page, "A", "`multi_fashion`")
@@ -463,21 +462,21 @@ def test_page_of_made_up_results(made_up_results, tmp_path):
 def test_the_page_does_not_change_by_itself(made_up_results, tmp_path):
     contents = []
     for _ in range(2):
-        write_report(made_up_results, tmp_path)
+        write_report(made_up_results, tmp_path, tmp_path)
         plot = tmp_path / "assets" / "study_rho_multi_fashion.svg"
         contents.append(
-            ((tmp_path / "study.md").read_bytes(), plot.read_text())
+            ((tmp_path / "LABBOOK.md").read_bytes(), plot.read_text())
         )
     assert contents[0] == contents[1]
     assert ">CAGrad + FS-MTL</text>" in contents[0][1]
     assert len(contents[0][1]) < 30_000
 
 
-def test_the_page_is_that_of_the_results(tmp_path):
-    write_report(FOLDER / "results", tmp_path)
-    page = (ROOT / "docs" / "study.md").read_text()
+def test_the_pages_are_those_of_the_results(tmp_path):
+    write_report(FOLDER / "results", tmp_path, tmp_path)
     # If not: `python -m benchmarks.study report`.
-    assert (tmp_path / "study.md").read_text() == page
+    for page in (ROOT / "docs" / "study.md", FOLDER / "LABBOOK.md"):
+        assert (tmp_path / page.name).read_text() == page.read_text()
 
 
 def test_wrong_names_end_the_program(monkeypatch, capsys):

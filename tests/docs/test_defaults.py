@@ -10,7 +10,10 @@ import keras_mtl  # noqa: F401  Fills `EXPORTS`.
 from keras_mtl.export import EXPORTS
 
 ARGUMENTS = re.compile(r"^Args:\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
-ENTRY = re.compile(r"^    (\w+): (.*?)(?=^    \S|\Z)", re.MULTILINE | re.DOTALL)
+ENTRY = re.compile(
+    r"^    (\w+)(?: \([^)\n]*\))?: (.*?)(?=^    \S|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 DEFAULT = re.compile(r"Defaults\s+to\s+(?:`([^`]+)`|(-?\d[\w.*-]*\w|\d))")
 
 
