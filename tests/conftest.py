@@ -1,5 +1,6 @@
 """What all tests share: the backend's name, float32, one seed."""
 
+import collections
 import gc
 import logging
 import os
@@ -24,6 +25,36 @@ NUMERICAL = ("aggregators", "analysis", "balancers", "golden", "solvers")
 #: it as users do.
 LOOKING = ("test_step_check.py", "test_plain_keras.py", "test_networks.py")
 
+#: Backends that compile, where a case of a test takes seconds.
+COMPILED = ("jax", "tensorflow")
+
+#: What is the same on every backend is tested on torch, which is the quickest.
+OF_NO_BACKEND = (
+    "comparison",
+    "benchmarks/test_study.py",
+    "docs/test_docstrings.py",
+    "fuzzing",
+    "scripts",
+    "test_release.py",
+    "test_revive.py",
+    "test_rules.py",
+    "test_terminal.py",
+    "test_user_mistakes.py",
+    "visualization",
+)
+
+#: By folder: of so many cases of a test, one is made by default on backends
+#: that compile.
+ONE_CASE_IN = {
+    "": 8,
+    "aggregators": 3,
+    "balancers": 3,
+    "layers": 3,
+    "metrics": 3,
+    "solvers": 3,
+    "golden": 10,
+}
+
 # Traced programs are many objects that stay.
 gc.set_threshold(100_000, 50, 50)
 
@@ -34,11 +65,40 @@ def pytest_report_header(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Makes tests slow that are marked so for the backend in use."""
+    """Makes tests slow that need not be run on the backend in use."""
     for item in items:
         for marker in item.iter_markers("slow_on"):
             if keras.backend.backend() in marker.args:
                 item.add_marker("slow")
+    cases = collections.defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("slow") is None:
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for of_test in cases.values():
+        for item in left_out(of_test):
+            item.add_marker("slow")
+
+
+def left_out(cases):
+    """Cases of one test that others stand for on the backend in use.
+
+    Every backend has other ones, so that more are made in all. Torch has all,
+    but of tests that say `one_case_in`.
+    """
+    item, backend = cases[0], keras.backend.backend()
+    path = item.path.relative_to(Path(__file__).parent).as_posix()
+    marker = item.get_closest_marker("one_case_in")
+    if backend not in COMPILED:
+        every = marker.args[0] if marker and "torch" in marker.args else 1
+    elif path.startswith(OF_NO_BACKEND):
+        return cases
+    elif marker:
+        every = marker.args[0]
+    else:
+        every = ONE_CASE_IN.get(path.partition("/")[0], ONE_CASE_IN[""])
+    every = min(every, len(cases))
+    first = (COMPILED + ("torch",)).index(backend) * every // 3
+    return [case for n, case in enumerate(cases) if n % every != first]
 
 
 @pytest.fixture(scope="session", autouse=True)
