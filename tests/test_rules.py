@@ -20,6 +20,7 @@ FRAMEWORKS = {"jax", "jaxlib", "tensorflow", "torch"}
 
 # A package imports only from packages of lower rank, and from itself.
 RANKS = {
+    "typing": -1,
     "export": 0,
     "registry": 1,
     "revive": 0,

@@ -1,13 +1,23 @@
 """JAX: gradients by variables as they are, and a batch before its step."""
 
 import itertools
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
-from keras import ops
-from keras import tree
 
 from keras_mtl.backend.jax import reached_variables
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
+
+__all__ = [
+    "evaluate_live",
+    "live_gradients",
+    "live_reach",
+    "peek",
+]
 
 #: Options of XLA for what runs once.
 QUICKLY = {
@@ -16,22 +26,13 @@ QUICKLY = {
 }
 
 
-def live_gradients(function, variables):
-    """Returns a scalar and its gradients by variables as they are.
-
-    As a training step of `keras.Model` takes them, without a scope that
-    replaces their values.
-
-    Args:
-        function: Takes nothing and returns a scalar and anything else.
-        variables: List of Keras variables.
-
-    Returns:
-        `(scalar, else, gradients)`.
-    """
+def live_gradients(
+    function: Callable[[], tuple[Tensor, list[Tensor]]],
+    variables: Sequence[Variable],
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     before = [variable.value for variable in variables]
 
-    def at(values):
+    def at(values: list[Tensor]) -> Any:
         _assign_all(variables, values)
         return function()
 
@@ -44,20 +45,14 @@ def live_gradients(function, variables):
     return total, others, gradients
 
 
-def live_reach(function, variables, run_eagerly):
-    """Tells by which variables, as they are, each of some losses has gradients.
-
-    Args:
-        function: Takes nothing and returns a list of scalars.
-        variables: List of Keras variables.
-        run_eagerly: The model's setting.
-
-    Returns:
-        One set of indices into `variables` per loss.
-    """
+def live_reach(
+    function: Callable[[], list[Tensor]],
+    variables: Sequence[Variable],
+    run_eagerly: bool,
+) -> list[set[int]]:
     before = [variable.value for variable in variables]
 
-    def at(values):
+    def at(values: list[Tensor]) -> Any:
         _assign_all(variables, values)
         return function()
 
@@ -67,19 +62,15 @@ def live_reach(function, variables, run_eagerly):
         _assign_all(variables, before)
 
 
-def evaluate_live(function, variables, data, run_eagerly):
-    """Returns what a function makes of data and variables, as NumPy arrays.
-
-    Args:
-        function: Maps `data` to a list of tensors. It may assign to the
-            variables if it puts them back.
-        variables: All variables that it may read.
-        data: Nested structure of arrays.
-        run_eagerly: The model's setting.
-    """
+def evaluate_live(
+    function: Callable[[Any], list[Tensor]],
+    variables: Sequence[Variable],
+    data: Any,
+    run_eagerly: bool,
+) -> Any:
     before = [variable.value for variable in variables]
 
-    def at(values, data):
+    def at(values: list[Tensor], data: Any) -> Any:
         _assign_all(variables, values)
         return function(data)
 
@@ -99,24 +90,13 @@ def evaluate_live(function, variables, data, run_eagerly):
     return [np.asarray(result) for result in results]
 
 
-def peek(iterator, count):
-    """Returns the next of an iterator, and an iterator that still has it."""
+def peek(iterator: Any, count: int) -> tuple[Any, Any]:
     data = next(iterator)
     return data, itertools.chain([data], iterator)
 
 
-def _assign_all(variables, values):
+def _assign_all(
+    variables: Sequence[Variable], values: Sequence[Tensor]
+) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def local_tensors(model, data):
-    """Returns the arrays of a batch, as far as they are here."""
-    return tree.map_structure(
-        lambda a: None if a is None else ops.convert_to_tensor(a), data
-    )
-
-
-def autocast_dtypes() -> list[str]:
-    """Dtypes that the framework replaces those of layers by: none."""
-    return []

@@ -1,14 +1,19 @@
 """Layers that TensorFlow would compute again without the values of a pass."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from keras_mtl.backend import no_bypass
+from keras_mtl.backend import common_bypass
+
+__all__ = [
+    "Bypass",
+]
 
 
-class Bypass(no_bypass.Bypass):
+class Bypass(common_bypass.Bypass):
     """What a model reads past Keras's variables.
 
     `keras.RematScope` computes layers again in the backward pass, by
@@ -21,7 +26,7 @@ class Bypass(no_bypass.Bypass):
         return Scope()
 
 
-class Scope(no_bypass.Scope):
+class Scope(common_bypass.Scope):
     """The context that `Bypass.scope` returns."""
 
     # Replicas have threads.
@@ -29,7 +34,7 @@ class Scope(no_bypass.Scope):
     _count = 0
     _before: Any = None
 
-    def __enter__(self):
+    def __enter__(self) -> "Scope":
         with Scope._lock:
             if not Scope._count:
                 Scope._before = tf.recompute_grad
@@ -37,12 +42,12 @@ class Scope(no_bypass.Scope):
             Scope._count += 1
         return self
 
-    def __exit__(self, *args):
+    def __exit__(self, *args: Any) -> None:
         with Scope._lock:
             Scope._count -= 1
             if not Scope._count:
                 tf.recompute_grad = Scope._before
 
 
-def _computed_once(function):
+def _computed_once(function: Callable[..., Any]) -> Callable[..., Any]:
     return function

@@ -2,26 +2,31 @@
 
 import concurrent.futures
 import itertools
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import tensorflow as tf
 from keras import tree
 
 from keras_mtl.backend.tensorflow import reached_by
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
+
+__all__ = [
+    "evaluate_live",
+    "live_gradients",
+    "live_reach",
+    "local_tensors",
+    "peek",
+]
 
 
-def live_gradients(function, variables):
-    """Returns a scalar and its gradients by variables as they are.
-
-    As a training step of `keras.Model` takes them, without a scope that
-    replaces their values.
-
-    Args:
-        function: Takes nothing and returns a scalar and anything else.
-        variables: List of Keras variables.
-
-    Returns:
-        `(scalar, else, gradients)`.
-    """
+def live_gradients(
+    function: Callable[[], tuple[Tensor, list[Tensor]]],
+    variables: Sequence[Variable],
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     with tf.GradientTape() as tape:
         total, others = function()
     gradients = tape.gradient(
@@ -32,20 +37,14 @@ def live_gradients(function, variables):
     return total, others, [tf.convert_to_tensor(g) for g in gradients]
 
 
-def live_reach(function, variables, run_eagerly):
-    """Tells by which variables, as they are, each of some losses has gradients.
-
-    Args:
-        function: Takes nothing and returns a list of scalars.
-        variables: List of Keras variables.
-        run_eagerly: The model's setting.
-
-    Returns:
-        One set of indices into `variables` per loss.
-    """
+def live_reach(
+    function: Callable[[], list[Tensor]],
+    variables: Sequence[Variable],
+    run_eagerly: bool,
+) -> list[set[int]]:
     reached = []
 
-    def trace():
+    def trace() -> None:
         with tf.GradientTape(persistent=True) as tape:
             losses = function()
         values = [variable.value for variable in variables]
@@ -59,19 +58,15 @@ def live_reach(function, variables, run_eagerly):
     return reached
 
 
-def evaluate_live(function, variables, data, run_eagerly):
-    """Returns what a function makes of data and variables, as NumPy arrays.
+def evaluate_live(
+    function: Callable[[Any], list[Tensor]],
+    variables: Sequence[Variable],
+    data: Any,
+    run_eagerly: bool,
+) -> Any:
 
-    Args:
-        function: Maps `data` to a list of tensors. It may assign to the
-            variables if it puts them back.
-        variables: All variables that it may read.
-        data: Nested structure of arrays.
-        run_eagerly: The model's setting.
-    """
-
-    def evaluate():
-        def compute():
+    def evaluate() -> list[Any]:
+        def compute() -> list[Tensor]:
             return function(data)
 
         # In a graph, as a step is: layers may not do without.
@@ -86,13 +81,7 @@ def evaluate_live(function, variables, data, run_eagerly):
         return executor.submit(evaluate).result()
 
 
-def peek(iterator, count):
-    """Returns the next of an iterator, and an iterator that still has it.
-
-    Args:
-        iterator: What the trainer gives a step.
-        count: How many batches a step takes from it at most.
-    """
+def peek(iterator: Any, count: int) -> tuple[Any, Any]:
     data = next(iterator)
     batches = [data, *itertools.islice(iterator, count - 1)]
     if not isinstance(iterator, tf.data.Iterator):
@@ -104,11 +93,10 @@ def peek(iterator, count):
     return data, iter(dataset)
 
 
-def local_tensors(model, data):
-    """Returns the tensors of a batch, as far as they are here."""
+def local_tensors(model: keras.Model, data: Any) -> Any:
     strategy = model.distribute_strategy
 
-    def first(value):
+    def first(value: Any) -> Any:
         # Optional inputs that are not given, and parts by replica.
         if value is None or isinstance(value, tf.experimental.Optional):
             return None
@@ -116,8 +104,3 @@ def local_tensors(model, data):
         return local if tf.is_tensor(local) else tf.convert_to_tensor(local)
 
     return tree.map_structure(first, data)
-
-
-def autocast_dtypes() -> list[str]:
-    """Dtypes that the framework replaces those of layers by: none."""
-    return []

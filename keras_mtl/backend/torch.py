@@ -2,7 +2,11 @@
 
 import contextlib
 import contextvars
-import functools
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 import torch.nn.attention
@@ -10,52 +14,46 @@ from keras import ops
 from keras import tree
 from torch._subclasses.fake_tensor import FakeTensor
 
+from keras_mtl.backend import common
 from keras_mtl.backend import torch_layout
-from keras_mtl.backend.torch_precision import full_precision
+from keras_mtl.backend.common import Result
+from keras_mtl.typing import LossFunction
+from keras_mtl.typing import Pullback
+from keras_mtl.typing import Pushforward
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
+
+__all__ = [
+    "RandomReplay",
+    "compile_function",
+    "differentiable",
+    "global_random_state",
+    "hessian_product",
+    "linearize",
+    "linearize_both_ways",
+    "num_replicas",
+    "reached_variables",
+    "set_global_random_state",
+    "sum_over_replicas",
+    "supports_jit_compile",
+    "synchronize",
+    "to_host",
+    "while_loop",
+]
 
 supports_jit_compile = False
 
-#: From this number of tasks on, task gradients are stacked by variable: one
-#: matrix product then is faster than one inner product per pair.
-STACK_FROM = 4
 
-#: Whether inner products need the stacks.
-STACKS_ROWS = True
-
-#: Whether labels of several tasks are looked at as one stack.
-STACKS_LABELS = True
-
-#: The largest block, in bytes, whose size glibc remembers: 32 MiB, less what
-#: it keeps beside the block.
-LARGEST_BLOCK = 2**25 - 2**13
-
-
-def linearize(function, values):
-    """Runs `function` once and returns how to pull gradients back.
-
-    Args:
-        function: Maps a list of tensors to `(losses, aux)` with a list of
-            scalar losses.
-        values: List of tensors to differentiate by.
-
-    Returns:
-        `(losses, aux, pullback)`. `pullback(cotangents, wanted, last)` takes
-        a dict `{index of a loss: scalar}` and a list of indices into `values`
-        and returns the gradients of the so weighted sum of losses. With
-        `last`, it is not called again.
-    """
+def linearize(
+    function: LossFunction, values: list[Tensor]
+) -> tuple[list[Tensor], Any, Pullback]:
     losses, aux, pullback, _ = _recorded(function, values)
     return [loss.detach() for loss in losses], aux, pullback
 
 
-def linearize_both_ways(function, values):
-    """Like `linearize`, with slopes along directions too.
-
-    Returns:
-        `(losses, aux, pullback, pushforward)`. `pushforward(tangents)` takes
-        a dict `{index of a value: tensor}` and returns a tensor of the slopes
-        of all losses along that direction.
-    """
+def linearize_both_ways(
+    function: LossFunction, values: list[Tensor]
+) -> tuple[list[Tensor], Any, Pullback, Pushforward]:
     with _twice_differentiable():
         losses, aux, pullback, leaves = _recorded(function, values)
     connected = [k for k, loss in enumerate(losses) if loss.requires_grad]
@@ -63,7 +61,7 @@ def linearize_both_ways(function, values):
     seeds = torch.ones(
         len(losses), dtype=losses[0].dtype, device=losses[0].device
     ).requires_grad_(True)
-    pulled = [None] * len(leaves)
+    pulled: Sequence[Any] = [None] * len(leaves)
     if connected and leaves:
         with torch.enable_grad():
             pulled = torch.autograd.grad(
@@ -74,7 +72,7 @@ def linearize_both_ways(function, values):
                 allow_unused=True,
             )
 
-    def pushforward(tangents):
+    def pushforward(tangents: dict[int, Tensor]) -> Tensor:
         chosen = [i for i in tangents if pulled[i] is not None]
         if not chosen:
             return torch.zeros_like(seeds)
@@ -89,19 +87,23 @@ def linearize_both_ways(function, values):
     return [loss.detach() for loss in losses], aux, pullback, pushforward
 
 
-def _twice_differentiable():
+def _twice_differentiable() -> AbstractContextManager[None]:
     """A context whose attention can be differentiated twice."""
     # Not those of torch's fused kernels.
     return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
 
 
-def _recorded(function, values):
+def _recorded(
+    function: LossFunction, values: list[Tensor]
+) -> tuple[list[Tensor], Any, Pullback, list[Tensor]]:
     """Runs `function`; returns losses, aux, pullback and the leaves."""
     leaves = [value.detach().requires_grad_(True) for value in values]
     with torch.enable_grad():
         losses, aux = function(leaves)
 
-    def pullback(cotangents, wanted, last=False):
+    def pullback(
+        cotangents: dict[int, Tensor], wanted: Sequence[int], last: bool = False
+    ) -> list[Tensor]:
         chosen = {
             k: c for k, c in cotangents.items() if losses[k].requires_grad
         }
@@ -133,27 +135,7 @@ def _recorded(function, values):
     return losses, aux, pullback, leaves
 
 
-def check_stranger(variable) -> None:
-    """Raises `ValueError` for a variable that a step cannot keep: none."""
-
-
-def after(value, other):
-    """Returns `value`, which is not there before `other` is."""
-    return value
-
-
-def end_of_pass(gradients):
-    """Returns what is not there before a pass is through, or `None`."""
-    return None
-
-
-def differentiable(function):
-    """Calls a function in which gradients can be taken, say by inputs.
-
-    Args:
-        function: Returns a structure of tensors. Where gradients are off,
-            these are cut off from the graph that was made of them.
-    """
+def differentiable(function: Callable[[], Result]) -> Result:
     if torch.is_grad_enabled():
         return function()
     with torch.enable_grad():
@@ -164,26 +146,21 @@ def differentiable(function):
     )
 
 
-def reached_variables(function, values):
-    """Tells by which values each output of `function` has gradients.
-
-    Args:
-        function: Maps a list of tensors to a list of tensors.
-        values: List of tensors.
-
-    Returns:
-        One set of indices into `values` per output.
-    """
+def reached_variables(
+    function: Callable[[list[Tensor]], list[Tensor]], values: list[Tensor]
+) -> list[set[int]]:
     leaves = [value.detach().requires_grad_(True) for value in values]
     with torch.enable_grad():
         outputs = function(leaves)
     return reached_by(outputs, leaves)
 
 
-def reached_by(outputs, leaves):
+def reached_by(
+    outputs: Sequence[Tensor], leaves: Sequence[Tensor]
+) -> list[set[int]]:
     reached = []
     for output in outputs:
-        gradients = [None] * len(leaves)
+        gradients: Sequence[Any] = [None] * len(leaves)
         if output.requires_grad:
             gradients = torch.autograd.grad(
                 output,
@@ -198,7 +175,7 @@ def reached_by(outputs, leaves):
     return reached
 
 
-class RandomReplay:
+class RandomReplay(common.RandomReplay):
     """Lets several forward passes draw the same numbers.
 
     Unseeded `keras.layers.Dropout` uses torch's global generator, not its
@@ -208,34 +185,30 @@ class RandomReplay:
     them.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._start = _generator_states()
         self._end = self._start
 
     @contextlib.contextmanager
-    def __call__(self):
+    def __call__(self) -> Iterator[None]:
         with torch.random.fork_rng(enabled=True):
             _set_generator_states(self._start)
             yield
 
     def has_drawn(self) -> bool:
-        """Whether numbers were drawn since the object was made."""
         return not _are_equal(self._start, _generator_states())
 
     def note_end(self) -> None:
-        """Remembers how far the first pass has drawn."""
         self._end = _generator_states()
 
     def rewind(self) -> None:
-        """Sets the generators to where they were when the object was made."""
         _set_generator_states(self._start)
 
     def is_at_end(self) -> bool:
-        """Whether a repeated pass has drawn as much as the first one."""
         return _are_equal(self._end, _generator_states())
 
 
-def _generator_states():
+def _generator_states() -> list[Tensor]:
     """States of the global generators: of the CPU, then of the GPUs."""
     states = [torch.random.get_rng_state()]
     if torch.cuda.is_available() and torch.cuda.is_initialized():
@@ -243,35 +216,24 @@ def _generator_states():
     return states
 
 
-def _set_generator_states(states):
+def _set_generator_states(states: list[Tensor]) -> None:
     torch.random.set_rng_state(states[0])
     if len(states) > 1:
         torch.cuda.set_rng_state_all(states[1:])
 
 
-def _are_equal(states, others):
+def _are_equal(states: list[Tensor], others: list[Tensor]) -> bool:
     return len(states) == len(others) and all(
         torch.equal(a, b) for a, b in zip(states, others, strict=True)
     )
 
 
-def global_random_state():
-    """State of torch's global generator on the CPU, as a NumPy array."""
+def global_random_state() -> Any | None:
     return torch.random.get_rng_state().numpy()
 
 
-def set_global_random_state(state) -> None:
-    """Sets the state of torch's global generator on the CPU."""
+def set_global_random_state(state: Any) -> None:
     torch.random.set_rng_state(torch.tensor(state, dtype=torch.uint8))
-
-
-def build_scope(model):
-    """The scope in which variables of `model` are created."""
-    return contextlib.nullcontext()
-
-
-def check_devices() -> None:
-    """Processes of torch.distributed are fine: gradients are averaged."""
 
 
 #: Whether this process is to compute as if there were no others.
@@ -279,7 +241,7 @@ _IS_ALONE = contextvars.ContextVar("is_alone", default=False)
 
 
 @contextlib.contextmanager
-def alone():
+def alone() -> Iterator[None]:
     token = _IS_ALONE.set(True)
     try:
         yield
@@ -288,7 +250,6 @@ def alone():
 
 
 def num_replicas() -> int:
-    """How many replicas, here processes, compute a step together."""
     if _IS_ALONE.get():
         return 1
     distributed = torch.distributed
@@ -297,8 +258,7 @@ def num_replicas() -> int:
     return 1
 
 
-def sum_over_replicas(tensors):
-    """Returns the sums over the replicas of tensors that each has."""
+def sum_over_replicas(tensors: list[Tensor]) -> list[Tensor]:
     if num_replicas() == 1 or not tensors:
         return tensors
     results = [None] * len(tensors)
@@ -313,18 +273,7 @@ def sum_over_replicas(tensors):
     return results
 
 
-def undivided_loss(value):
-    """Returns a Keras loss as it is without other replicas."""
-    return value
-
-
-def divided_loss(value):
-    """Returns a loss as Keras expects it: replicas add up to a mean."""
-    return value
-
-
-def synchronize(variables) -> None:
-    """Sets variables to what the first of several processes has."""
+def synchronize(variables: Sequence[Variable]) -> None:
     if num_replicas() == 1:
         return
     with torch.no_grad():
@@ -334,8 +283,7 @@ def synchronize(variables) -> None:
             variable.assign(value)
 
 
-def to_host(tensors):
-    """Returns concrete tensors as NumPy arrays, or `None` while tracing."""
+def to_host(tensors: Sequence[Tensor]) -> Any:
     if torch.compiler.is_compiling() or any(
         isinstance(tensor, FakeTensor) for tensor in tensors
     ):
@@ -348,7 +296,12 @@ def to_host(tensors):
     ]
 
 
-def while_loop(cond, body, loop_vars, maximum_iterations=None):
+def while_loop(
+    cond: Callable[..., Tensor],
+    body: Callable[..., Any],
+    loop_vars: Sequence[Tensor],
+    maximum_iterations: int | None = None,
+) -> tuple[Tensor, ...]:
     """`keras.ops.while_loop`, without a host read where torch compiles."""
     if not torch.compiler.is_compiling():
         return ops.while_loop(
@@ -357,97 +310,23 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
     limit = 2**31 - 1 if maximum_iterations is None else maximum_iterations
     count = torch.zeros((), dtype=torch.int32, device=loop_vars[0].device)
 
-    def proceed(count, *state):
+    def proceed(count: Tensor, *state: Any) -> Tensor:
         return torch.logical_and(cond(*state), count < limit)
 
-    def advance(count, *state):
+    def advance(count: Tensor, *state: Any) -> tuple[Tensor, ...]:
         # The operator takes no output that is one of its inputs.
         return (count + 1, *(value.clone() for value in body(*state)))
 
     return torch.while_loop(proceed, advance, (count, *loop_vars))[1:]
 
 
-def computed_once(condition):
-    """Returns a boolean scalar, which is computed in one place anyway."""
-    return condition
-
-
-def commit(
-    optimizer, gradients, variables, assignments, *, proceed=None, keep=None
-):
-    """Applies the optimizer and assigns new state, or leaves all as it was.
-
-    Args:
-        optimizer: A built optimizer.
-        gradients: List of gradients of `variables`.
-        variables: List of trainable variables.
-        assignments: List of pairs of a variable and its new value.
-        proceed: Optional boolean scalar: False leaves weights and optimizer.
-        keep: Optional boolean scalar: False leaves the assigned variables.
-
-    Returns:
-        Whether it is known already that `proceed` was True.
-    """
-    # Each reading waits for the device.
-    proceeds = proceed is None or bool(proceed)
-    keeps = proceeds if keep is proceed else keep is None or bool(keep)
-    with torch.no_grad():
-        if proceeds:
-            optimizer.apply(gradients, variables)
-        if keeps:
-            assign(assignments)
-    return proceed is not None and proceeds
-
-
-def assign(assignments) -> None:
-    """Assigns values to variables, given as pairs."""
-    for variable, value in assignments:
-        variable.assign(value)
-
-
-@functools.cache
-def _keep_freed_memory():
-    """Lets what one pass frees serve the next one, on CPUs, from here on.
-
-    glibc gives the end of the heap back to the system when more of it is free
-    than twice the largest block that a program has freed, and each pass gets
-    its memory anew, page by page: a fifth of the time on a LeNet. So one large
-    block is freed, which is never touched: once, and before the first pass,
-    because a later one lies at the end of the heap and makes glibc give that
-    back. See `M_MMAP_THRESHOLD` in mallopt(3).
-    """
-    torch.empty(LARGEST_BLOCK, dtype=torch.uint8, device="cpu")
-
-
-class TrainStepFrame:
-    """Runs the step where Keras's trainer expects `train_step`."""
-
-    def train_step(self, data):
-        if self.strategy is None:
-            return super().train_step(data)
-        _keep_freed_memory()
-        with torch.no_grad(), full_precision():
-            return self._run_step(data)
-
-    def before_look(self):
-        """The variables have their values."""
-        _keep_freed_memory()
-
-    def after_look(self):
-        """Returns what the trainer passes to a step besides data: nothing."""
-        return []
-
-
-def hessian_product(function, values, direction):
-    """Returns the Hessian of a scalar function times a vector.
-
-    Args:
-        function: Maps a list of tensors to a scalar.
-        values: List of tensors: where the Hessian is taken.
-        direction: List of tensors of their shapes and dtypes: the vector.
-    """
+def hessian_product(
+    function: Callable[[list[Tensor]], Tensor],
+    values: list[Tensor],
+    direction: list[Tensor],
+) -> list[Tensor]:
     leaves = [value.detach().requires_grad_(True) for value in values]
-    product = [None] * len(leaves)
+    product: Sequence[Any] = [None] * len(leaves)
     with torch.enable_grad(), _twice_differentiable():
         output = function(leaves)
         gradients = product
@@ -472,13 +351,8 @@ def hessian_product(function, values, direction):
     ]
 
 
-def compile_function(function, run_eagerly, jit_compile):
-    """Returns a function of tensors as the trainer would run it: eagerly.
-
-    Args:
-        function: Pure function of nested lists of tensors.
-        run_eagerly: The model's setting.
-        jit_compile: The model's setting.
-    """
+def compile_function(
+    function: Callable[..., Any], run_eagerly: bool, jit_compile: bool | str
+) -> Callable[..., Any]:
     del run_eagerly, jit_compile
     return function

@@ -1,10 +1,19 @@
 """Weights and state that wrapped torch modules read by themselves."""
 
-import contextlib
+from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import torch
+
+from keras_mtl.backend import common_bypass
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
+
+__all__ = [
+    "Bypass",
+]
 
 
 class Buffer:
@@ -15,23 +24,23 @@ class Buffer:
         key: Its name in the module.
     """
 
-    def __init__(self, module, key):
+    def __init__(self, module: torch.nn.Module, key: str):
         self.tensors = module._buffers
         self.key = key
         self.name = key
 
     @property
-    def value(self) -> torch.Tensor:
+    def value(self) -> Tensor:
         """The buffer itself."""
         return self.tensors[self.key]
 
     @torch.no_grad()
-    def assign(self, value: torch.Tensor) -> None:
+    def assign(self, value: Tensor) -> None:
         """Sets the buffer to a tensor."""
         self.value.copy_(value)
 
 
-class Bypass:
+class Bypass(common_bypass.Bypass):
     """What a model reads past Keras's variables.
 
     The modules in `keras.layers.TorchModuleWrapper` read their parameters and
@@ -45,7 +54,7 @@ class Bypass:
         state: Buffers, which a pass changes as it goes.
     """
 
-    def __init__(self, model, variables):
+    def __init__(self, model: keras.Model, variables: Sequence[Variable]):
         places = {id(v.value): i for i, v in enumerate(variables)}
         #: Where parameters are: a module's dict, a key, and the variable's
         #: index.
@@ -75,21 +84,26 @@ class Bypass:
         return self.scope(None, [buffer.value for buffer in self.state])
 
 
-class Scope(contextlib.AbstractContextManager):
+class Scope(common_bypass.Scope):
     """The context that `Bypass.scope` returns.
 
     Attributes:
         after: After the context, what became of the state.
     """
 
-    def __init__(self, bypass, trainable, state):
+    def __init__(
+        self,
+        bypass: "Bypass",
+        trainable: list[Tensor] | None,
+        state: list[Tensor],
+    ):
         self._bypass = bypass
         self._trainable = trainable
         self._state = state
         self._before: list[tuple[dict, str, Any]] = []
         self.after = state
 
-    def __enter__(self):
+    def __enter__(self) -> "Scope":
         parameters = self._bypass.parameters
         if self._trainable is not None:
             for tensors, key, i in parameters:
@@ -99,18 +113,20 @@ class Scope(contextlib.AbstractContextManager):
             self._replace(buffer.tensors, buffer.key, value.clone())
         return self
 
-    def _replace(self, tensors, key, value):
+    def _replace(
+        self, tensors: dict[str, Any], key: str, value: Tensor
+    ) -> None:
         self._before.append((tensors, key, tensors[key]))
         tensors[key] = value
 
-    def __exit__(self, *args):
+    def __exit__(self, *args: Any) -> None:
         self.after = [buffer.value.detach() for buffer in self._bypass.state]
         while self._before:
             tensors, key, value = self._before.pop()
             tensors[key] = value
 
 
-def _torch_modules(model):
+def _torch_modules(model: keras.Model) -> Iterator[torch.nn.Module]:
     """The modules in a model that are none of Keras's."""
     # `model.modules()` has no layers that Keras keeps in lists.
     for layer in model._flatten_layers():

@@ -8,10 +8,27 @@ variables take the order of their gradients once, after which a step has no
 copies of kernels. Shapes and values stay what they are.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
-def is_dense(tensor):
+__all__ = [
+    "as_matrices",
+    "as_vectors",
+    "combine_rows",
+    "layout_of",
+    "stack_rows",
+    "take_layouts",
+]
+
+
+def is_dense(tensor: Tensor) -> bool:
     """Whether the entries fill a block of memory, each with its own place."""
     if tensor.is_contiguous():
         return True
@@ -23,7 +40,7 @@ def is_dense(tensor):
     return True
 
 
-def have_one_layout(tensors):
+def have_one_layout(tensors: Sequence[Tensor]) -> bool:
     """Whether tensors of one shape have their entries in one order."""
     first = tensors[0].stride()
     return all(
@@ -32,7 +49,7 @@ def have_one_layout(tensors):
     )
 
 
-def _strides(tensor):
+def _strides(tensor: Tensor) -> list[tuple[int, int]]:
     """Stride and size of the axes; those of one entry have no stride."""
     return [
         (stride, size)
@@ -41,45 +58,39 @@ def _strides(tensor):
     ]
 
 
-def axes_in_memory(tensor, first=0):
+def axes_in_memory(tensor: Tensor, first: int = 0) -> list[int]:
     """The axes from `first` on, from the largest stride to the smallest."""
     strides = tensor.stride()
     return sorted(range(first, tensor.ndim), key=lambda axis: -strides[axis])
 
 
-def in_memory_order(tensor):
+def in_memory_order(tensor: Tensor) -> Tensor:
     """A view whose axes come in the order in which memory has them."""
     return tensor.permute(axes_in_memory(tensor))
 
 
-def as_vectors(tensors):
-    """Returns tensors of one shape as vectors, with their entries in one order.
-
-    Without a copy where all have the same dense layout.
-    """
+def as_vectors(tensors: Sequence[Tensor]) -> list[Tensor]:
     if have_one_layout(tensors):
         axes = axes_in_memory(tensors[0])
         tensors = [tensor.permute(axes) for tensor in tensors]
     return [tensor.reshape(-1) for tensor in tensors]
 
 
-def as_matrices(stacks):
-    """Returns stacks `[K, *shape]` of one shape as `[K, P]`, likewise."""
+def as_matrices(stacks: Sequence[Tensor]) -> list[Tensor]:
     if have_one_layout(stacks):
         axes = (0, *axes_in_memory(stacks[0], first=1))
         stacks = [stack.permute(axes) for stack in stacks]
     return [stack.reshape(stack.shape[0], -1) for stack in stacks]
 
 
-def combine_rows(weights, stack):
-    """Returns the sum of the rows of `[K, *shape]`, each times a scalar."""
+def combine_rows(weights: Tensor, stack: Tensor) -> Tensor:
     (matrix,) = as_matrices([stack])
     axes = axes_in_memory(stack, first=1)
     row = (weights @ matrix).reshape([stack.shape[axis] for axis in axes])
     return row.permute([axes.index(axis) for axis in range(1, stack.ndim)])
 
 
-def new_stack(tensor, count):
+def new_stack(tensor: Tensor, count: int) -> Tensor:
     """Returns room for a number of tensors like this one, each laid out so."""
     if not is_dense(tensor):
         return tensor.new_empty((count, *tensor.shape))
@@ -88,31 +99,22 @@ def new_stack(tensor, count):
     )
 
 
-def stack_rows(tensors):
-    """Returns tensors of one shape as one `[K, *shape]`."""
+def stack_rows(tensors: Sequence[Tensor]) -> Tensor:
     stack = new_stack(tensors[0], len(tensors))
     for place, tensor in zip(stack, tensors, strict=True):
         place.copy_(tensor)
     return stack
 
 
-def layout_of(gradient):
-    """Returns the strides of a gradient, or `None` if it has gaps."""
+def layout_of(gradient: Tensor) -> Any | None:
     return gradient.stride() if is_dense(gradient) else None
 
 
-def take_layouts(variables, layouts, others):
-    """Lays variables out in memory as their gradients come.
-
-    Args:
-        variables: List of trainable variables.
-        layouts: What `layout_of` says of their gradients, by index.
-        others: Function that returns a list of variables of which those of
-            the same shapes, or of one such tensor per task, are to follow.
-
-    Returns:
-        Whether any was laid out in another way.
-    """
+def take_layouts(
+    variables: Sequence[Variable],
+    layouts: dict[int, Any],
+    others: Callable[[], Iterable[Variable]],
+) -> bool:
     moved = {}
     for i, strides in layouts.items():
         if strides is not None and _take_layout(variables[i], strides):
@@ -131,7 +133,7 @@ def take_layouts(variables, layouts, others):
     return True
 
 
-def _take_layout(variable, strides):
+def _take_layout(variable: Variable, strides: tuple[int, ...]) -> bool:
     value = variable.value
     if value.stride() == strides:
         return False

@@ -2,8 +2,14 @@
 
 import contextlib
 import threading
+from collections.abc import Iterator
 
 import torch
+
+__all__ = [
+    "forward_precision",
+    "full_precision",
+]
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 
@@ -11,7 +17,7 @@ _SUSPENDED = threading.local()
 
 
 @contextlib.contextmanager
-def full_precision():
+def full_precision() -> Iterator[None]:
     """Suspends `torch.autocast`.
 
     It would compute inner products of gradients in 16 bits, and with them
@@ -38,7 +44,7 @@ def full_precision():
 
 
 @contextlib.contextmanager
-def forward_precision():
+def forward_precision() -> Iterator[None]:
     """Resumes what `full_precision` suspended, for the user's model."""
     with contextlib.ExitStack() as stack:
         for device, dtype in getattr(_SUSPENDED, "settings", ()):

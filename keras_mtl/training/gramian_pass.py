@@ -11,6 +11,9 @@ from keras_mtl.training.passes import FirstPass
 class GramianPass(FirstPass):
     """A first pass that goes both ways: gradients, and slopes along them."""
 
+    #: A `Pushforward`, until `release`.
+    _pushforward: Any
+
     def _linearize(self, trainable: list[Any]) -> tuple[list[Any], Any]:
         losses, aux, self._pullback, self._pushforward = (
             backend.linearize_both_ways(self._run, trainable)

@@ -179,10 +179,10 @@ import sys
 import numpy as np
 import keras
 import keras_mtl
-from keras_mtl.backend import torch as backend
+from keras_mtl.backend import torch_trainer
 
 if sys.argv[1] == "forget":
-    backend._keep_freed_memory = lambda: None
+    torch_trainer._keep_freed_memory = lambda: None
 inputs = keras.Input((1, 36, 36))
 x = keras.layers.Conv2D(
     10, 9, activation="relu", data_format="channels_first"
