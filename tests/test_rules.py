@@ -32,6 +32,7 @@ RANKS = {
     "seeded": 0,
     "component": 1,
     "backend": 0,
+    "gradients": 2,
     "solvers": 2,
     "aggregators": 3,
     "balancers": 4,

@@ -91,7 +91,7 @@ class CheckpointRecord(keras.layers.Layer):
     def _places(self):
         """Where the variables of the strategy's state are, or `None`."""
         model = self._model()
-        built_for = model._settings.built_for
+        built_for = model.strategy_in_use.built_for
         if model.strategy is None or built_for is None:
             return None
         # Names of layers count how many there are in a process.

@@ -140,7 +140,7 @@ class Checkpoints(keras.Model):
         """Raises `ValueError` for state that the strategy cannot go on from."""
         strategy = self.strategy
         if strategy is not None and self.compiled and not strategy.built:
-            self._settle()
+            self.strategy_in_use.settle()
             strategy = self.strategy
         self.checkpoint_record.check(record_of(filepath), str(filepath))
         if strategy is None or not self.compiled:

@@ -15,16 +15,17 @@ class FirstLook:
     """The part of `MultiTaskModel` that settles a plan on a batch.
 
     It comes before the frame of the backend's trainer, and needs `strategy`,
-    `correct_reach` and `_settle` of the class that it is part of.
+    `correct_reach` and `strategy_in_use` of the class that it is part of.
     """
 
     _settings: Any
+    strategy_in_use: Any
 
     def make_train_function(self, force=False):
         if self.strategy is None:
             return super().make_train_function(force)
         check_hooks(self)
-        self._settle()
+        self.strategy_in_use.settle()
         before = self.train_function
         super().make_train_function(force)
         if self.train_function is not before:
@@ -39,41 +40,44 @@ class FirstLook:
         """
 
         def run(*arguments):
-            settings = self._settings
-            if settings.plan is not None and (
-                settings.looked is settings.plan or settings.check == "never"
+            in_use = self.strategy_in_use
+            if in_use.is_looked_at or (
+                in_use.plan is not None and not self._looks
             ):
                 return function(*arguments)
             *state, iterator = arguments
             data, stream = backend.peek(iterator, self.steps_per_execution)
             self.before_look(*state)
-            before = settings.plan
+            before = in_use.plan
             self._look_at(data)
             state = self.after_look()
-            if settings.plan is before:
+            if in_use.plan is before:
                 return function(*state, stream)
             self.make_train_function(force=True)
             return self.train_function(*state, stream)
 
         return run
 
+    @property
+    def _looks(self):
+        return self._settings.compiled.check == "first"
+
     def _look_at(self, data):
         """Settles by a batch what a plan must know, and checks it."""
-        settings = self._settings
+        in_use = self.strategy_in_use
         batch = Batch(
             *keras.utils.unpack_x_y_sample_weight(
                 backend.local_tensors(self, data)
             )
         )
         self._build_on(batch.x)
-        self._settle()
-        if settings.check == "never":
+        in_use.settle()
+        if not self._looks:
             return
         if self.correct_reach(batch):
-            settings.plan = None
-            self._settle()
+            in_use.settle(anew=True)
         if check_step(self, batch):
-            settings.looked = settings.plan
+            in_use.note_look()
 
     def _build_on(self, x):
         if not self.built:

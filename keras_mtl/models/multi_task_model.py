@@ -14,6 +14,7 @@ from keras_mtl.models.network_arguments import as_network
 from keras_mtl.models.serving import Serving
 from keras_mtl.models.settings import Settings
 from keras_mtl.models.settings import spec_of
+from keras_mtl.models.strategy_in_use import StrategyInUse
 from keras_mtl.models.task_gradients import TaskGradientsResult
 from keras_mtl.models.task_gradients import task_gradients_of
 from keras_mtl.models.task_structure import TaskStructure
@@ -134,6 +135,7 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
         # bases of this class for the whole process.
         super().__init__(**kwargs)
         self._settings = Settings(self)
+        self.strategy_in_use = StrategyInUse(self)
         self._shared_layers = shared_layers
         self._task_layers = task_layers
         self._network_is_known = network is not None
@@ -377,7 +379,7 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
         strategy = config.get("strategy")
         if strategy is not None:
             # A copy has the settings; `compile` decides what it trains with.
-            model._settings.strategy = strategies.deserialize(
+            model.strategy_in_use.strategy = strategies.deserialize(
                 strategy, custom_objects
             )
         return model

@@ -56,7 +56,7 @@ class Serving(keras.Model):
         export, served = super().export, self
         if self._network_is_known and not self._overrides_call():
             export, served = self.network.export, self.network
-        with self._hidden_strategy(), networks.attributes_kept(served):
+        with self.strategy_in_use.hidden(), networks.attributes_kept(served):
             export(
                 filepath,
                 format=format,

@@ -1,9 +1,7 @@
 """Compiling, fitting and stepping a model by a strategy."""
 
-import contextlib
 import inspect
 import warnings
-import weakref
 from typing import Any
 
 import keras
@@ -11,9 +9,9 @@ import keras
 from keras_mtl import backend
 from keras_mtl import strategies
 from keras_mtl.arguments import checked_choice
-from keras_mtl.component import Component
 from keras_mtl.datasets import MultiTaskDataset
 from keras_mtl.models.by_output import check_order
+from keras_mtl.models.compile_arguments import CompileArguments
 from keras_mtl.models.first_look import FirstLook
 from keras_mtl.models.labelled_metrics import labelled_metrics
 from keras_mtl.models.loss_computation import LossComputation
@@ -22,14 +20,10 @@ from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.own_hooks import check_hooks
 from keras_mtl.models.random_state import RandomState
 from keras_mtl.models.reach import Reach
-from keras_mtl.models.resolve_losses import as_numbers
-from keras_mtl.models.resolve_losses import check_preference
 from keras_mtl.models.resolve_losses import resolve_losses
-from keras_mtl.models.settings import same_settings
+from keras_mtl.models.settings import Settings
+from keras_mtl.models.strategy_in_use import StrategyInUse
 from keras_mtl.models.task_losses import TaskLosses
-from keras_mtl.models.training_plan import fingerprint
-from keras_mtl.models.training_plan import make_plan
-from keras_mtl.models.training_plan import prepare
 from keras_mtl.strategies.strategy import check_on_nonfinite
 from keras_mtl.training.epoch_guard import guarded
 from keras_mtl.training.epoch_guard import watches_tasks
@@ -47,12 +41,15 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
     part of.
     """
 
+    _settings: Settings
+    strategy_in_use: StrategyInUse
+
     @property
     def strategy(self) -> strategies.Strategy | None:
         """The strategy in use, or `None` for plain Keras training."""
         # Keras reads properties before `__init__` is through.
-        settings = self.__dict__.get("_settings")
-        return None if settings is None else settings.strategy
+        in_use = self.__dict__.get("strategy_in_use")
+        return None if in_use is None else in_use.strategy
 
     @property
     def random_state(self) -> RandomState:
@@ -60,14 +57,19 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         return self._settings.random_state
 
     @property
-    def training_plan(self):
+    def training_plan(self) -> Any:
         """What the training step needs to know."""
-        return self._settings.plan
+        return self.strategy_in_use.plan
 
     @property
     def task_statistics(self) -> TaskStatistics | None:
         """What steps have seen of the tasks, while somebody watches."""
-        return self._settings.statistics
+        return self.strategy_in_use.statistics
+
+    @property
+    def on_nonfinite(self) -> str:
+        """What `compile` was told that a step does that is not finite."""
+        return self._settings.compiled.on_nonfinite
 
     def watch_tasks(self, watch: bool) -> None:
         """Has the training step add to `task_statistics`, or no longer.
@@ -77,26 +79,12 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         Args:
             watch: Whether to watch from here on.
         """
-        settings = self._settings
-        strategy = settings.strategy
-        if strategy is None:
-            return
-        num_tasks = len(self.tasks)
-        known = settings.statistics
-        fits = known is not None and known.num_tasks == num_tasks
-        if watch == fits and strategy.recorder.enabled == watch:
-            return
-        settings.statistics = None
-        if watch:
-            with backend.build_scope(self):
-                settings.statistics = TaskStatistics(num_tasks)
-        strategy.recorder.enabled = watch
-        # The lists of variables have changed with it.
-        self.train_function = None
+        if self.strategy_in_use.watch(watch):
+            self.train_function = None
 
     def network_variables(self, trainable: bool) -> list[keras.Variable]:
         """The model's variables without those of the strategy."""
-        with self._hidden_strategy():
+        with self.strategy_in_use.hidden():
             if trainable:
                 return list(self.trainable_variables)
             return list(self.non_trainable_variables)
@@ -105,8 +93,8 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
 
     @property
     def variables(self):
-        settings = self.__dict__.get("_settings")
-        extra = [] if settings is None else settings.variables
+        in_use = self.__dict__.get("strategy_in_use")
+        extra = [] if in_use is None else in_use.variables
         return [*super().variables, *extra]
 
     @property
@@ -139,15 +127,6 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
             *settings.losses.trackers,
             *metrics[position:],
         ]
-
-    @contextlib.contextmanager
-    def _hidden_strategy(self):
-        before = self._settings.hidden
-        self._settings.hidden = True
-        try:
-            yield
-        finally:
-            self._settings.hidden = before
 
     # ----------------------------------------------------------- compile
 
@@ -216,7 +195,7 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         check_on_nonfinite(on_nonfinite)
         checked_choice("check", check, CHECKS)
         losses = resolve_losses(loss, loss_weights, self._output_names())
-        given, strategy = strategy, self._own_strategy(strategy)
+        given, strategy = strategy, self.strategy_in_use.own(strategy)
         if strategy is not None:
             if not losses:
                 raise ValueError(
@@ -232,7 +211,7 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
             metrics=metrics,
             weighted_metrics=weighted_metrics,
         )
-        prepared = self._prepare(
+        prepared = self.strategy_in_use.prepare(
             strategy, {task: weight for task, (_, weight) in losses.items()}
         )
         if jit_compile is True and not backend.supports_jit_compile:
@@ -255,20 +234,15 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
             # As Keras has it: not tracked.
             self.__dict__["loss"] = loss
         settings = self._settings
-        settings.user_loss = loss
-        settings.user_loss_weights = loss_weights
-        settings.user_metrics = metrics
-        settings.user_weighted_metrics = weighted_metrics
-        # Keras keeps the metrics of an earlier `compile`.
+        settings.compiled = CompileArguments(
+            loss, loss_weights, metrics, weighted_metrics, on_nonfinite, check
+        )
         settings.has_metrics |= (
             metrics is not None or weighted_metrics is not None
         )
-        settings.on_nonfinite = on_nonfinite
-        settings.check = check
-        settings.monitor = None
-        settings.optimized = None
         with backend.build_scope(self):
             settings.losses = self._make_losses(losses, strategy)
+        self.strategy_in_use.recompiled()
         self._use_strategy(strategy, prepared, given)
 
     def _labelled_metrics(self, **arguments):
@@ -298,83 +272,24 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
             named_outputs=parts is None or parts.named,
         )
 
-    # ---------------------------------------------------------- strategy
-
-    def _own_strategy(self, identifier):
-        """A strategy of which no other model trains any part."""
-        if self._is_in_use(identifier):
-            return self._settings.strategy
-        strategy = strategies.get(identifier)
-        if strategy is None or strategy is self._settings.strategy:
-            return strategy
-        if not any(part.built for part in (strategy, *strategy.components)):
-            return strategy
-        return type(strategy).from_config(strategy.get_config())
-
-    def _is_in_use(self, identifier):
-        """Whether the strategy in use is this object, or a copy of it."""
-        return identifier is not None and identifier is self._settings.given()
-
-    def _prepare(self, strategy, weights):
-        """Builds a strategy for a built model, or raises `ValueError`.
-
-        Args:
-            strategy: The strategy, or `None`.
-            weights: Dict from tasks to their `loss_weights`.
-        """
-        if strategy is not None and strategy.loss_weights == "preference":
-            check_preference(weights)
-        if strategy is None or not self.built or not self._can_probe():
-            return None
-        settings = self._settings
-        is_new = strategy is not settings.strategy
-        return prepare(
-            self,
-            strategy,
-            list(weights),
-            list(weights.values()),
-            None if is_new else settings.built_for,
-        )
-
     def _use_strategy(self, strategy, prepared, given):
-        settings = self._settings
-        # Not a number that says which object it is: another may get it.
-        settings.given = (
-            weakref.ref(given) if isinstance(given, Component) else lambda: None
-        )
-        if prepared is not None:
-            settings.strategy = prepared.strategy
-            settings.built_for = prepared.built_for
-        elif strategy is not settings.strategy:
-            settings.strategy = strategy
-            settings.built_for = None
-        settings.plan = None
-        if settings.losses is not None:
-            settings.losses.handle_missing = strategy is not None
-            settings.losses.apply_weights = (
+        losses = self._settings.losses
+        if losses is not None:
+            losses.handle_missing = strategy is not None
+            losses.apply_weights = (
                 strategy is None or strategy.loss_weights == "factors"
             )
+        self.strategy_in_use.use(strategy, prepared, given)
         # The lists of variables have changed with it.
         self.train_function = None
         self.test_function = None
         self.predict_function = None
         if self.built and self.compiled:
-            self._settle()
+            self.strategy_in_use.settle()
 
-    def _settle(self):
-        """Makes the plan if there is none, or if it is out of date."""
-        settings = self._settings
-        if settings.strategy is None or not self.built:
-            return
-        if settings.plan is None or settings.plan.fingerprint != fingerprint(
-            self
-        ):
-            if not self._can_probe():
-                return
-            settings.plan = make_plan(self, settings)
-            self.train_function = None
-
-    def _can_probe(self):
+    @property
+    def can_probe(self) -> bool:
+        """Whether enough is known to find out what the tasks reach."""
         return (
             self._settings.network_tasks is not None
             or self._settings.input_spec is not None
@@ -428,7 +343,6 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         if self.compiled:
             check_averages(self.optimizer, self.network_variables(True))
         if strategy is not None:
-            self._assert_compiled()
             self._replace_strategy(strategy)
         if balancer_data is not None:
             self._set_balancer_data(balancer_data)
@@ -461,27 +375,15 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         self.train_function = None
 
     def _replace_strategy(self, identifier):
-        if self._is_in_use(identifier):
-            return
-        if not isinstance(identifier, strategies.Strategy) and same_settings(
-            strategies.get(identifier), self.strategy
-        ):
-            return
-        if self._settings.losses is None:
-            raise ValueError(
-                "A strategy needs a loss per task: pass `loss={task: ...}` to "
-                "`compile`."
-            )
-        check_hooks(self)
-        strategy = self._own_strategy(identifier)
-        if strategy is self.strategy:
-            return
-        prepared = self._prepare(strategy, self._settings.losses.weights)
-        self._use_strategy(strategy, prepared, identifier)
-
-    def _assert_compiled(self):
         if not self.compiled:
             raise ValueError("Call `compile()` before `fit(strategy=...)`.")
+        strategy = self.strategy_in_use.replacement(identifier)
+        if strategy is None:
+            return
+        prepared = self.strategy_in_use.prepare(
+            strategy, self._settings.losses.weights
+        )
+        self._use_strategy(strategy, prepared, identifier)
 
     def _check_labels(self, x, y, sample_weight):
         """Finds missing labels before anything is changed."""
@@ -504,18 +406,11 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
 
     def forget_failures(self) -> None:
         """Forgets failed steps that nobody was told of: an end by force."""
-        if self.training_plan is not None:
-            self.training_plan.monitor.forget()
+        self.strategy_in_use.forget_failures()
 
     def check_finite(self) -> None:
         """Tells of steps that failed, by an error or in the log."""
-        plan = self.training_plan
-        if plan is None or self.strategy is None:
-            return
-        if plan.on_nonfinite == "raise":
-            plan.monitor.raise_if_failed()
-        elif plan.on_nonfinite == "skip":
-            plan.monitor.warn_if_failed()
+        self.strategy_in_use.check_finite()
 
     # -------------------------------------------------------------- step
 
@@ -524,24 +419,19 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
             # A `train_step` that was called by hand.
             x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
             self._build_on(x)
-            self._settings.plan = make_plan(self, self._settings)
+            self.strategy_in_use.settle()
         return run_step(self, data)
 
     def get_compile_config(self):
         config = super().get_compile_config()
         if not config:
             return config
-        serialize = keras.saving.serialize_keras_object
         settings = self._settings
         return {
             **config,
-            "loss": serialize(settings.user_loss),
-            "loss_weights": serialize(as_numbers(settings.user_loss_weights)),
-            "metrics": serialize(settings.user_metrics),
-            "weighted_metrics": serialize(settings.user_weighted_metrics),
-            "strategy": self.strategy and serialize(self.strategy),
-            "on_nonfinite": settings.on_nonfinite,
-            "check": settings.check,
+            **settings.compiled.get_config(),
+            "strategy": self.strategy
+            and keras.saving.serialize_keras_object(self.strategy),
             "reach": settings.reach and settings.reach.indices,
         }
 
@@ -565,4 +455,4 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
             if not self.optimizer.built:
                 # A `LossScaleOptimizer` built twice has its state twice.
                 self.optimizer.build(self.network_variables(True))
-            self._settle()
+            self.strategy_in_use.settle()

@@ -12,7 +12,7 @@ from keras_mtl.strategies.updates.representation import Representation
 from keras_mtl.training.monitor import StepMonitor
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class TrainingPlan:
     """What `compile` and the state of the layers have settled.
 
@@ -48,7 +48,7 @@ def fingerprint(model) -> tuple:
     )
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Prepared:
     """A strategy built for a model.
 
@@ -118,28 +118,27 @@ def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
     return Prepared(strategy, partition, split, (list(tasks), paths))
 
 
-def make_plan(model, settings) -> TrainingPlan:
+def make_plan(model, in_use) -> TrainingPlan:
     """Makes the plan of a built and compiled model.
 
     Args:
         model: A `MultiTaskModel`.
-        settings: Its `Settings`.
+        in_use: Its `StrategyInUse`.
     """
     prepared = prepare(
         model,
-        settings.strategy,
+        in_use.strategy,
         model.tasks,
-        list(settings.losses.weights.values()),
-        settings.built_for,
+        list(model.task_losses.weights.values()),
+        in_use.built_for,
     )
     strategy, partition = prepared.strategy, prepared.partition
-    _check_known(partition.variables, settings)
-    strategy.recorder.enabled = settings.statistics is not None
-    settings.strategy = strategy
-    settings.built_for = prepared.built_for
+    in_use.check_known(partition.variables)
+    strategy.recorder.enabled = in_use.statistics is not None
+    in_use.strategy = strategy
+    in_use.built_for = prepared.built_for
     with backend.build_scope(model):
-        if settings.monitor is None or settings.monitor.tasks != model.tasks:
-            settings.monitor = StepMonitor(model.tasks, name="step_monitor")
+        monitor = in_use.monitor_of(model.tasks)
         if not model.optimizer.built:
             model.optimizer.build(partition.variables)
     backend.synchronize([*model.variables, *model.optimizer.variables])
@@ -149,21 +148,7 @@ def make_plan(model, settings) -> TrainingPlan:
         state_variables=model.network_variables(False),
         bypass=backend.Bypass(model, partition.variables),
         split=prepared.split,
-        monitor=settings.monitor,
-        on_nonfinite=strategy.on_nonfinite or settings.on_nonfinite,
+        monitor=monitor,
+        on_nonfinite=strategy.on_nonfinite or model.on_nonfinite,
         fingerprint=fingerprint(model),
     )
-
-
-def _check_known(variables, settings):
-    """Refuses variables that the optimizer was not built with."""
-    known = settings.optimized
-    if known is None:
-        settings.optimized = {id(variable) for variable in variables}
-        return
-    unknown = [v.path for v in variables if id(v) not in known]
-    if unknown:
-        raise ValueError(
-            "Layers were unfrozen after `compile`, and the optimizer does not "
-            f"know their variables: {', '.join(unknown)}. Call `compile` again."
-        )
