@@ -10,6 +10,8 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.seeded import checked_seed
 from keras_mtl.seeded import reset_seed
+from keras_mtl.typing import Shape
+from keras_mtl.typing import Tensor
 
 #: Classes of what Keras writes for the dtype of a layer.
 POLICIES = ("DTypePolicy", "FloatDTypePolicy")
@@ -25,7 +27,7 @@ class InitialState:
     An object of its own: Keras would wrap and search a dict or a list.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.makers: list[tuple[keras.Variable, Callable[..., Any]]] = []
 
 
@@ -44,7 +46,7 @@ class Component(keras.layers.Layer):
     #: step calls `observe` after it, at the cost of one forward pass.
     observes = False
 
-    def __init__(self, **kwargs: Any):
+    def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
         self._initial_state = InitialState()
@@ -54,7 +56,13 @@ class Component(keras.layers.Layer):
         self.seed: int | None = None
         self.seed_generator: keras.random.SeedGenerator | None = None
 
-    def add_weight(self, shape=None, initializer="zeros", *args, **kwargs):
+    def add_weight(
+        self,
+        shape: Shape | None = None,
+        initializer: Any = "zeros",
+        *args: Any,
+        **kwargs: Any,
+    ) -> keras.Variable:
         """As `keras.layers.Layer.add_weight`; `state_reset` sets it back.
 
         Args:
@@ -87,7 +95,7 @@ class Component(keras.layers.Layer):
                 to `0`.
         """
 
-        def exactly(shape, dtype=None):
+        def exactly(shape: Shape, dtype: str | None = None) -> Tensor:
             # Keras's `Constant` rounds to float32 on its way.
             if np.ndim(value):
                 return ops.convert_to_tensor(value, dtype=dtype)
@@ -196,13 +204,13 @@ class Component(keras.layers.Layer):
         parts = ", ".join(part.nested_names for part in self.inner_components)
         return type(self).__name__ + (parts and f"({parts})")
 
-    def get_build_config(self):
+    def get_build_config(self) -> None:
         # State is made for the tasks and variables of a model, by whoever
         # uses the component: a config alone revives it without state.
         return None
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         dtype = config.get("dtype")
         if isinstance(dtype, dict) and not (
             dtype.get("class_name") in POLICIES
@@ -214,7 +222,7 @@ class Component(keras.layers.Layer):
             )
         return super().from_config(config)
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: Any) -> None:
         raise ValueError(
             f'A config of {type(self).__name__} has no "build_config": its '
             f"state is made for the model that it trains. Received: {config!r}"
@@ -234,6 +242,6 @@ class Component(keras.layers.Layer):
         for part in self.inner_components:
             part.expect_state(is_in_file)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         if self._is_in_file:
             super().load_own_variables(store)

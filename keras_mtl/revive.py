@@ -119,7 +119,7 @@ def revive_function(argument: str, config: dict[str, Any]) -> Any:
     return function
 
 
-def _check_form(wanted, config):
+def _check_form(wanted: str, config: Any) -> None:
     check_levels(config)
     if not isinstance(config, dict) or not (
         isinstance(config.get("class_name"), str) and "config" in config
@@ -130,7 +130,7 @@ def _check_form(wanted, config):
         )
 
 
-def _check_class(wanted, base, name, cls):
+def _check_class(wanted: str, base: type, name: Any, cls: Any) -> None:
     if not (isinstance(cls, type) and issubclass(cls, base)):
         raise ValueError(
             f"The config does not describe {wanted}: {name!r} is no "

@@ -18,6 +18,10 @@ Tensors: TypeAlias = list[Tensor] | tuple[Tensor, ...]
 #: A `keras.Variable`, or what has its `value` and `assign`.
 Variable: TypeAlias = Any
 
+#: Array functions for solvers: `solvers.namespace.Graph`, which hands on those
+#: of `keras.ops`, or NumPy's.
+Namespace: TypeAlias = Any
+
 #: Shape of a tensor.
 Shape: TypeAlias = tuple[int, ...]
 

@@ -12,6 +12,7 @@ from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.gradients.jacobian import wide_dtype
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.Aggregator")
@@ -97,8 +98,11 @@ class Aggregator(Component):
         """
 
     def aggregate(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> list[Any]:
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         """Returns the update, one tensor per variable.
 
         Args:
@@ -116,9 +120,9 @@ class Aggregator(Component):
     def aggregate_samples(
         self,
         jacobians: Sequence[Jacobian],
-        losses: Any = None,
-        mask: Any = None,
-    ) -> list[Any]:
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         """Returns the update from gradients of independent samples.
 
         Args:
@@ -138,7 +142,12 @@ class Aggregator(Component):
                 f"one per part of the batch. Received: {len(jacobians)}."
             )
 
-    def __call__(self, jacobian, losses=None, mask=None):
+    def __call__(
+        self,
+        jacobian: Any,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         single = not isinstance(jacobian, (list, tuple))
         if not single and jacobian and isinstance(jacobian[0], (list, tuple)):
             single = True  # a matrix written as nested lists
@@ -174,7 +183,9 @@ class Aggregator(Component):
         return update[0] if single else update
 
     @staticmethod
-    def _as_vector(argument, value, jacobian):
+    def _as_vector(
+        argument: str, value: Any, jacobian: Jacobian
+    ) -> Tensor | None:
         if value is None:
             return None
         value = ops.stop_gradient(ops.convert_to_tensor(value))
@@ -217,8 +228,11 @@ class GramianAggregator(Aggregator):
     """
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Returns one weight per task.
 
         Args:
@@ -233,7 +247,7 @@ class GramianAggregator(Aggregator):
             f"{type(self).__name__} does not implement `compute_weights`."
         )
 
-    def prepare(self, gramian: Any, mask: Any) -> tuple[Any, Any]:
+    def prepare(self, gramian: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Gets ready for `compute_weights`.
 
         `aggregate` has done so; methods with state call it themselves, for
@@ -253,15 +267,23 @@ class GramianAggregator(Aggregator):
             self.build([tuple(gramian.shape)], dtype)
         return gramian, None if mask is None else ops.cast(mask, dtype)
 
-    def aggregate(self, jacobian, losses=None, mask=None):
+    def aggregate(
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         if not jacobian.num_variables:
             # Nothing to merge, and no state was made for it.
             return []
         return jacobian.combine(self.weigh(jacobian, losses, mask))
 
     def weigh(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> Any:
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Returns the weights `[K]` that `aggregate` gives the rows."""
         gramian, mask = self.prepare(jacobian.gramian(), mask)
         return self.check_weights(
@@ -273,7 +295,7 @@ class GramianAggregator(Aggregator):
 WEIGHTING = [GramianAggregator.aggregate]
 
 
-def as_tensor(value: Any) -> Any:
+def as_tensor(value: Any) -> Tensor:
     """Returns a tensor; a float64 array stays float64 where that exists."""
     # torch would make it float32; JAX warns if it is asked for float64.
     if isinstance(value, np.ndarray) and keras.backend.backend() != "jax":
@@ -281,7 +303,7 @@ def as_tensor(value: Any) -> Any:
     return ops.convert_to_tensor(value)
 
 
-def check_stacks(stacks: list[Any]) -> None:
+def check_stacks(stacks: list[Tensor]) -> None:
     """Raises `ValueError` unless all tensors have the same leading size."""
     if not stacks:
         raise ValueError(

@@ -9,6 +9,8 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import relative_sizes
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 SCALE_MODES = ("min", "median", "rmse")
 
@@ -74,15 +76,21 @@ class AlignedMTL(PreferenceAggregator):
         self.scale_mode = checked_choice("scale_mode", scale_mode, SCALE_MODES)
 
     def preferred_weights(
-        self, xp: Any, gramian: Any, shares: Any, mask: Any
-    ) -> Any:
+        self, xp: Namespace, gramian: Tensor, shares: Tensor, mask: Tensor
+    ) -> Tensor:
         return _balanced(xp, gramian, shares, mask, self.scale_mode)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale_mode": self.scale_mode}
 
 
-def _balanced(xp, gramian, preference, mask, scale_mode):
+def _balanced(
+    xp: Namespace,
+    gramian: Tensor,
+    preference: Tensor | None,
+    mask: Tensor | None,
+    scale_mode: str,
+) -> Tensor:
     num_tasks = gramian.shape[0]
     norms, cosines, active = unit_gramian(xp, gramian, mask)
     # One common scale changes nothing; several would turn the eigenvectors.

@@ -8,6 +8,8 @@ from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.common_direction import common_direction_weights
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.CAGrad")
@@ -70,13 +72,13 @@ class CAGrad(PreferenceAggregator):
         self.rescale = checked_choice("rescale", rescale, (0, 1, 2))
 
     def preferred_weights(
-        self, xp: Any, gramian: Any, shares: Any, mask: Any
-    ) -> Any:
+        self, xp: Namespace, gramian: Tensor, shares: Tensor, mask: Tensor
+    ) -> Tensor:
         divisor = (1.0, 1.0 + self.c**2, 1.0 + self.c)[self.rescale]
         weights = common_direction_weights(xp, gramian, self.c, mask, shares)
         return weights / divisor
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "c": self.c,

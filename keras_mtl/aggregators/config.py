@@ -7,6 +7,8 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.symmetric import pseudo_inverse_product
 from keras_mtl.solvers.symmetric import rank_tolerance
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.ConFIG")
@@ -53,14 +55,14 @@ class ConFIG(PreferenceAggregator):
     """
 
     def preferred_weights(
-        self, xp: Any, gramian: Any, shares: Any, mask: Any
-    ) -> Any:
+        self, xp: Namespace, gramian: Tensor, shares: Tensor, mask: Tensor
+    ) -> Tensor:
         return conflict_free_weights(xp, gramian, shares, mask)
 
 
 def conflict_free_weights(
-    xp: Any, gramian: Any, preference: Any, mask: Any = None
-) -> Any:
+    xp: Namespace, gramian: Tensor, preference: Any, mask: Tensor | None = None
+) -> Tensor:
     """Returns the weights of the conflict-free direction.
 
     Args:

@@ -8,6 +8,8 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.cone_direction import cone_direction_weights
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.symmetric import present_tasks
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.ConicGrad")
@@ -56,9 +58,14 @@ class ConicGrad(GramianAggregator):
         self.c = checked_number("c", c, "(0, 1]")
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
-        def solve(xp, gramian, mask):
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        def solve(
+            xp: Namespace, gramian: Tensor, mask: Tensor | None
+        ) -> Tensor:
             if self.c == 1:
                 present = present_tasks(xp, gramian, mask)
                 present = xp.cast(present, gramian.dtype)
@@ -67,5 +74,5 @@ class ConicGrad(GramianAggregator):
 
         return run(solve, gramian, mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "c": self.c}

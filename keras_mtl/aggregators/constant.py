@@ -10,6 +10,8 @@ from keras_mtl.aggregators.linear import presence
 from keras_mtl.arguments import check_size
 from keras_mtl.arguments import checked_vector
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Shape
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.Constant")
@@ -40,17 +42,19 @@ class Constant(LinearAggregator):
     def __init__(self, weights: Sequence[float], **kwargs: Any):
         super().__init__(**kwargs)
         # `weights` is what a layer calls its variables.
-        self._row_weights = checked_vector("weights", weights, optional=False)
+        self._row_weights: Any = checked_vector(
+            "weights", weights, optional=False
+        )
 
-    def build_state(self, shapes, dtype):
+    def build_state(self, shapes: Sequence[Shape], dtype: str) -> None:
         check_size("weights", self._row_weights, shapes[0][0])
 
     def compute_row_weights(
-        self, num_tasks: int, mask: Any = None, dtype: str = "float32"
-    ) -> Any:
+        self, num_tasks: int, mask: Tensor | None = None, dtype: str = "float32"
+    ) -> Tensor:
         check_size("weights", self._row_weights, num_tasks)
         weights = ops.convert_to_tensor(self._row_weights, dtype=dtype)
         return weights * presence(num_tasks, mask, dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weights": list(self._row_weights)}

@@ -12,6 +12,7 @@ from keras_mtl.arguments import check_size
 from keras_mtl.arguments import checked_number
 from keras_mtl.arguments import checked_vector
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.CRMOGM")
@@ -79,7 +80,7 @@ class CRMOGM(WrappingAggregator, GramianAggregator):
         self.averages: Any = None
         self.steps: Any = None
 
-    def _check_inner(self, aggregator):
+    def _check_inner(self, aggregator: Any) -> None:
         if (
             not isinstance(aggregator, GramianAggregator)
             or aggregator.samples > 1
@@ -101,8 +102,11 @@ class CRMOGM(WrappingAggregator, GramianAggregator):
         self.steps = self.add_state("steps", (num_tasks,), dtype)
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         gramian, mask = self.prepare(gramian, mask)
         new = self.aggregator.compute_weights(gramian, losses, mask)
         old = ops.convert_to_tensor(self.averages)
@@ -122,14 +126,16 @@ class CRMOGM(WrappingAggregator, GramianAggregator):
         self.steps.assign(steps)
         return ops.cast(weights, gramian.dtype)
 
-    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
+    def observe(
+        self, losses: Tensor, new_losses: Tensor, mask: Tensor | None = None
+    ) -> None:
         self.aggregator.observe(losses, new_losses, mask)
 
     def state_reset(self) -> None:
         super().state_reset()
         self.aggregator.state_reset()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "alpha": self.alpha,

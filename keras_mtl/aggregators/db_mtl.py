@@ -20,6 +20,8 @@ from keras_mtl.solvers.adam import adam_update
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.simplex import graph_softmax
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 EPSILON = 1e-8
 
@@ -128,7 +130,7 @@ class DBMTL(Aggregator):
         self.alignment = alignment
         if alignment is not None:
             self.alignment = checked_number("alignment", alignment, "(-1, 1)")
-        self.gate = gate
+        self.gate: Any = gate
         if gate != "softmax":
             self.gate = checked_preference("gate", gate, or_else="'softmax'")
         self.keeps_rows = self.beta > 0
@@ -149,8 +151,11 @@ class DBMTL(Aggregator):
             self.gate_state = adam_state(self, "gate_logits", size, dtype)
 
     def aggregate(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> list[Any]:
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         if not jacobian.num_variables:
             return []
         dtype = jacobian.dtype
@@ -180,7 +185,7 @@ class DBMTL(Aggregator):
             )
         ]
 
-    def _importances(self, present):
+    def _importances(self, present: Tensor) -> Tensor:
         """Returns the gate `[K]`, of mean 1 over present tasks."""
         if self.gate == "softmax":
             logits = ops.convert_to_tensor(self.gate_state[0])
@@ -192,7 +197,13 @@ class DBMTL(Aggregator):
         total = ops.sum(gate)
         return gate * ops.sum(present) / ops.where(total > 0, total, 1.0)
 
-    def _align(self, xp, gramian, weights, mask):
+    def _align(
+        self,
+        xp: Namespace,
+        gramian: Tensor,
+        weights: Tensor,
+        mask: Tensor | None,
+    ) -> Tensor:
         """Returns the weights of the rows after the alignment.
 
         Args:
@@ -201,7 +212,7 @@ class DBMTL(Aggregator):
             weights: Tensor `[K]` of weights that rescale them.
             mask: Tensor `[K]`, 1 for present tasks, 0 for absent.
         """
-        tau = self.alignment
+        tau: Any = self.alignment
         norms, cosines, active = unit_gramian(xp, gramian, mask)
         zeros, ones = xp.zeros_like(norms), xp.ones_like(norms)
         # Norms of the rescaled rows, in units of the longest.
@@ -229,7 +240,9 @@ class DBMTL(Aggregator):
         along = xp.where(turns, sizes * (tau - stretch * cosine), zeros)
         return weights * (stretch + xp.sum(along) / length)
 
-    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
+    def observe(
+        self, losses: Tensor, new_losses: Tensor, mask: Tensor | None = None
+    ) -> None:
         if self.gate != "softmax":
             return
         logits = ops.convert_to_tensor(self.gate_state[0])
@@ -254,7 +267,7 @@ class DBMTL(Aggregator):
             mask=present,
         )
 
-    def _update_averages(self, jacobian, present):
+    def _update_averages(self, jacobian: Jacobian, present: Tensor) -> Jacobian:
         dtype = self.steps.dtype
         present = ops.cast(present, dtype)
         steps = self.steps + present
@@ -276,7 +289,7 @@ class DBMTL(Aggregator):
         self.steps.assign(steps)
         return Jacobian(stacks=averages)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         gate = self.gate if self.gate == "softmax" else as_list(self.gate)
         return {
             **super().get_config(),

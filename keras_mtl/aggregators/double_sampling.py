@@ -11,6 +11,8 @@ from keras_mtl.aggregators.task_weights import keep_absent
 from keras_mtl.arguments import checked_choice
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.solvers.namespace import run
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 class DoubleSamplingAggregator(Aggregator):
@@ -43,7 +45,9 @@ class DoubleSamplingAggregator(Aggregator):
             "task_weights", shapes[0][:1], dtype, value=1
         )
 
-    def step_weights(self, xp: Any, product: Any, weights: Any, mask: Any):
+    def step_weights(
+        self, xp: Namespace, product: Tensor, weights: Tensor, mask: Tensor
+    ) -> None:
         """Returns the weights after a step.
 
         Args:
@@ -60,13 +64,16 @@ class DoubleSamplingAggregator(Aggregator):
             f"{type(self).__name__} does not implement `step_weights`."
         )
 
-    def row_weights(self, weights: Any, present: Any) -> Any:
+    def row_weights(self, weights: Tensor, present: Tensor) -> Tensor:
         """Returns what rows are multiplied with: the weights after a step."""
         return weights
 
     def aggregate(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> list[Any]:
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         if not jacobian.num_variables:
             return []
         return jacobian.combine(self._update_weights(jacobian.gramian(), mask))
@@ -74,9 +81,9 @@ class DoubleSamplingAggregator(Aggregator):
     def aggregate_samples(
         self,
         jacobians: Sequence[Jacobian],
-        losses: Any = None,
-        mask: Any = None,
-    ) -> list[Any]:
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         self.check_samples(jacobians)
         if self.samples == 1:
             return self.aggregate(jacobians[0], losses, mask)
@@ -89,7 +96,7 @@ class DoubleSamplingAggregator(Aggregator):
         halves = [jacobian.combine(weights / 2.0) for jacobian in jacobians]
         return [a + b for a, b in zip(*halves, strict=True)]
 
-    def _update_weights(self, product, mask):
+    def _update_weights(self, product: Tensor, mask: Tensor | None) -> Tensor:
         previous = ops.convert_to_tensor(self.task_weights)
         present = presence(previous.shape[0], mask, previous.dtype)
         weights = run(self.step_weights, product, previous, present)
@@ -98,5 +105,5 @@ class DoubleSamplingAggregator(Aggregator):
         )
         return self.row_weights(weights, ops.cast(present, weights.dtype))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "samples": self.samples}

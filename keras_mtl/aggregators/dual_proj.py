@@ -9,6 +9,8 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.dual_cone import dual_cone_weights
 from keras_mtl.solvers.dual_cone import regularized
 from keras_mtl.solvers.symmetric import present_tasks
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.DualProj")
@@ -66,8 +68,8 @@ class DualProj(PreferenceAggregator):
         self.reg_eps = checked_number("reg_eps", reg_eps)
 
     def preferred_weights(
-        self, xp: Any, gramian: Any, shares: Any, mask: Any
-    ) -> Any:
+        self, xp: Namespace, gramian: Tensor, shares: Tensor, mask: Tensor
+    ) -> Tensor:
         present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
         scaled, vanishes = regularized(
             xp, gramian, self.norm_eps, self.reg_eps, present
@@ -75,11 +77,13 @@ class DualProj(PreferenceAggregator):
         weights = self.project(xp, scaled, shares, mask)
         return xp.where(vanishes, shares, weights)
 
-    def project(self, xp: Any, gramian: Any, shares: Any, mask: Any) -> Any:
+    def project(
+        self, xp: Namespace, gramian: Tensor, shares: Tensor, mask: Tensor
+    ) -> Tensor:
         """Returns the weights for a (regularised) Gramian."""
         return dual_cone_weights(xp, gramian, shares, mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "norm_eps": self.norm_eps,

@@ -14,6 +14,7 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.solvers.simplex import graph_softmax
 from keras_mtl.solvers.symmetric import SMALLEST_SQUARE
+from keras_mtl.typing import Tensor
 
 #: Added to the sums of squares that gradients are divided by the root of.
 EPSILON = 1e-7
@@ -113,8 +114,11 @@ class ExcessMTL(Aggregator):
         ]
 
     def aggregate(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> list[Any]:
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         if not jacobian.num_variables:
             return []
         present = presence(jacobian.num_tasks, mask, self.logits.dtype)
@@ -125,7 +129,7 @@ class ExcessMTL(Aggregator):
             weights = weights * ops.sum(present)
         return jacobian.combine(weights)
 
-    def _excess_risks(self, jacobian, present):
+    def _excess_risks(self, jacobian: Jacobian, present: Tensor) -> Tensor:
         excess = ops.zeros_like(present)
         for square_sum, stack in zip(
             self.square_sums, jacobian.stacks, strict=True
@@ -145,7 +149,7 @@ class ExcessMTL(Aggregator):
             )
         return excess
 
-    def _update_weights(self, excess, present):
+    def _update_weights(self, excess: Tensor, present: Tensor) -> Tensor:
         """Returns the logarithms of the weights after the step."""
         ones = ops.ones_like(excess)
         steps = ops.convert_to_tensor(self.steps)
@@ -170,7 +174,7 @@ class ExcessMTL(Aggregator):
         self.logits.assign(logits)
         return logits
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "robust_step_size": self.robust_step_size,

@@ -11,6 +11,8 @@ from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.fair import fair_weights
 from keras_mtl.solvers.namespace import run
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.FairGrad")
@@ -75,11 +77,14 @@ class FairGrad(GramianAggregator):
         )
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         return self.solve(gramian, mask)
 
-    def solve(self, gramian: Any, mask: Any = None) -> Any:
+    def solve(self, gramian: Tensor, mask: Tensor | None = None) -> Tensor:
         """Returns the weights, and counts the problems without a solution."""
 
         if self.alpha == 0:
@@ -87,7 +92,9 @@ class FairGrad(GramianAggregator):
             dtype = keras.backend.standardize_dtype(gramian.dtype)
             return presence(int(gramian.shape[0]), mask, dtype)
 
-        def solve(xp, gramian, mask):
+        def solve(
+            xp: Namespace, gramian: Tensor, mask: Tensor | None
+        ) -> Tensor:
             weights, regularized = fair_weights(xp, gramian, self.alpha, mask)
             flag = xp.cast(regularized, gramian.dtype)
             return xp.concatenate([weights, xp.reshape(flag, (1,))], axis=0)
@@ -109,5 +116,5 @@ class FairGrad(GramianAggregator):
             "problem."
         ]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha}

@@ -16,6 +16,8 @@ from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.solvers.grouping import group_means
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.simplex import masked_softmax
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 #: Losses are taken for at least and at most this.
 SMALLEST_LOSS = 1e-8
@@ -88,8 +90,11 @@ class GO4Align(Aggregator):
         self.logits = self.add_state("logits", (shapes[0][0],), dtype)
 
     def aggregate(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> list[Any]:
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         losses = required_losses("GO4Align", losses, jacobian.dtype)
         if not jacobian.num_variables:
             return []
@@ -106,12 +111,14 @@ class GO4Align(Aggregator):
         weights = run(self._group_weights, logits, clipped, present)
         return jacobian.combine(undefined_below(0.0, weights, losses, mask))
 
-    def _group_weights(self, xp, logits, losses, mask):
+    def _group_weights(
+        self, xp: Namespace, logits: Tensor, losses: Tensor, mask: Tensor
+    ) -> Tensor:
         total = xp.sum(xp.where(mask > 0, losses, xp.zeros_like(losses)))
         values = masked_softmax(xp, logits, mask) * (total / losses)
         return group_means(xp, values, self.num_groups, mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_groups": self.num_groups,

@@ -16,6 +16,7 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.seeded import next_seed
 from keras_mtl.solvers.random_numbers import random_uniform
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.GradDrop")
@@ -81,8 +82,11 @@ class GradDrop(Aggregator):
         self.add_seed(seed)
 
     def aggregate(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> list[Any]:
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         num_tasks, dtype = jacobian.num_tasks, jacobian.dtype
         if isinstance(self.leak, tuple):
             check_size("leak", self.leak, num_tasks)
@@ -108,12 +112,14 @@ class GradDrop(Aggregator):
             update.append(ops.cast(kept, stack.dtype))
         return update
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         leak = list(self.leak) if isinstance(self.leak, tuple) else self.leak
         return {**super().get_config(), "leak": leak, "seed": self.seed}
 
 
-def keep_one_sign(stack: Any, uniform: Any, leak: Any, present: Any) -> Any:
+def keep_one_sign(
+    stack: Tensor, uniform: Any, leak: Any, present: Tensor
+) -> Tensor:
     """Returns the sum over tasks of what is left of their gradients.
 
     Args:

@@ -14,6 +14,7 @@ from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.solvers.simplex import graph_softmax
+from keras_mtl.typing import Tensor
 
 #: Losses are taken for at least and at most this.
 SMALLEST_LOSS = 1e-8
@@ -95,8 +96,11 @@ class GradNorm(Aggregator):
         self.first_losses = self.add_state("first_losses", size, dtype)
 
     def aggregate(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> list[Any]:
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         losses = required_losses("GradNorm", losses, jacobian.dtype)
         if not jacobian.num_variables:
             return []
@@ -121,7 +125,7 @@ class GradNorm(Aggregator):
         )
         return jacobian.combine(undefined_below(0.0, weights, losses, mask))
 
-    def _training_rates(self, losses, present):
+    def _training_rates(self, losses: Tensor, present: Tensor) -> Tensor:
         """Returns `r_k^alpha`, and takes note of first losses."""
         zeros = ops.zeros_like(losses)
         first = ops.convert_to_tensor(self.first_losses)
@@ -137,7 +141,14 @@ class GradNorm(Aggregator):
         rates = ratios / ops.where(mean > 0, mean, 1.0 + mean)
         return power(rates, self.alpha)
 
-    def _gradient(self, weights, shares, rates, squared_norms, present):
+    def _gradient(
+        self,
+        weights: Tensor,
+        shares: Tensor,
+        rates: Tensor,
+        squared_norms: Tensor,
+        present: Tensor,
+    ) -> Tensor:
         """Derivative of the sum of distances by the logits."""
         zeros = ops.zeros_like(weights)
         norms = weights * ops.sqrt(ops.where(present > 0, squared_norms, zeros))
@@ -145,7 +156,7 @@ class GradNorm(Aggregator):
         slopes = ops.sign(norms - mean * rates) * norms
         return slopes - shares * ops.sum(slopes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "alpha": self.alpha,

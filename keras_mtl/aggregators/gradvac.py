@@ -12,6 +12,8 @@ from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.random_numbers import random_orders
 from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 #: Squared sines of target cosines are taken for at least this.
 SMALLEST_SINE_SQUARE = 1e-6
@@ -85,14 +87,23 @@ class GradVac(GramianAggregator):
         self.targets = self.add_state("targets", (num_tasks, num_tasks), dtype)
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         gramian, mask = self.prepare(gramian, mask)
         num_tasks = gramian.shape[0]
         seed = next_seed(self.seed_generator) if num_tasks > 2 else None
         old = ops.convert_to_tensor(self.targets)
 
-        def solve(xp, gramian, targets, mask, seed):
+        def solve(
+            xp: Namespace,
+            gramian: Tensor,
+            targets: Tensor,
+            mask: Tensor | None,
+            seed: Tensor,
+        ) -> Tensor:
             if seed is None:
                 places = xp.arange(num_tasks, dtype="int32")
                 orders = xp.stack([places] * num_tasks)
@@ -109,17 +120,17 @@ class GradVac(GramianAggregator):
         self.targets.assign(targets)
         return result[0]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "beta": self.beta, "seed": self.seed}
 
 
 def vaccine_weights(
-    gramian: Any,
+    gramian: Tensor,
     orders: Any,
     targets: Any,
-    mask: Any = None,
+    mask: Tensor | None = None,
     beta: float = 0.5,
-) -> tuple[Any, Any]:
+) -> tuple[Tensor, Tensor]:
     """Returns weights and new targets for given visiting orders.
 
     Args:
@@ -136,14 +147,27 @@ def vaccine_weights(
         `(weights, targets)`: tensors `[K]` and `[K, K]`.
     """
 
-    def solve(xp, gramian, orders, targets, mask):
+    def solve(
+        xp: Namespace,
+        gramian: Tensor,
+        orders: Tensor,
+        targets: Tensor,
+        mask: Tensor | None,
+    ) -> Tensor:
         return _vaccinate(xp, gramian, orders, targets, mask, beta)
 
     result = run(solve, gramian, orders, targets, mask)
     return result[0], result[1:]
 
 
-def _vaccinate(xp, gramian, orders, targets, mask, beta):
+def _vaccinate(
+    xp: Namespace,
+    gramian: Tensor,
+    orders: Tensor,
+    targets: Tensor,
+    mask: Tensor | None,
+    beta: Tensor,
+) -> Tensor:
     """Returns the weights above the new targets, `[K + 1, K]`."""
     num_tasks = gramian.shape[0]
     norms, cosines, active = unit_gramian(xp, gramian, mask)

@@ -1,5 +1,6 @@
 """One aggregation per group of variables."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from keras_mtl.aggregators.aggregator import Aggregator
 from keras_mtl.aggregators.wrapping import WrappingAggregator
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.Grouped")
@@ -82,8 +84,11 @@ class Grouped(WrappingAggregator):
         self.built = True
 
     def aggregate(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> list[Any]:
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         return self._of_groups(
             jacobian.num_variables,
             lambda member, group: member.aggregate(
@@ -94,9 +99,9 @@ class Grouped(WrappingAggregator):
     def aggregate_samples(
         self,
         jacobians: Sequence[Jacobian],
-        losses: Any = None,
-        mask: Any = None,
-    ) -> list[Any]:
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         return self._of_groups(
             jacobians[0].num_variables,
             lambda member, group: member.aggregate_samples(
@@ -106,7 +111,9 @@ class Grouped(WrappingAggregator):
             ),
         )
 
-    def _of_groups(self, num_variables, merge):
+    def _of_groups(
+        self, num_variables: int, merge: Callable[..., list[Tensor]]
+    ) -> list[Tensor]:
         """Puts the results of the groups where their variables are."""
         update = [None] * num_variables
         for member, group in self.parts():
@@ -118,7 +125,9 @@ class Grouped(WrappingAggregator):
         """The aggregator of each group, and the indices of its variables."""
         return list(zip(self.members, self._groups, strict=False))
 
-    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
+    def observe(
+        self, losses: Tensor, new_losses: Tensor, mask: Tensor | None = None
+    ) -> None:
         for member in self.members:
             member.observe(losses, new_losses, mask)
 

@@ -1,7 +1,5 @@
 """Impartial multi-task learning, the gradient part."""
 
-from typing import Any
-
 from keras_mtl.aggregators.aggregator import GramianAggregator
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.namespace import run
@@ -11,6 +9,8 @@ from keras_mtl.solvers.symmetric import rank_tolerance
 from keras_mtl.solvers.symmetric import relative_inverses
 from keras_mtl.solvers.symmetric import relative_sizes
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.IMTLG")
@@ -49,12 +49,17 @@ class IMTLG(GramianAggregator):
     """
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         return run(impartial_weights, gramian, mask)
 
 
-def impartial_weights(xp: Any, gramian: Any, mask: Any = None) -> Any:
+def impartial_weights(
+    xp: Namespace, gramian: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Returns `pinv(G) sqrt(diag(G))`, normalised to sum 1.
 
     Args:

@@ -9,6 +9,8 @@ from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import relative_sizes
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.Krum")
@@ -61,8 +63,11 @@ class Krum(GramianAggregator):
         self.min_tasks = max(self.num_byzantine + 3, self.num_selected)
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         if gramian.shape[0] < self.min_tasks:
             raise ValueError(
                 f"Krum with num_byzantine={self.num_byzantine} and "
@@ -70,14 +75,16 @@ class Krum(GramianAggregator):
                 f"{self.min_tasks} rows. Received: {gramian.shape[0]} rows."
             )
 
-        def solve(xp, gramian, mask):
+        def solve(
+            xp: Namespace, gramian: Tensor, mask: Tensor | None
+        ) -> Tensor:
             return _nearest(
                 xp, gramian, mask, self.num_byzantine, self.num_selected
             )
 
         return run(solve, gramian, mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_byzantine": self.num_byzantine,
@@ -85,7 +92,13 @@ class Krum(GramianAggregator):
         }
 
 
-def _nearest(xp, gramian, mask, num_byzantine, num_selected):
+def _nearest(
+    xp: Namespace,
+    gramian: Tensor,
+    mask: Tensor | None,
+    num_byzantine: int,
+    num_selected: int,
+) -> Tensor:
     num_tasks = gramian.shape[0]
     present = present_tasks(xp, gramian, mask)
     count = xp.sum(xp.cast(present, "int32"))

@@ -1,11 +1,11 @@
 """Aggregators whose weights do not depend on the gradients."""
 
-from typing import Any
-
 from keras import ops
 
 from keras_mtl.aggregators.aggregator import GramianAggregator
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.LinearAggregator")
@@ -22,8 +22,8 @@ class LinearAggregator(GramianAggregator):
     linear = True
 
     def compute_row_weights(
-        self, num_tasks: int, mask: Any = None, dtype: str = "float32"
-    ) -> Any:
+        self, num_tasks: int, mask: Tensor | None = None, dtype: str = "float32"
+    ) -> Tensor:
         """Returns one weight per task.
 
         Args:
@@ -39,17 +39,27 @@ class LinearAggregator(GramianAggregator):
             f"{type(self).__name__} does not implement `compute_row_weights`."
         )
 
-    def compute_weights(self, gramian, losses=None, mask=None):
+    def compute_weights(
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         return self.compute_row_weights(gramian.shape[0], mask, gramian.dtype)
 
-    def weigh(self, jacobian, losses=None, mask=None):
+    def weigh(
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         return self.check_weights(
             self.compute_row_weights(jacobian.num_tasks, mask, jacobian.dtype),
             jacobian.num_tasks,
         )
 
 
-def presence(num_tasks: int, mask: Any, dtype: str) -> Any:
+def presence(num_tasks: int, mask: Tensor, dtype: str) -> Tensor:
     """Returns 1 for present and 0 for absent tasks, `[K]`."""
     if mask is None:
         return ops.ones((num_tasks,), dtype=dtype)

@@ -1,12 +1,11 @@
 """The mean of the task gradients."""
 
-from typing import Any
-
 from keras import ops
 
 from keras_mtl.aggregators.linear import LinearAggregator
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.Mean")
@@ -28,7 +27,7 @@ class Mean(LinearAggregator):
     """
 
     def compute_row_weights(
-        self, num_tasks: int, mask: Any = None, dtype: str = "float32"
-    ) -> Any:
+        self, num_tasks: int, mask: Tensor | None = None, dtype: str = "float32"
+    ) -> Tensor:
         present = presence(num_tasks, mask, dtype)
         return present / ops.maximum(ops.sum(present), 1.0)

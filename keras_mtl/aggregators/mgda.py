@@ -10,6 +10,8 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.min_norm import min_norm_weights
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.symmetric import SMALLEST_SQUARE
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 NORMALIZATIONS = (None, "l2", "loss", "loss+")
 
@@ -74,8 +76,11 @@ class MGDA(GramianAggregator):
         self.needs_losses = normalization in ("loss", "loss+")
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         if self.normalization is None:
             return run(min_norm_weights, gramian, mask)
         if self.needs_losses:
@@ -85,7 +90,12 @@ class MGDA(GramianAggregator):
                 gramian.dtype,
             )
 
-        def solve(xp, gramian, mask, losses):
+        def solve(
+            xp: Namespace,
+            gramian: Tensor,
+            mask: Tensor | None,
+            losses: Tensor | None,
+        ) -> Tensor:
             scales = xp.ones_like(xp.diagonal(gramian))
             if self.normalization != "l2":
                 scales = scales / xp.maximum(losses, SMALLEST_LOSS)
@@ -107,5 +117,5 @@ class MGDA(GramianAggregator):
             return weights
         return undefined_below(0.0, weights, losses, mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "normalization": self.normalization}

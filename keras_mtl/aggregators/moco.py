@@ -18,6 +18,8 @@ from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.simplex import masked_softmax
 from keras_mtl.solvers.simplex import present_part
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 #: Added to the norms that gradients are divided by.
 EPSILON = 1e-8
@@ -114,8 +116,11 @@ class MoCo(Aggregator):
         ]
 
     def aggregate(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> list[Any]:
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         losses = required_losses("MoCo", losses, jacobian.dtype)
         if not jacobian.num_variables:
             return []
@@ -153,12 +158,25 @@ class MoCo(Aggregator):
             )
         ]
 
-    def _step_weights(self, xp, gramian, weights, step_sizes, mask):
+    def _step_weights(
+        self,
+        xp: Namespace,
+        gramian: Tensor,
+        weights: Tensor,
+        step_sizes: Tensor,
+        mask: Tensor | None,
+    ) -> Tensor:
         weights = present_part(xp, weights, mask)
         gradient = xp.matmul(gramian, weights) + self.rho * weights
         return masked_softmax(xp, weights - step_sizes * gradient, mask)
 
-    def _update_averages(self, jacobian, losses, present, gains):
+    def _update_averages(
+        self,
+        jacobian: Jacobian,
+        losses: Tensor,
+        present: Tensor,
+        gains: Tensor,
+    ) -> Jacobian:
         norms = ops.sqrt(
             ops.where(
                 present > 0,
@@ -182,7 +200,7 @@ class MoCo(Aggregator):
             averages.append(value)
         return Jacobian(stacks=averages)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "beta": self.beta,

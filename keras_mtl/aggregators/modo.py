@@ -7,6 +7,8 @@ from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.simplex import present_part
 from keras_mtl.solvers.simplex import project_onto_simplex
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.MoDo")
@@ -72,12 +74,18 @@ class MoDo(DoubleSamplingAggregator):
         self.gamma = checked_number("gamma", gamma, "(0, inf)")
         self.rho = checked_number("rho", rho)
 
-    def step_weights(self, xp, product, weights, mask):
+    def step_weights(
+        self,
+        xp: Namespace,
+        product: Tensor,
+        weights: Tensor,
+        mask: Tensor | None,
+    ) -> Tensor:
         weights = present_part(xp, weights, mask)
         gradient = xp.matmul(product, weights) + self.rho * weights
         return project_onto_simplex(xp, weights - self.gamma * gradient, mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "gamma": self.gamma,

@@ -9,6 +9,7 @@ from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.namespace import machine_epsilon
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.NashMTL")
@@ -77,8 +78,11 @@ class NashMTL(FairGrad):
         self.steps = self.add_state("steps", dtype="int32")
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         gramian, mask = self.prepare(gramian, mask)
         weights = self.solve(gramian, mask)
         if self.last_weights is not None:
@@ -97,7 +101,9 @@ class NashMTL(FairGrad):
         factor = self.max_norm / norm
         return weights * ops.where(factor < 1, factor, 1.0)
 
-    def _last_or(self, weights, gramian, mask):
+    def _last_or(
+        self, weights: Tensor, gramian: Tensor, mask: Tensor | None
+    ) -> Tensor:
         due = ops.equal(self.steps % self.update_every, 0)
         self.steps.assign(ops.add(self.steps, 1))
         last = ops.cast(ops.convert_to_tensor(self.last_weights), weights.dtype)
@@ -111,7 +117,7 @@ class NashMTL(FairGrad):
         self.last_weights.assign(last)
         return ops.where(present, last, ops.zeros_like(last))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["alpha"]
         return {

@@ -12,6 +12,8 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.NTKMTL")
@@ -63,9 +65,14 @@ class NTKMTL(GramianAggregator):
         self.samples = n
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
-        def solve(xp, gramian, mask):
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        def solve(
+            xp: Namespace, gramian: Tensor, mask: Tensor | None
+        ) -> Tensor:
             norms, _, active = unit_gramian(xp, gramian, mask)
             return _equal_speed(xp, norms, active)
 
@@ -74,15 +81,17 @@ class NTKMTL(GramianAggregator):
     def aggregate_samples(
         self,
         jacobians: Sequence[Jacobian],
-        losses: Any = None,
-        mask: Any = None,
-    ) -> list[Any]:
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         self.check_samples(jacobians)
         if not jacobians[0].num_variables:
             return []
         kernels = _kernels(jacobians)
 
-        def solve(xp, kernels, mask):
+        def solve(
+            xp: Namespace, kernels: Tensor, mask: Tensor | None
+        ) -> Tensor:
             num_tasks = kernels.shape[0]
             # Scaled by their traces: squared norms may be tiny or huge.
             traces = xp.sum(xp.diagonal(kernels, axis1=1, axis2=2), axis=1)
@@ -103,11 +112,11 @@ class NTKMTL(GramianAggregator):
         parts = [jacobian.combine(weights) for jacobian in jacobians]
         return [sum(tensors) for tensors in zip(*parts, strict=True)]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "n": self.n}
 
 
-def _equal_speed(xp, roots, active):
+def _equal_speed(xp: Namespace, roots: Tensor, active: Tensor) -> Tensor:
     """Returns `sqrt(sum_j r_j^2) / r_k` for present rows, 0 for others."""
     zeros = xp.zeros_like(roots)
     largest = xp.max(xp.where(active, roots, zeros))
@@ -117,7 +126,7 @@ def _equal_speed(xp, roots, active):
     return xp.where(active, length * (largest / roots), zeros)
 
 
-def _kernels(jacobians):
+def _kernels(jacobians: Sequence[Jacobian]) -> Tensor:
     """Returns each task's inner products between the parts, `[K, n, n]`."""
     num_parts = len(jacobians)
     products: dict[tuple[int, int], Any] = {}

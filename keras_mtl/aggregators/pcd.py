@@ -15,6 +15,8 @@ from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.nonnegative import solve_nonnegative
 from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.PCD")
@@ -94,8 +96,11 @@ class PCD(GramianAggregator):
         self.steps = self.add_state("steps", size, dtype)
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         gramian, mask = self.prepare(gramian, mask)
         averages = ops.cast(self._update_averages(gramian, mask), gramian.dtype)
         roots = ops.sqrt(averages + self.eps)
@@ -106,7 +111,7 @@ class PCD(GramianAggregator):
         )
         return run(_constrained, gramian, scales, mask, taus)
 
-    def _taus(self, num_tasks):
+    def _taus(self, num_tasks: int) -> Sequence[float]:
         """One number per task."""
         if isinstance(self.tau, float):
             return (self.tau,) * num_tasks
@@ -120,7 +125,7 @@ class PCD(GramianAggregator):
             )
         return self.tau
 
-    def _update_averages(self, gramian, mask):
+    def _update_averages(self, gramian: Tensor, mask: Tensor | None) -> Tensor:
         old = ops.convert_to_tensor(self.averages)
         old_steps = ops.convert_to_tensor(self.steps)
         steps = old_steps + 1
@@ -138,7 +143,7 @@ class PCD(GramianAggregator):
         self.steps.assign(steps)
         return averages
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "tau": self.tau if isinstance(self.tau, float) else list(self.tau),
@@ -157,7 +162,13 @@ def checked_fractions(tau: Any) -> float | tuple[float, ...]:
     return numbers
 
 
-def _constrained(xp, gramian, scales, mask, taus):
+def _constrained(
+    xp: Namespace,
+    gramian: Tensor,
+    scales: Tensor,
+    mask: Tensor | None,
+    taus: Tensor,
+) -> Tensor:
     num_tasks = gramian.shape[0]
     dtype = gramian.dtype
     norms, cosines, active = unit_gramian(xp, gramian, mask)

@@ -10,6 +10,8 @@ from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.random_numbers import random_orders
 from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 REDUCTIONS = ("sum", "mean")
 
@@ -66,12 +68,17 @@ class PCGrad(GramianAggregator):
         self.add_seed(seed)
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         num_tasks = gramian.shape[0]
         seed = next_seed(self.seed_generator) if num_tasks > 2 else None
 
-        def solve(xp, gramian, mask, seed):
+        def solve(
+            xp: Namespace, gramian: Tensor, mask: Tensor | None, seed: Tensor
+        ) -> Tensor:
             if seed is None:
                 places = xp.arange(num_tasks, dtype="int32")
                 orders = xp.stack([places] * num_tasks)
@@ -81,7 +88,7 @@ class PCGrad(GramianAggregator):
 
         return run(solve, gramian, mask, seed)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "reduction": self.reduction,
@@ -90,12 +97,12 @@ class PCGrad(GramianAggregator):
 
 
 def projection_weights(
-    gramian: Any,
+    gramian: Tensor,
     orders: Any,
-    mask: Any = None,
+    mask: Tensor | None = None,
     reduction: str = "sum",
     visit_self: bool = False,
-) -> Any:
+) -> Tensor:
     """Returns the weights of the rows for given visiting orders.
 
     Args:
@@ -114,13 +121,22 @@ def projection_weights(
         Tensor `[K]`.
     """
 
-    def solve(xp, gramian, orders, mask):
+    def solve(
+        xp: Namespace, gramian: Tensor, orders: Tensor, mask: Tensor | None
+    ) -> Tensor:
         return _project(xp, gramian, orders, mask, reduction, visit_self)
 
     return run(solve, gramian, orders, mask)
 
 
-def _project(xp, gramian, orders, mask, reduction, visit_self=False):
+def _project(
+    xp: Namespace,
+    gramian: Tensor,
+    orders: Tensor,
+    mask: Tensor | None,
+    reduction: str,
+    visit_self: bool = False,
+) -> Tensor:
     num_tasks = gramian.shape[0]
     norms, cosines, active = unit_gramian(xp, gramian, mask)
     present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)

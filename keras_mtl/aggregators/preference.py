@@ -9,6 +9,8 @@ from keras_mtl.arguments import check_size
 from keras_mtl.arguments import checked_preference
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.symmetric import present_tasks
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 class PreferenceAggregator(GramianAggregator):
@@ -41,12 +43,17 @@ class PreferenceAggregator(GramianAggregator):
         self._other_preference = checked_preference("preference", preference)
 
     def compute_weights(
-        self, gramian: Any, losses: Any = None, mask: Any = None
-    ) -> Any:
+        self,
+        gramian: Tensor,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         preference = self._other_preference or self.preference
         check_size("preference", preference, gramian.shape[0])
 
-        def solve(xp, gramian, mask):
+        def solve(
+            xp: Namespace, gramian: Tensor, mask: Tensor | None
+        ) -> Tensor:
             present = xp.cast(present_tasks(xp, gramian, mask), gramian.dtype)
             shares = preference_shares(xp, preference, present)
             return self.preferred_weights(xp, gramian, shares, mask)
@@ -54,8 +61,8 @@ class PreferenceAggregator(GramianAggregator):
         return run(solve, gramian, mask)
 
     def preferred_weights(
-        self, xp: Any, gramian: Any, shares: Any, mask: Any
-    ) -> Any:
+        self, xp: Namespace, gramian: Tensor, shares: Tensor, mask: Tensor
+    ) -> Tensor:
         """Returns the weights of the rows.
 
         Args:
@@ -71,13 +78,13 @@ class PreferenceAggregator(GramianAggregator):
             f"{type(self).__name__} does not implement `preferred_weights`."
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "preference": as_list(self.preference)}
 
 
 def preference_shares(
-    xp: Any, preference: tuple[float, ...] | None, present: Any
-) -> Any:
+    xp: Namespace, preference: tuple[float, ...] | None, present: Tensor
+) -> Tensor:
     """Returns the preference over the present tasks, `[K]`.
 
     Args:

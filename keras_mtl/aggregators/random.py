@@ -8,6 +8,8 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.seeded import next_seed
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.random_numbers import random_normal
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.Random")
@@ -56,21 +58,21 @@ class Random(LinearAggregator):
         self.add_seed(seed)
 
     def compute_row_weights(
-        self, num_tasks: int, mask: Any = None, dtype: str = "float32"
-    ) -> Any:
+        self, num_tasks: int, mask: Tensor | None = None, dtype: str = "float32"
+    ) -> Tensor:
         present = presence(num_tasks, mask, dtype)
 
-        def solve(xp, present, seed):
+        def solve(xp: Namespace, present: Tensor, seed: Tensor) -> Tensor:
             normal = random_normal(xp, seed, num_tasks, present.dtype)
             return softmax_weights(xp, normal, present)
 
         return run(solve, present, next_seed(self.seed_generator))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed}
 
 
-def softmax_weights(xp: Any, logits: Any, present: Any) -> Any:
+def softmax_weights(xp: Namespace, logits: Tensor, present: Tensor) -> Tensor:
     """Returns the softmax over the tasks that are present.
 
     Args:

@@ -15,6 +15,8 @@ from keras_mtl.solvers.namespace import Graph
 from keras_mtl.solvers.namespace import machine_epsilon
 from keras_mtl.solvers.simplex import present_part
 from keras_mtl.solvers.simplex import project_onto_simplex
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 #: Added to the square that the products are divided by.
 EPSILON = 1e-8
@@ -111,12 +113,18 @@ class SDMGrad(DoubleSamplingAggregator):
         """
         self._other_preference = checked_preference("preference", preference)
 
-    def _shares(self, xp, present):
+    def _shares(self, xp: Namespace, present: Tensor) -> Tensor:
         preference = self._other_preference or self.preference
         check_size("preference", preference, present.shape[0])
         return preference_shares(xp, preference, present)
 
-    def step_weights(self, xp, product, weights, mask):
+    def step_weights(
+        self,
+        xp: Namespace,
+        product: Tensor,
+        weights: Tensor,
+        mask: Tensor,
+    ) -> Tensor:
         zeros = xp.zeros_like(weights)
         pairs = xp.logical_and(mask[:, None] > 0, mask[None, :] > 0)
         product = xp.where(pairs, product, xp.zeros_like(product))
@@ -130,7 +138,9 @@ class SDMGrad(DoubleSamplingAggregator):
         )
         shares = self._shares(xp, mask)
 
-        def step(place, weights, velocity):
+        def step(
+            place: Tensor, weights: Tensor, velocity: Tensor
+        ) -> tuple[Tensor, ...]:
             gradient = xp.matmul(product, weights + self.lamda * shares)
             velocity = self.momentum * velocity + gradient
             weights = project_onto_simplex(
@@ -149,11 +159,11 @@ class SDMGrad(DoubleSamplingAggregator):
         )
         return weights
 
-    def row_weights(self, weights: Any, present: Any) -> Any:
+    def row_weights(self, weights: Tensor, present: Tensor) -> Tensor:
         shares = self._shares(Graph(machine_epsilon(weights)), present)
         return (weights + self.lamda * shares) / (1.0 + self.lamda)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "lamda": self.lamda,

@@ -1,10 +1,9 @@
 """The sum of the task gradients."""
 
-from typing import Any
-
 from keras_mtl.aggregators.linear import LinearAggregator
 from keras_mtl.aggregators.linear import presence
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.Sum")
@@ -25,6 +24,6 @@ class Sum(LinearAggregator):
     """
 
     def compute_row_weights(
-        self, num_tasks: int, mask: Any = None, dtype: str = "float32"
-    ) -> Any:
+        self, num_tasks: int, mask: Tensor | None = None, dtype: str = "float32"
+    ) -> Tensor:
         return presence(num_tasks, mask, dtype)

@@ -4,11 +4,13 @@ from typing import Any
 
 from keras import ops
 
+from keras_mtl.typing import Tensor
+
 #: Logarithms of weights are kept within this, so that they stay finite.
 LARGEST_EXPONENT = 1e30
 
 
-def required_losses(method: str, losses: Any, dtype: str) -> Any:
+def required_losses(method: str, losses: Tensor, dtype: str) -> Tensor:
     """Returns the losses, or raises `ValueError` if there are none."""
     if losses is None:
         raise ValueError(
@@ -18,8 +20,8 @@ def required_losses(method: str, losses: Any, dtype: str) -> Any:
 
 
 def undefined_below(
-    lowest: Any, weights: Any, losses: Any, mask: Any = None
-) -> Any:
+    lowest: Any, weights: Tensor, losses: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Makes weights NaN that a method does not define, so that steps fail.
 
     A method that takes the logarithm of a loss, or divides by it, would take
@@ -43,13 +45,13 @@ def undefined_below(
     return ops.where(undefined, float("nan"), weights)
 
 
-def at_least_one(counts: Any) -> Any:
+def at_least_one(counts: Tensor) -> Tensor:
     """Returns the entries, those below 1 replaced by 1."""
     # `ops.maximum` computes float64 in float32 on torch.
     return ops.where(counts > 1, counts, ops.ones_like(counts))
 
 
-def power(base: Any, exponent: float) -> Any:
+def power(base: Any, exponent: float) -> Tensor:
     """Returns `base ** exponent` in the dtype of the base.
 
     torch rounds a number in place of a tensor to float32.
@@ -57,7 +59,7 @@ def power(base: Any, exponent: float) -> Any:
     return ops.power(base, ops.convert_to_tensor(exponent, dtype=base.dtype))
 
 
-def keep_absent(present: Any, new: Any, old: Any) -> Any:
+def keep_absent(present: Tensor, new: Any, old: Any) -> Tensor:
     """Returns the new values of present tasks, and the old ones of others.
 
     Args:
@@ -73,7 +75,9 @@ def keep_absent(present: Any, new: Any, old: Any) -> Any:
     return ops.where(present > 0, new * share, old)
 
 
-def multiplied_weights(logits: Any, exponents: Any, present: Any) -> Any:
+def multiplied_weights(
+    logits: Tensor, exponents: Any, present: Tensor
+) -> Tensor:
     """Multiplies weights by exponentials, given the weights' logarithms.
 
     Args:
@@ -92,7 +96,7 @@ def multiplied_weights(logits: Any, exponents: Any, present: Any) -> Any:
     return ops.where(present > 0, raised, logits)
 
 
-def _log_of_growth(old, new, present):
+def _log_of_growth(old: Tensor, new: Tensor, present: Tensor) -> Tensor:
     """Logarithm of the quotient of the sums of exponentials, new by old.
 
     From the growth of each entry, so that small steps do not drown in the
@@ -114,7 +118,7 @@ def _log_of_growth(old, new, present):
     return (new_largest - old_largest) + ops.log1p(ops.sum(growth) / total)
 
 
-def _below_largest(logits, present):
+def _below_largest(logits: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the largest present entry, and all less that, 0 if absent."""
     zeros = ops.zeros_like(logits)
     inside = present > 0
@@ -122,5 +126,5 @@ def _below_largest(logits, present):
     return largest, ops.where(inside, logits - largest, zeros)
 
 
-def _exponentials(logits, present):
+def _exponentials(logits: Tensor, present: Tensor) -> Tensor:
     return ops.where(present > 0, ops.exp(logits), ops.zeros_like(logits))

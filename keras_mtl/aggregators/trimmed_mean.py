@@ -10,6 +10,7 @@ from keras_mtl.aggregators.task_weights import at_least_one
 from keras_mtl.arguments import checked_integer
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.TrimmedMean")
@@ -55,8 +56,11 @@ class TrimmedMean(Aggregator):
         self.min_tasks = 2 * self.trim_number + 1
 
     def aggregate(
-        self, jacobian: Jacobian, losses: Any = None, mask: Any = None
-    ) -> list[Any]:
+        self,
+        jacobian: Jacobian,
+        losses: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> list[Tensor]:
         num_tasks, dtype = jacobian.num_tasks, jacobian.dtype
         if num_tasks < self.min_tasks:
             raise ValueError(
@@ -88,5 +92,5 @@ class TrimmedMean(Aggregator):
             update.append(ops.cast(mean, stack.dtype))
         return update
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "trim_number": self.trim_number}

@@ -1,10 +1,10 @@
 """Unconflicting projections of the gradients."""
 
-from typing import Any
-
 from keras_mtl.aggregators.dual_proj import DualProj
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.dual_cone import dual_cone_weights
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.aggregators.UPGrad")
@@ -52,7 +52,9 @@ class UPGrad(DualProj):
         [arXiv:2406.16232](https://arxiv.org/abs/2406.16232).
     """
 
-    def project(self, xp: Any, gramian: Any, shares: Any, mask: Any) -> Any:
+    def project(
+        self, xp: Namespace, gramian: Tensor, shares: Tensor, mask: Tensor
+    ) -> Tensor:
         identity = xp.eye(gramian.shape[0], dtype=gramian.dtype)
         projections = dual_cone_weights(xp, gramian, identity, mask)
         return xp.sum(shares[:, None] * projections, axis=0)

@@ -6,6 +6,7 @@ import keras
 
 from keras_mtl.aggregators.aggregator import Aggregator
 from keras_mtl.aggregators.names import REGISTRY
+from keras_mtl.component import Component
 from keras_mtl.revive import entry
 from keras_mtl.revive import revive
 
@@ -35,7 +36,7 @@ class WrappingAggregator(Aggregator):
             )
 
     @property
-    def inner_components(self):
+    def inner_components(self) -> list[Component]:
         return [self.aggregator]
 
     def sibling(self, index: int) -> "WrappingAggregator":
@@ -45,14 +46,14 @@ class WrappingAggregator(Aggregator):
         return type(self)(**config)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         config = dict(config)
         config["aggregator"] = revive(
             "aggregator", Aggregator, entry(config, "aggregator")
         )
         return super().from_config(config)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "aggregator": keras.saving.serialize_keras_object(self.aggregator),

@@ -18,6 +18,7 @@ from keras_mtl.seeded import next_seed
 from keras_mtl.solvers.adam import adam_state
 from keras_mtl.solvers.adam import adam_update
 from keras_mtl.solvers.random_numbers import random_uniform
+from keras_mtl.typing import Tensor
 
 #: Length of the steps that differentiate the losses, as in published code.
 STEP_LENGTH = 0.01
@@ -190,7 +191,9 @@ class AutoLambda(Balancer):
         """The learned weights, one per task; negative ones count as 0."""
         return self.state[0]
 
-    def compute_weights(self, losses, mask=None):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         weights = ops.convert_to_tensor(self.task_weights)
         # `ops.maximum` of float64 is float32 on torch.
         return ops.cast(ops.where(weights > 0, weights, 0.0), losses.dtype)
@@ -241,7 +244,7 @@ class AutoLambda(Balancer):
         gradient = ops.where(ops.isfinite(gradient), gradient, 0.0)
         adam_update(self.state, gradient, self.learning_rate, mask=clean.mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "primary_weights": as_list(self.primary_weights),

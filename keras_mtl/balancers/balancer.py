@@ -8,6 +8,7 @@ from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.gradients.jacobian import wide_dtype
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.balancers.Balancer")
@@ -61,7 +62,9 @@ class Balancer(Component):
             dtype: The wider of float32 and the dtype of the losses.
         """
 
-    def compute_weights(self, losses: Any, mask: Any = None) -> Any:
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns one weight per task, before absent ones are set to 0."""
         raise NotImplementedError(
             f"{type(self).__name__} does not implement `compute_weights`."
@@ -109,7 +112,7 @@ class Balancer(Component):
             "`balancer_data`, or use `keras_mtl.balancers.AutoLambda`."
         )
 
-    def __call__(self, losses, mask=None):
+    def __call__(self, losses: Tensor, mask: Tensor | None = None) -> Tensor:
         losses = ops.convert_to_tensor(losses)
         if len(losses.shape) != 1:
             raise ValueError(

@@ -14,6 +14,7 @@ from keras_mtl.balancers.masked import count_present
 from keras_mtl.balancers.masked import presence
 from keras_mtl.balancers.masked import unit_vector
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.balancers.COSMOS")
@@ -68,10 +69,12 @@ class COSMOS(Balancer):
         self.task_weights = checked_preference("weights", weights)
         self.lamda = checked_number("lamda", lamda)
 
-    def build_state(self, num_tasks, dtype):
+    def build_state(self, num_tasks: int, dtype: str) -> None:
         check_size("weights", self.task_weights, num_tasks)
 
-    def compute_weights(self, losses, mask=None):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         present = presence(losses, mask)
         if self.task_weights is None:
             preference = present / count_present(present)
@@ -88,7 +91,7 @@ class COSMOS(Balancer):
         cosine = ops.sum(aim * direction)
         return preference - factor * (aim - cosine * direction)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "weights": as_list(self.task_weights),

@@ -1,5 +1,6 @@
 """Dynamic weight average."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from keras import ops
@@ -12,6 +13,8 @@ from keras_mtl.balancers.masked import masked_softmax
 from keras_mtl.balancers.masked import presence
 from keras_mtl.balancers.periods import PeriodicBalancer
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
 #: Average losses below this are taken for it.
 SMALLEST_AVERAGE = 1e-30
@@ -84,15 +87,17 @@ class DWA(PeriodicBalancer):
             "temperature", temperature, "(0, inf)"
         )
 
-    def lowest_losses(self, dtype):
+    def lowest_losses(self, dtype: str) -> float:
         return 0.0
 
-    def build_history(self, num_tasks, dtype):
+    def build_history(self, num_tasks: int, dtype: str) -> None:
         self.older = self.add_state("older", (num_tasks,), dtype)
         self.newer = self.add_state("newer", (num_tasks,), dtype)
         self.epochs = self.add_state("epochs", (num_tasks,), dtype)
 
-    def record(self, averages, seen):
+    def record(
+        self, averages: Tensor, seen: Tensor
+    ) -> Iterable[tuple[Variable, Tensor]]:
         older = ops.convert_to_tensor(self.older)
         newer = ops.convert_to_tensor(self.newer)
         epochs = ops.convert_to_tensor(self.epochs)
@@ -105,7 +110,9 @@ class DWA(PeriodicBalancer):
             ),
         ]
 
-    def compute_weights(self, losses, mask=None):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         older = ops.convert_to_tensor(self.older)
         newer = ops.convert_to_tensor(self.newer)
         epochs = ops.convert_to_tensor(self.epochs)
@@ -122,5 +129,5 @@ class DWA(PeriodicBalancer):
         self.take_note(losses, mask)
         return ops.cast(weights, losses.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "temperature": self.temperature}

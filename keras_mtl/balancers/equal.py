@@ -4,6 +4,7 @@ from keras import ops
 
 from keras_mtl.balancers.balancer import Balancer
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.balancers.Equal")
@@ -28,5 +29,7 @@ class Equal(Balancer):
     elementwise = True
     neutral = True
 
-    def compute_weights(self, losses, mask=None):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         return ops.ones_like(losses)

@@ -18,6 +18,7 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.gradients.jacobian import wide_dtype
 from keras_mtl.solvers.adam import adam_state
 from keras_mtl.solvers.adam import adam_update
+from keras_mtl.typing import Tensor
 
 EPSILON = 1e-8
 
@@ -86,7 +87,7 @@ class FAMO(Balancer):
         self.learning_rate = checked_number("learning_rate", learning_rate)
         self.min_losses = checked_vector("min_losses", min_losses)
 
-    def build_state(self, num_tasks, dtype):
+    def build_state(self, num_tasks: int, dtype: str) -> None:
         check_size("min_losses", self.min_losses, num_tasks)
         self.state = adam_state(self, "logits", (num_tasks,), dtype)
 
@@ -95,18 +96,20 @@ class FAMO(Balancer):
         """Logarithms of the tasks' shares, up to a constant."""
         return self.state[0]
 
-    def lowest_losses(self, dtype):
+    def lowest_losses(self, dtype: str) -> float:
         if self.min_losses is None:
             return 0.0
         return ops.convert_to_tensor(self.min_losses, dtype=dtype)
 
-    def compute_weights(self, losses, mask=None):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         present = presence(losses, mask)
         # c z / D without the division by what may be tiny.
         logits = ops.cast(ops.convert_to_tensor(self.logits), losses.dtype)
         return masked_softmax(logits - self._log(losses), present)
 
-    def _log(self, losses):
+    def _log(self, losses: Tensor) -> Tensor:
         """Logarithm of the distances to the smallest losses possible."""
         if self.min_losses is not None:
             losses = losses - ops.convert_to_tensor(
@@ -114,7 +117,9 @@ class FAMO(Balancer):
             )
         return ops.log(at_least(losses, 0.0) + EPSILON)
 
-    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
+    def observe(
+        self, losses: Tensor, new_losses: Tensor, mask: Tensor | None = None
+    ) -> None:
         losses = ops.convert_to_tensor(losses)
         self.check_tasks(int(losses.shape[0]))
         if not self.built:
@@ -137,7 +142,7 @@ class FAMO(Balancer):
             mask=None if mask is None else present,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "gamma": self.gamma,

@@ -11,6 +11,7 @@ from keras_mtl.arguments import check_size
 from keras_mtl.arguments import checked_preference
 from keras_mtl.balancers.balancer import Balancer
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
 
 
 class Reading(float):
@@ -31,7 +32,7 @@ class Reading(float):
         return reading
 
 
-def sources(weights: Any) -> Any:
+def sources(weights: Tensor) -> Any:
     """Returns weights with variables in place of what was read from them."""
     if not isinstance(weights, (list, tuple)):
         return weights
@@ -52,7 +53,7 @@ class GivenWeights:
         weights: Numbers and scalar variables, or one variable `[K]`.
     """
 
-    def __init__(self, weights: Any):
+    def __init__(self, weights: Tensor):
         self.weights = weights
         parts = [weights] if is_variable(weights) else list(weights)
         self.variables = [part for part in parts if is_variable(part)]
@@ -78,7 +79,7 @@ class GivenWeights:
             for part in self.weights
         ]
 
-    def tensor(self, dtype: str) -> Any:
+    def tensor(self, dtype: str) -> Tensor:
         """The values within a step, `[K]`; NaN for negative ones."""
         if is_variable(self.weights):
             values = ops.cast(ops.convert_to_tensor(self.weights), dtype)
@@ -153,13 +154,15 @@ class Fixed(Balancer):
     def data_variables(self) -> list[Any]:
         return [] if self.given is None else self.given.variables
 
-    def build_state(self, num_tasks, dtype):
+    def build_state(self, num_tasks: int, dtype: str) -> None:
         check_size("weights", self.task_weights, num_tasks)
 
-    def compute_weights(self, losses, mask=None):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         if self.given is not None:
             return self.given.tensor(losses.dtype)
         return ops.convert_to_tensor(self._numbers, dtype=losses.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weights": list(self.task_weights)}

@@ -7,6 +7,7 @@ from keras_mtl.balancers.masked import count_present
 from keras_mtl.balancers.masked import positive_losses
 from keras_mtl.balancers.masked import presence
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.balancers.GLS")
@@ -40,10 +41,12 @@ class GLS(Balancer):
         gradients are these.
     """
 
-    def lowest_losses(self, dtype):
+    def lowest_losses(self, dtype: str) -> float:
         return 0.0
 
-    def compute_weights(self, losses, mask=None):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         present = presence(losses, mask)
         count = count_present(present)
         # Logarithms: the product of a few losses may overflow.

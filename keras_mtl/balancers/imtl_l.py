@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_mtl.balancers.learned import LearnedBalancer
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.balancers.IMTLL")
@@ -61,9 +62,11 @@ class IMTLL(LearnedBalancer):
     ):
         super().__init__(initial_value, learning_rate, optimizer, **kwargs)
 
-    def lowest_losses(self, dtype):
+    def lowest_losses(self, dtype: str) -> float:
         return 0.0
 
-    def weights_and_gradient(self, losses, values):
+    def weights_and_gradient(
+        self, losses: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor]:
         weights = ops.exp(values)
         return weights, weights * losses - 1.0

@@ -10,6 +10,7 @@ from keras_mtl.arguments import checked_number
 from keras_mtl.balancers.balancer import Balancer
 from keras_mtl.solvers.adam import adam_state
 from keras_mtl.solvers.adam import adam_update
+from keras_mtl.typing import Tensor
 
 OPTIMIZERS = ("adam", "sgd")
 
@@ -61,7 +62,9 @@ class LearnedBalancer(Balancer):
         """The learned numbers, one per task."""
         return self.state[0]
 
-    def weights_and_gradient(self, losses: Any, values: Any) -> tuple[Any, Any]:
+    def weights_and_gradient(
+        self, losses: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Returns the derivatives of the scalarised loss.
 
         Args:
@@ -75,7 +78,9 @@ class LearnedBalancer(Balancer):
             f"{type(self).__name__} does not implement `weights_and_gradient`."
         )
 
-    def compute_weights(self, losses, mask=None):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         values = ops.convert_to_tensor(self.values)
         own_losses = ops.cast(losses, values.dtype)
         if mask is not None:
@@ -89,7 +94,9 @@ class LearnedBalancer(Balancer):
         )
         return weights
 
-    def _learn(self, values, gradient, mask):
+    def _learn(
+        self, values: Tensor, gradient: Tensor, mask: Tensor | None
+    ) -> None:
         if self.optimizer == "sgd":
             stepped = values - self.learning_rate * gradient
             if mask is not None:
@@ -104,7 +111,7 @@ class LearnedBalancer(Balancer):
                 limit=LIMIT,
             )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "initial_value": self.initial_value,

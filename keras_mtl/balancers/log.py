@@ -7,6 +7,7 @@ from keras import ops
 from keras_mtl.arguments import checked_number
 from keras_mtl.balancers.balancer import Balancer
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.balancers.Log")
@@ -45,14 +46,16 @@ class Log(Balancer):
         super().__init__(**kwargs)
         self.eps = checked_number("eps", eps)
 
-    def lowest_losses(self, dtype):
+    def lowest_losses(self, dtype: str) -> float:
         return -self.eps
 
-    def compute_weights(self, losses, mask=None):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         if mask is not None:
             # The loss of an absent task is 0 and says nothing.
             losses = ops.where(mask > 0, losses, ops.ones_like(losses))
         return 1.0 / (losses + self.eps)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "eps": self.eps}

@@ -4,6 +4,8 @@ from typing import Any
 
 from keras import ops
 
+from keras_mtl.typing import Tensor
+
 #: Losses below this are taken for it where they are divided by or their
 #: logarithm is taken. Quotients of it and 1e15 are still finite in float32.
 SMALLEST_LOSS = 1e-18
@@ -12,7 +14,7 @@ SMALLEST_LOSS = 1e-18
 LOWEST_SCORE = -3e38
 
 
-def at_least(value: Any, low: float) -> Any:
+def at_least(value: Any, low: float) -> Tensor:
     """Returns the larger of a tensor's entries and a number.
 
     In the tensor's own dtype; `ops.maximum` of float64 is float32 on torch.
@@ -20,29 +22,31 @@ def at_least(value: Any, low: float) -> Any:
     return ops.where(value < low, low, value)
 
 
-def at_most(value: Any, high: float) -> Any:
+def at_most(value: Any, high: float) -> Tensor:
     """Returns the smaller of a tensor's entries and a number, as `at_least`."""
     return ops.where(value > high, high, value)
 
 
-def presence(losses: Any, mask: Any = None) -> Any:
+def presence(losses: Tensor, mask: Tensor | None = None) -> Tensor:
     """Returns 1 for present and 0 for absent tasks, in the losses' dtype."""
     if mask is None:
         return ops.ones_like(losses)
     return ops.cast(mask > 0, losses.dtype)
 
 
-def positive_losses(losses: Any, present: Any) -> Any:
+def positive_losses(losses: Tensor, present: Tensor) -> Tensor:
     """Returns losses that are at least `SMALLEST_LOSS`, 1 for absent tasks."""
     return ops.where(present > 0, at_least(losses, SMALLEST_LOSS), 1.0)
 
 
-def count_present(present: Any) -> Any:
+def count_present(present: Tensor) -> Tensor:
     """Returns how many tasks are present, but at least 1."""
     return at_least(ops.sum(present), 1.0)
 
 
-def masked_softmax(scores: Any, present: Any, temperature: float = 1.0) -> Any:
+def masked_softmax(
+    scores: Any, present: Tensor, temperature: float = 1.0
+) -> Tensor:
     """Returns the softmax over the present tasks, 0 for absent ones.
 
     Args:
@@ -62,7 +66,7 @@ def masked_softmax(scores: Any, present: Any, temperature: float = 1.0) -> Any:
     return shares / at_least(ops.sum(shares), 1.0)
 
 
-def unit_vector(vector: Any) -> tuple[Any, Any]:
+def unit_vector(vector: Tensor) -> tuple[Tensor, Tensor]:
     """Returns a vector divided by its length, and its length.
 
     Args:

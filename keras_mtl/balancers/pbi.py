@@ -15,6 +15,7 @@ from keras_mtl.balancers.masked import presence
 from keras_mtl.balancers.masked import unit_vector
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.solvers.namespace import machine_epsilon
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.balancers.PBI")
@@ -73,11 +74,13 @@ class PBI(Balancer):
         self.theta = checked_number("theta", theta)
         self.reference = checked_vector("reference", reference)
 
-    def build_state(self, num_tasks, dtype):
+    def build_state(self, num_tasks: int, dtype: str) -> None:
         check_size("weights", self.task_weights, num_tasks)
         check_size("reference", self.reference, num_tasks)
 
-    def compute_weights(self, losses, mask=None):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         present = presence(losses, mask)
         preference = present
         if self.task_weights is not None:
@@ -99,7 +102,7 @@ class PBI(Balancer):
         distance = ops.sqrt(ops.sum(across * across) + noise * noise)
         return ray + self.theta * across / distance
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "weights": as_list(self.task_weights),

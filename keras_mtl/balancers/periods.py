@@ -8,6 +8,8 @@ from keras import ops
 from keras_mtl.arguments import checked_integer
 from keras_mtl.balancers.balancer import Balancer
 from keras_mtl.balancers.masked import presence
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
 
 class PeriodicBalancer(Balancer):
@@ -26,7 +28,7 @@ class PeriodicBalancer(Balancer):
     """
 
     #: Whether averages are taken at all.
-    keeps_history = True
+    keeps_history: Any = True
 
     def __init__(self, steps_per_epoch: int | None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -46,7 +48,9 @@ class PeriodicBalancer(Balancer):
     def build_history(self, num_tasks: int, dtype: str) -> None:
         """Creates the state that `record` updates."""
 
-    def record(self, averages: Any, seen: Any) -> Iterable[tuple[Any, Any]]:
+    def record(
+        self, averages: Tensor, seen: Tensor
+    ) -> Iterable[tuple[Variable, Tensor]]:
         """Returns the state after an epoch.
 
         Args:
@@ -61,7 +65,7 @@ class PeriodicBalancer(Balancer):
             f"{type(self).__name__} does not implement `record`."
         )
 
-    def take_note(self, losses: Any, mask: Any = None) -> None:
+    def take_note(self, losses: Tensor, mask: Tensor | None = None) -> None:
         """Adds the losses of a step, and ends the epoch if it was the last."""
         losses = ops.cast(losses, self.sums.dtype)
         present = presence(losses, mask)
@@ -83,7 +87,7 @@ class PeriodicBalancer(Balancer):
             sums, counts = self.sums.value * 1, self.counts.value * 1
             self._close(sums, counts, ops.convert_to_tensor(True))
 
-    def _close(self, sums, counts, is_over):
+    def _close(self, sums: Tensor, counts: Tensor, is_over: Tensor) -> None:
         """Assigns the state of after the epoch where it is over."""
         seen = counts > 0
         averages = sums / ops.where(seen, counts, 1.0)
@@ -105,5 +109,5 @@ class PeriodicBalancer(Balancer):
         for (variable, _), result in zip(pairs, results, strict=True):
             variable.assign(result)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "steps_per_epoch": self.steps_per_epoch}

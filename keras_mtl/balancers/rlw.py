@@ -7,6 +7,8 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.seeded import next_seed
 from keras_mtl.solvers.namespace import run
 from keras_mtl.solvers.random_numbers import random_normal
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.balancers.RLW")
@@ -51,18 +53,22 @@ class RLW(Balancer):
         super().__init__(**kwargs)
         self.add_seed(seed)
 
-    def compute_weights(self, losses, mask=None):
-        def draw(xp, losses, mask, seed):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        def draw(
+            xp: Namespace, losses: Tensor, mask: Tensor | None, seed: Tensor
+        ) -> Tensor:
             draws = random_normal(xp, seed, losses.shape[0], losses.dtype)
             return _softmax(xp, draws, mask)
 
         return run(draw, losses, mask, next_seed(self.seed_generator))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed}
 
 
-def random_weights(draws: Any, mask: Any = None) -> Any:
+def random_weights(draws: Tensor, mask: Tensor | None = None) -> Tensor:
     """Returns the weights for given draws.
 
     Args:
@@ -76,7 +82,7 @@ def random_weights(draws: Any, mask: Any = None) -> Any:
     return run(_softmax, draws, mask)
 
 
-def _softmax(xp, draws, mask):
+def _softmax(xp: Namespace, draws: Tensor, mask: Tensor | None) -> Tensor:
     # The draws are below 6: nothing overflows.
     shares = xp.exp(draws)
     if mask is not None:

@@ -1,6 +1,7 @@
 """Weights from the rates at which losses change."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from keras import ops
@@ -14,6 +15,8 @@ from keras_mtl.balancers.masked import masked_softmax
 from keras_mtl.balancers.masked import presence
 from keras_mtl.balancers.periods import PeriodicBalancer
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
 VARIANTS = ("plain", "loss_weighted", "normalized")
 
@@ -98,14 +101,16 @@ class SoftAdapt(PeriodicBalancer):
         self.history = history
         self.coefficients = difference_table(history)
 
-    def lowest_losses(self, dtype):
+    def lowest_losses(self, dtype: str) -> float | None:
         return 0.0 if self.variant == "loss_weighted" else None
 
-    def build_history(self, num_tasks, dtype):
+    def build_history(self, num_tasks: int, dtype: str) -> None:
         self.points = self.add_state("points", (self.history, num_tasks), dtype)
         self.num_points = self.add_state("num_points", (num_tasks,), "int32")
 
-    def record(self, averages, seen):
+    def record(
+        self, averages: Tensor, seen: Tensor
+    ) -> Iterable[tuple[Variable, Tensor]]:
         points = ops.convert_to_tensor(self.points)
         moved = ops.concatenate([averages[None, :], points[:-1]], axis=0)
         num_points = ops.convert_to_tensor(self.num_points)
@@ -121,7 +126,9 @@ class SoftAdapt(PeriodicBalancer):
             ),
         ]
 
-    def compute_weights(self, losses, mask=None):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         self.take_note(losses, mask)
         points = ops.convert_to_tensor(self.points)
         own_losses = ops.cast(losses, points.dtype)
@@ -149,7 +156,7 @@ class SoftAdapt(PeriodicBalancer):
             scores = scores + ops.log(at_least(means, SMALLEST_LOSS))
         return ops.cast(masked_softmax(scores, present), losses.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "beta": self.beta,

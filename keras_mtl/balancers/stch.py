@@ -1,5 +1,6 @@
 """Smooth Tchebycheff scalarisation."""
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from keras_mtl.balancers.masked import positive_losses
 from keras_mtl.balancers.masked import presence
 from keras_mtl.balancers.periods import PeriodicBalancer
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
 
 @keras_mtl_export("keras_mtl.balancers.STCH")
@@ -117,22 +120,24 @@ class STCH(PeriodicBalancer):
         self.warmup_epochs = warmup_epochs
 
     @property
-    def keeps_history(self):
+    def keeps_history(self) -> bool:
         return self.warmup_epochs is not None
 
-    def lowest_losses(self, dtype):
+    def lowest_losses(self, dtype: str) -> float | None:
         return 0.0 if self.keeps_history else None
 
-    def build_state(self, num_tasks, dtype):
+    def build_state(self, num_tasks: int, dtype: str) -> None:
         check_size("weights", self.task_weights, num_tasks)
         check_size("reference", self.reference, num_tasks)
         super().build_state(num_tasks, dtype)
 
-    def build_history(self, num_tasks, dtype):
+    def build_history(self, num_tasks: int, dtype: str) -> None:
         self.nadir = self.add_state("nadir", (num_tasks,), dtype)
         self.epochs = self.add_state("epochs", dtype="int32")
 
-    def record(self, averages, seen):
+    def record(
+        self, averages: Tensor, seen: Tensor
+    ) -> Iterable[tuple[Variable, Tensor]]:
         nadir = ops.convert_to_tensor(self.nadir)
         epochs = ops.convert_to_tensor(self.epochs) + 1
         wanted = ops.logical_or(epochs <= self.warmup_epochs, nadir <= 0)
@@ -144,7 +149,9 @@ class STCH(PeriodicBalancer):
             (self.epochs, epochs),
         ]
 
-    def compute_weights(self, losses, mask=None):
+    def compute_weights(
+        self, losses: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         present = presence(losses, mask)
         if self.keeps_history:
             return self._relative_weights(losses, present, mask)
@@ -163,7 +170,9 @@ class STCH(PeriodicBalancer):
             preference * distances, present, self.mu
         )
 
-    def _relative_weights(self, losses, present, mask):
+    def _relative_weights(
+        self, losses: Tensor, present: Tensor, mask: Tensor | None
+    ) -> Tensor:
         nadir = ops.cast(ops.convert_to_tensor(self.nadir), losses.dtype)
         positive = positive_losses(losses, present)
         nadir = ops.where(nadir > 0, positive_losses(nadir, present), positive)
@@ -184,7 +193,7 @@ class STCH(PeriodicBalancer):
         self.take_note(losses, mask)
         return weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "mu": self.mu,

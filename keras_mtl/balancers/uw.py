@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_mtl.balancers.learned import LearnedBalancer
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.balancers.UW")
@@ -68,6 +69,8 @@ class UW(LearnedBalancer):
     ):
         super().__init__(initial_value, learning_rate, optimizer, **kwargs)
 
-    def weights_and_gradient(self, losses, values):
+    def weights_and_gradient(
+        self, losses: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor]:
         weights = 0.5 * ops.exp(-values)
         return weights, 0.5 - weights * losses

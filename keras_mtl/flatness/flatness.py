@@ -24,6 +24,7 @@ from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import TaskGradients
 from keras_mtl.revive import revive_function
 from keras_mtl.revive import revive_schedule
+from keras_mtl.typing import Tensor
 
 Schedule: Any = keras.optimizers.schedules.LearningRateSchedule
 Radius: TypeAlias = Any  # float | Schedule
@@ -100,7 +101,7 @@ class Flatness(Component):
         scaling: str | None = None,
         variables: str | Callable[[keras.Variable], bool] | None = None,
         random_numbers: str = "same",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.random_numbers = checked_choice(
@@ -153,7 +154,7 @@ class Flatness(Component):
                     f"Received: {name}={arguments[name]!r}"
                 )
 
-    def _set_radius(self, argument, value):
+    def _set_radius(self, argument: str, value: Any) -> None:
         if isinstance(value, dict):
             value = revive_schedule(value)
         if not isinstance(value, Schedule):
@@ -178,7 +179,7 @@ class Flatness(Component):
         return self._radii["rho"]
 
     @rho.setter
-    def rho(self, value):
+    def rho(self, value: Any) -> Any:
         self._set_radius("rho", value)
 
     @property
@@ -187,7 +188,7 @@ class Flatness(Component):
         return self._radii.get("head_rho")
 
     @head_rho.setter
-    def head_rho(self, value):
+    def head_rho(self, value: Any) -> Any:
         if value is None or "head_rho" not in self._radii:
             raise ValueError(
                 "`head_rho` can be assigned only where the constructor got "
@@ -225,7 +226,7 @@ class Flatness(Component):
         for argument, weight in self._radius_weights.items():
             weight.assign(self._radii[argument])
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         super().load_own_variables(store)
         # The attributes follow the weights; a number that the weight can only
         # round keeps all its digits.
@@ -234,7 +235,7 @@ class Flatness(Component):
             if loaded.dtype.type(self._radii[argument]) != loaded:
                 self._radii[argument] = float(loaded)
 
-    def radius(self, argument: str, iterations: Any) -> Any:
+    def radius(self, argument: str, iterations: Tensor) -> Any:
         """Returns the radius `"rho"` or `"head_rho"` at a step."""
         if argument not in self._radii:
             argument = "rho"
@@ -254,13 +255,13 @@ class Flatness(Component):
 
     def perturb(
         self,
-        values: Sequence[Any],
-        gradients: Sequence[Any],
+        values: Sequence[Tensor],
+        gradients: Sequence[Tensor],
         selected: Sequence[bool],
         num_shared: int,
-        iterations: Any,
+        iterations: Tensor,
         factor: Any = None,
-    ) -> list[Any]:
+    ) -> list[Tensor]:
         """Returns perturbations of one task's variables.
 
         Args:
@@ -300,7 +301,9 @@ class Flatness(Component):
                 result[i] = perturbation
         return result
 
-    def _scaled_to_radius(self, values, gradients, rho):
+    def _scaled_to_radius(
+        self, values: Sequence[Tensor], gradients: Sequence[Tensor], rho: Tensor
+    ) -> list[Tensor]:
         dtype = wide_dtype(gradients[0].dtype)
         measured = gradients
         if self.adaptive:
@@ -341,7 +344,7 @@ class Flatness(Component):
         """
         return near.task_gradients(gradients)
 
-    def is_due(self, iterations: Any) -> Any:
+    def is_due(self, iterations: Tensor) -> Any:
         """Returns a bool scalar: a step perturbs. `None` if each does.
 
         Args:
@@ -356,7 +359,9 @@ class Flatness(Component):
         """Whether there is state for the tasks' own variables."""
         return self.reuse
 
-    def radius_factors(self, jacobian: Jacobian, mask: Any = None) -> Any:
+    def radius_factors(
+        self, jacobian: Jacobian, mask: Tensor | None = None
+    ) -> Any:
         """Returns a multiple of the radius for each task, or `None`.
 
         Args:
@@ -378,7 +383,7 @@ class Flatness(Component):
         total = ops.where(total > 0, total, ops.ones_like(total))
         return ops.sum(present) * (norms / total)
 
-    def is_active(self, iterations: Any) -> Any:
+    def is_active(self, iterations: Tensor) -> Any:
         """Returns a bool tensor: does the perturbation have a radius?"""
         active = self.radius("rho", iterations) > 0
         if "head_rho" in self._radii:
@@ -387,8 +392,8 @@ class Flatness(Component):
             )
         return active
 
-    def get_config(self):
-        def plain(value):
+    def get_config(self) -> dict[str, Any]:
+        def plain(value: Any) -> Any:
             if isinstance(value, Schedule):
                 return keras.optimizers.schedules.serialize(value)
             return value

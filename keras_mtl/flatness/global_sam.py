@@ -13,6 +13,7 @@ from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import TaskGradients
 from keras_mtl.gradients.passes import Update
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.flatness.GlobalSAM")
@@ -55,7 +56,13 @@ class GlobalSAM(Flatness):
     - [Foret et al., 2021](https://arxiv.org/abs/2010.01412), equation 2.
     """
 
-    def __init__(self, rho=0.05, head_rho=None, norm="joint", **kwargs):
+    def __init__(
+        self,
+        rho: Any = 0.05,
+        head_rho: Any = None,
+        norm: str = "joint",
+        **kwargs: Any,
+    ):
         kwargs.setdefault("combine", "direct")
         if kwargs.get("scaling") is not None:
             raise ValueError(
@@ -87,7 +94,7 @@ class AtOnePoint(UpdateKind):
         self.flatness = flatness
         self.parts = parts
 
-    def __call__(self, clean: ForwardPass, weights: Any) -> Update:
+    def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         parts = self.parts
         near = Nearby(
             self.flatness, parts.balancer, clean, weights, parts.iterations()

@@ -15,6 +15,7 @@ from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import Start
 from keras_mtl.gradients.passes import Update
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.flatness.MomentumSAM")
@@ -85,7 +86,7 @@ class MomentumSAM(Flatness):
         norm: str = "joint",
         adaptive: bool = False,
         variables: str | Callable[[keras.Variable], bool] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         self.check_not_fixed(kwargs)
         super().__init__(
@@ -112,13 +113,13 @@ class MomentumSAM(Flatness):
     def keeps_own(self) -> bool:
         return True
 
-    def directions(self) -> list[Any]:
+    def directions(self) -> list[Tensor]:
         """One tensor per variable: against the momentum."""
         return [
             -ops.convert_to_tensor(velocity) for velocity in self.velocities
         ]
 
-    def accumulate(self, shared: list[Any], own: list[list[Any]]) -> None:
+    def accumulate(self, shared: list[Tensor], own: list[list[Tensor]]) -> None:
         """Adds an update to the momentum.
 
         Args:
@@ -132,7 +133,7 @@ class MomentumSAM(Flatness):
                 + ops.cast(update, velocity.dtype)
             )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "momentum": self.momentum}
 
 
@@ -158,7 +159,7 @@ class AtMomentum(UpdateKind):
         )
         return self.at_weights.start(start.moved(offsets))
 
-    def __call__(self, clean: ForwardPass, weights: Any) -> Update:
+    def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         update = self.at_weights(clean, weights)
         self.flatness.accumulate(update.shared, update.own)
         return update

@@ -9,14 +9,19 @@ from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import Source
 from keras_mtl.gradients.record import Recorder
+from keras_mtl.typing import Tensor
 
 
 class Join(Protocol):
     """Merges clean and perturbed task gradients as `combine` says."""
 
     def __call__(
-        self, clean: Jacobian, sharp: Jacobian, source: Source, flat_mask: Any
-    ) -> list[Any]:
+        self,
+        clean: Jacobian,
+        sharp: Jacobian,
+        source: Source,
+        flat_mask: Tensor,
+    ) -> list[Tensor]:
         """Returns the update, one tensor per shared variable.
 
         Args:
@@ -28,7 +33,7 @@ class Join(Protocol):
 
     def own(
         self, clean: list[list[Any]], sharp: list[list[Any]]
-    ) -> list[list[Any]]:
+    ) -> list[list[Tensor]]:
         """Returns the update of the tasks' own variables.
 
         Args:

@@ -13,6 +13,7 @@ from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import TaskGradients
 from keras_mtl.gradients.passes import Update
 from keras_mtl.gradients.passes import finite_tasks
+from keras_mtl.typing import Tensor
 
 
 class Perturbed(UpdateKind):
@@ -29,7 +30,7 @@ class Perturbed(UpdateKind):
         self.parts = parts
         self.looks_by_task = by_task
 
-    def __call__(self, clean: ForwardPass, weights: Any) -> Update:
+    def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         flatness, parts = self.flatness, self.parts
         iterations = parts.iterations()
         near = Nearby(flatness, parts.balancer, clean, weights, iterations)
@@ -51,7 +52,9 @@ class Perturbed(UpdateKind):
         shared = parts.join(gradients.shared, sharp.shared, clean, flat_mask)
         return Update(shared, own, finite)
 
-    def _flat_mask(self, clean: ForwardPass, iterations: Any, due: Any) -> Any:
+    def _flat_mask(
+        self, clean: ForwardPass, iterations: Tensor, due: Tensor
+    ) -> Any:
         """Which tasks have a flat part, `[K]`."""
         # With a radius of 0 the flat part is rounding noise, which
         # normalising aggregators would blow up: all tasks are absent from it.
@@ -65,10 +68,10 @@ class Perturbed(UpdateKind):
 
 
 def if_due(
-    due: Any,
+    due: Tensor,
     sharpened: Callable[[], tuple[TaskGradients, Any]],
     clean: TaskGradients,
-    losses: Any,
+    losses: Tensor,
 ) -> tuple[TaskGradients, Any]:
     """Returns gradients and losses near the weights, or those at them.
 
@@ -85,11 +88,11 @@ def if_due(
     # of reach for the other.
     unperturbed = _flatten(clean)
 
-    def perturbed() -> list[Any]:
+    def perturbed() -> list[Tensor]:
         sharp, sharp_losses = sharpened()
         return [sharp_losses, *_flatten(sharp)]
 
-    def plain() -> list[Any]:
+    def plain() -> list[Tensor]:
         # A new tensor: branches must not return their own inputs.
         return [losses * 1, *unperturbed]
 
@@ -103,7 +106,7 @@ def if_due(
     return TaskGradients(shared, own), losses_there
 
 
-def _flatten(gradients: TaskGradients) -> list[Any]:
+def _flatten(gradients: TaskGradients) -> list[Tensor]:
     return [
         gradient
         for row, own in zip(gradients.shared.rows, gradients.own, strict=True)

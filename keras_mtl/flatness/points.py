@@ -1,5 +1,6 @@
 """Task gradients taken again near the current weights."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from keras import ops
@@ -8,6 +9,7 @@ from keras_mtl import backend
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import TaskGradients
+from keras_mtl.typing import Tensor
 
 
 class Nearby:
@@ -26,8 +28,8 @@ class Nearby:
         flatness: Any,
         balancer: Any,
         clean: ForwardPass,
-        weights: Any,
-        iterations: Any,
+        weights: Tensor,
+        iterations: Tensor,
     ):
         self._flatness = flatness
         self._balancer = balancer
@@ -39,7 +41,7 @@ class Nearby:
         """Which random numbers the perturbed pass of a task sees."""
         return task + 1 if self._flatness.random_numbers == "new" else None
 
-    def weights_at(self, losses: Any) -> Any:
+    def weights_at(self, losses: Tensor) -> Any:
         """Weights for perturbed losses.
 
         A balancer that is a function of each task's own loss is applied to
@@ -50,7 +52,9 @@ class Nearby:
             return self._balancer(losses, self._clean.mask)
         return self._weights
 
-    def of_all_tasks(self, shared: list[Any], own: list[list[Any]]) -> Any:
+    def of_all_tasks(
+        self, shared: list[Tensor], own: list[list[Tensor]]
+    ) -> Any:
         """The pass at the worst case of the summed loss.
 
         Args:
@@ -92,7 +96,10 @@ class Nearby:
         )
 
     def along(
-        self, direction: Any, own: list[list[Any]], factors: Any = None
+        self,
+        direction: Tensor,
+        own: list[list[Tensor]],
+        factors: Tensor | None = None,
     ) -> tuple[TaskGradients, Any]:
         """Task gradients and losses at points in given directions.
 
@@ -105,7 +112,7 @@ class Nearby:
         clean, flatness = self._clean, self._flatness
         own_gradients, losses = [], []
 
-        def rows():
+        def rows() -> Iterator[list[Tensor]]:
             end = None
             for k, own_direction in enumerate(own):
                 factor = None if factors is None else factors[k]

@@ -1,6 +1,7 @@
 """Sharpness-aware multi-task optimization."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -20,6 +21,7 @@ from keras_mtl.gradients.passes import Update
 from keras_mtl.gradients.passes import finite_tasks
 from keras_mtl.seeded import next_seed
 from keras_mtl.solvers.random_numbers import random_normal
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.flatness.SAMO")
@@ -106,7 +108,7 @@ class SAMO(Flatness):
         shared_direction: bool = False,
         seed: int | None = None,
         variables: str | Callable[[keras.Variable], bool] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         self.check_not_fixed(kwargs)
         super().__init__(
@@ -121,7 +123,7 @@ class SAMO(Flatness):
         return Probing(self, parts)
 
     def directions(
-        self, clean: Any, gradient: list[Any]
+        self, clean: Any, gradient: list[Tensor]
     ) -> Callable[[int], list[Any]]:
         """Looks at the losses around, and returns where the tasks go.
 
@@ -141,18 +143,18 @@ class SAMO(Flatness):
             above, below = (clean.losses_near(step) for step in steps)
             differences = above - below
 
-            def signed(k):
+            def signed(k: int) -> tuple[list[Tensor | None], Tensor]:
                 return draw, differences[k]
         else:
 
-            def signed(k):
+            def signed(k: int) -> tuple[list[Tensor | None], Tensor]:
                 draw = self._draw(values, selected)
                 steps = self._both_ways(draw, len(clean.values_of(k)))
                 # Through the task's own head only.
                 above, below = (clean.near(step, k).losses for step in steps)
                 return draw, (above - below)[0]
 
-        def direction(k):
+        def direction(k: int) -> list[Tensor]:
             draw, difference = signed(k)
             sign = ops.sign(difference)
             return [
@@ -164,10 +166,13 @@ class SAMO(Flatness):
 
         return direction
 
-    def _draw(self, values, selected):
+    def _draw(
+        self, values: Sequence[Tensor], selected: Sequence[bool]
+    ) -> list[Tensor | None]:
         """A random direction, one tensor per shared variable."""
         seed = next_seed(self.seed_generator)
-        draw, start = [], 0
+        draw: list[Tensor | None] = []
+        start = 0
         for value, chosen in zip(values, selected, strict=False):
             if not chosen:
                 draw.append(None)
@@ -181,7 +186,9 @@ class SAMO(Flatness):
             draw.append(ops.cast(ops.reshape(numbers, shape), value.dtype))
         return draw
 
-    def _both_ways(self, draw, num_variables):
+    def _both_ways(
+        self, draw: list[Tensor | None], num_variables: int
+    ) -> list[list[Tensor | None]]:
         """Offsets of as many variables: along the direction and against it."""
         rest = [None] * (num_variables - len(draw))
         return [
@@ -192,10 +199,10 @@ class SAMO(Flatness):
             for length in (self.mu, -self.mu)
         ]
 
-    def _mix(self, joint, sign, probe):
+    def _mix(self, joint: Tensor, sign: Tensor, probe: Tensor) -> Tensor:
         """`alpha g_0 + (1 - alpha) e_k` of one variable."""
 
-        def norm(tensor):
+        def norm(tensor: Tensor) -> Tensor:
             square = backend.squared_norm([ops.cast(tensor, "float32")])
             return ops.cast(ops.sqrt(square), tensor.dtype)
 
@@ -203,7 +210,7 @@ class SAMO(Flatness):
         scale = sign * norm(joint) / (norm(probe) + NORM_EPSILON)
         return self.alpha * joint + (1.0 - self.alpha) * scale * probe
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "alpha": self.alpha,
@@ -227,7 +234,7 @@ class Probing(UpdateKind):
         self.flatness = flatness
         self.parts = parts
 
-    def __call__(self, clean: ForwardPass, weights: Any) -> Update:
+    def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         parts = self.parts
         near = Nearby(
             self.flatness, parts.balancer, clean, weights, parts.iterations()

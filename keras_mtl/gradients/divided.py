@@ -1,9 +1,8 @@
 """Task gradients of which each replica has a part."""
 
-from typing import Any
-
 from keras_mtl import backend
 from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.typing import Tensor
 
 
 class DividedJacobian(Jacobian):
@@ -14,6 +13,6 @@ class DividedJacobian(Jacobian):
     the Gramian) sums over the replicas, too.
     """
 
-    def _over_entries(self, sums: Any) -> Any:
+    def _over_entries(self, sums: Tensor) -> Tensor:
         (sums,) = backend.sum_over_replicas([sums])
         return sums

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.typing import Tensor
 
 
 def wide_dtype(dtype: str) -> str:
@@ -101,7 +102,7 @@ class Jacobian:
         ]
 
     @property
-    def rows(self) -> list[list[Any]]:
+    def rows(self) -> list[list[Tensor]]:
         """Gradients by task, then by variable."""
         if self._rows is None:
             self._rows = [
@@ -111,7 +112,7 @@ class Jacobian:
         return self._rows
 
     @property
-    def stacks(self) -> list[Any]:
+    def stacks(self) -> list[Tensor]:
         """One tensor `[K, *shape]` per variable."""
         if self._stacks is None:
             self._stacks = [
@@ -130,7 +131,7 @@ class Jacobian:
             self._stacks = self._rows = None
         return stacks, self._is_disposable
 
-    def gramian(self) -> Any:
+    def gramian(self) -> Tensor:
         """Returns the K x K matrix of inner products, summed over variables.
 
         In the wider of float32 and the gradients' dtype. Computed once.
@@ -141,11 +142,11 @@ class Jacobian:
             self._gramian = self._over_entries(gramian)
         return self._gramian
 
-    def _over_entries(self, sums: Any) -> Any:
+    def _over_entries(self, sums: Tensor) -> Tensor:
         """Returns sums over all entries of the rows, from those over these."""
         return sums
 
-    def squared_norms(self) -> Any:
+    def squared_norms(self) -> Tensor:
         """Returns the squared norm of each row `[K]`, without the Gramian."""
         if self._gramian is not None:
             return ops.diagonal(self._gramian)
@@ -153,7 +154,7 @@ class Jacobian:
             return ops.zeros((self.num_tasks,), dtype=self.dtype)
         return self._over_entries(self._squared_norms())
 
-    def _squared_norms(self):
+    def _squared_norms(self) -> Tensor:
         if self._stacks is not None and not backend.STACKS_ROWS:
             # A compiler that fuses would make each stack again for each row.
             return sum(
@@ -175,7 +176,7 @@ class Jacobian:
         """The Gramian if somebody asked for it already, else `None`."""
         return self._gramian
 
-    def _compute_gramian(self):
+    def _compute_gramian(self) -> Tensor:
         num_tasks = self.num_tasks
         if not self.num_variables:
             return ops.zeros((num_tasks, num_tasks), dtype=self.dtype)
@@ -187,7 +188,7 @@ class Jacobian:
             backend.gramian(*self._matrices(stack)) for stack in self.stacks
         )
 
-    def _gramian_of_rows(self):
+    def _gramian_of_rows(self) -> Tensor:
         return sum(
             backend.inner_products(
                 [
@@ -198,7 +199,7 @@ class Jacobian:
             for gradients in zip(*self._rows, strict=True)
         )
 
-    def _gramian_of_pairs(self):
+    def _gramian_of_pairs(self) -> Tensor:
         by_variable = [
             [
                 ops.cast(vector, self.dtype)[None]
@@ -222,7 +223,7 @@ class Jacobian:
             ]
         )
 
-    def cross_gramian(self, other: "Jacobian") -> Any:
+    def cross_gramian(self, other: "Jacobian") -> Tensor:
         """Returns the K x K inner products with the rows of another Jacobian.
 
         Row `i`, column `j` is that of row `i` of this one with row `j` of the
@@ -238,13 +239,13 @@ class Jacobian:
             product = part if product is None else product + part
         return self._over_entries(product)
 
-    def row_products(self, other: "Jacobian") -> Any:
+    def row_products(self, other: "Jacobian") -> Tensor:
         """Returns the inner product of each row with that of another `[K]`."""
         if not self.num_variables:
             return ops.zeros((self.num_tasks,), dtype=self.dtype)
         return self._over_entries(self._row_products(other))
 
-    def _row_products(self, other):
+    def _row_products(self, other: "Jacobian") -> Tensor:
         if not backend.STACKS_ROWS:
             # Stacks would be written down for nothing else.
             return ops.stack(
@@ -263,19 +264,19 @@ class Jacobian:
             for left, right in zip(self.stacks, other.stacks, strict=True)
         )
 
-    def _matrices(self, *stacks):
+    def _matrices(self, *stacks: Tensor) -> list[Tensor]:
         """Stacks of one shape as `[K, P]`, for inner products."""
         return [
             ops.cast(matrix, self.dtype)
             for matrix in backend.as_matrices(stacks)
         ]
 
-    def combine(self, weights: Any) -> list[Any]:
+    def combine(self, weights: Tensor) -> list[Tensor]:
         """Returns the weighted sum of the rows, one tensor per variable."""
         self.row_weights = weights
         return self.combine_each([weights] * self.num_variables)
 
-    def combine_each(self, weights: Sequence[Any]) -> list[Any]:
+    def combine_each(self, weights: Sequence[Tensor]) -> list[Tensor]:
         """Returns a weighted sum of the rows for each variable.
 
         Args:
@@ -298,14 +299,14 @@ class Jacobian:
             )
         return combined
 
-    def switched(self, switches: Sequence[Any]) -> "Jacobian":
+    def switched(self, switches: Sequence[Tensor]) -> "Jacobian":
         """Returns the Jacobian with zeros for some of the variables.
 
         Args:
             switches: One bool scalar per variable: it keeps its gradients.
         """
 
-        def switch(flag, gradient):
+        def switch(flag: Tensor, gradient: Tensor) -> Tensor:
             return ops.where(flag, gradient, ops.zeros_like(gradient))
 
         if self._stacks is not None:
@@ -325,7 +326,7 @@ class Jacobian:
         """A Jacobian of the same kind and tasks, of other gradients."""
         return type(self)(num_tasks=self.num_tasks, dtype=self.dtype, **parts)
 
-    def scaled(self, factors: Any) -> "Jacobian":
+    def scaled(self, factors: Tensor) -> "Jacobian":
         """Returns the Jacobian with its rows times one factor `[K]` each."""
         stacks = [
             stack

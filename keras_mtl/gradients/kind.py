@@ -1,10 +1,9 @@
 """The contract of kinds of update."""
 
-from typing import Any
-
 from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import Start
 from keras_mtl.gradients.passes import Update
+from keras_mtl.typing import Tensor
 
 
 class UpdateKind:
@@ -25,7 +24,7 @@ class UpdateKind:
         """
         return start.forward()
 
-    def __call__(self, clean: ForwardPass, weights: Any) -> Update:
+    def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         """Returns the update.
 
         Args:
@@ -39,7 +38,7 @@ class UpdateKind:
         """The kind whose first pass is made at the weights."""
         return self
 
-    def plain(self, clean: ForwardPass, ones: Any) -> Update | None:
+    def plain(self, clean: ForwardPass, ones: Tensor) -> Update | None:
         """Returns the gradients of the sum of the losses, in the kind's way.
 
         Args:

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.gradients.record import Record
+from keras_mtl.typing import Tensor
 
 
 @dataclasses.dataclass
@@ -48,7 +49,7 @@ class Update:
     weights: Any = None
     record: Record | None = None
 
-    def by_index(self, partition: Any) -> list[Any]:
+    def by_index(self, partition: Any) -> list[Tensor]:
         """One gradient per trainable variable, `None` where no task has one.
 
         Args:
@@ -62,12 +63,12 @@ class Update:
                 gradients[i] = gradient
         return gradients
 
-    def in_order(self) -> list[Any]:
+    def in_order(self) -> list[Tensor]:
         """The shared updates, then the own ones task by task."""
         return [*self.shared, *(update for task in self.own for update in task)]
 
 
-def finite_tasks(losses: Any, jacobian: Jacobian) -> Any:
+def finite_tasks(losses: Tensor, jacobian: Jacobian) -> Tensor:
     """Bool tensor `[K]`: loss and known gradient norm are finite."""
     finite = ops.isfinite(losses)
     if jacobian.known_gramian is not None:
@@ -92,7 +93,7 @@ class Source(Protocol):
     due: Any
 
     def task_gradients(
-        self, weights: Any, last: bool = False, stacked: bool = False
+        self, weights: Tensor, last: bool = False, stacked: bool = False
     ) -> TaskGradients:
         """Returns the gradient of each task's loss times its weight.
 
@@ -105,7 +106,7 @@ class Source(Protocol):
 class ForwardPass(Source, Protocol):
     """One forward pass whose losses can be differentiated."""
 
-    def task_gramian(self, weights: Any, switches: Any = None) -> Any:
+    def task_gramian(self, weights: Tensor, switches: Any = None) -> Tensor:
         """Returns the Gramian `[K, K]` of the rows of `task_gradients`.
 
         Holds one of them at a time. Only in passes that were made to go both
@@ -113,16 +114,23 @@ class ForwardPass(Source, Protocol):
         only of those variables where it is True.
         """
 
-    def task_gradient(self, weight: Any) -> tuple[list[Any], list[Any]]:
+    def task_gradient(
+        self, weight: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """For a single-task pass: gradients of shared and own variables.
 
         May be asked for once.
         """
 
+    def row(
+        self, task: int, weight: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Gradients of one task by the shared and by its own variables."""
+
     def total(
         self,
         shared_weights: Any,
-        own_weights: Any,
+        own_weights: Tensor,
         penalties: bool = True,
         last: bool = False,
     ) -> Update:
@@ -138,29 +146,29 @@ class ForwardPass(Source, Protocol):
             last: As for `task_gradients`.
         """
 
-    def representation_gradients(self, weights: Any) -> TaskGradients:
+    def representation_gradients(self, weights: Tensor) -> TaskGradients:
         """Like `task_gradients`, by the outputs of the trunk.
 
         Only in passes that were made in halves.
         """
 
-    def through_trunk(self, by_feature: list[Any]) -> list[Any]:
+    def through_trunk(self, by_feature: list[Tensor]) -> list[Tensor]:
         """Takes one gradient by the trunk's outputs to shared variables."""
 
-    def own_gradients(self, weights: Any) -> list[list[Any]]:
+    def own_gradients(self, weights: Tensor) -> list[list[Tensor]]:
         """For each task, the gradients of its own variables."""
 
     def part(self, index: int, count: int) -> "ForwardPass":
         """Repeats the pass on every `count`-th sample, from `index` on."""
 
     def on(
-        self, x: Any, y: Any, sample_weight: Any, offsets: Sequence[Any]
+        self, x: Tensor, y: Any, sample_weight: Any, offsets: Sequence[Tensor]
     ) -> "ForwardPass":
         """Makes a pass on other data, at the values plus `offsets`."""
 
     def near(
         self,
-        offsets: Sequence[Any],
+        offsets: Sequence[Tensor],
         task: int | None = None,
         draw: int | None = None,
     ) -> "ForwardPass":
@@ -174,13 +182,13 @@ class ForwardPass(Source, Protocol):
                 for those of this pass.
         """
 
-    def losses_near(self, offsets: Sequence[Any]) -> Any:
+    def losses_near(self, offsets: Sequence[Tensor]) -> Tensor:
         """Returns the task losses `[K]` at the values plus `offsets`.
 
         Like `near`, for all tasks, without gradients.
         """
 
-    def values_of(self, task: int | None = None) -> list[Any]:
+    def values_of(self, task: int | None = None) -> list[Tensor]:
         """Values of the shared variables, then of own ones, as in `near`."""
 
     def perturbs(self, flatness: Any, task: int | None = None) -> list[bool]:
@@ -206,14 +214,14 @@ class Start(Protocol):
         Of the whole network, where the tasks share no variable.
         """
 
-    def moved(self, offsets: Sequence[Any]) -> "Start":
+    def moved(self, offsets: Sequence[Tensor]) -> "Start":
         """Returns what makes it at other values.
 
         Args:
             offsets: One tensor or `None` per shared, then per own variable.
         """
 
-    def values_of(self, task: int | None = None) -> list[Any]:
+    def values_of(self, task: int | None = None) -> list[Tensor]:
         """Values of the shared variables, then of own ones."""
 
     def perturbs(self, flatness: Any, task: int | None = None) -> list[bool]:

@@ -6,6 +6,7 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.typing import Tensor
 
 
 @dataclasses.dataclass
@@ -41,7 +42,7 @@ class Recorder:
         self.enabled = False
         self._record: Record | None = None
 
-    def begin(self, weights: Any) -> None:
+    def begin(self, weights: Tensor) -> None:
         """Starts a step with the balancer's weights `[K]`."""
         self._record = Record(weights) if self.enabled else None
 
@@ -50,7 +51,9 @@ class Recorder:
         record, self._record = self._record, None
         return record
 
-    def rows(self, part: str, jacobian: Jacobian, mask: Any = None) -> None:
+    def rows(
+        self, part: str, jacobian: Jacobian, mask: Tensor | None = None
+    ) -> None:
         """Notes the Gramian of rows.
 
         Called before rows are merged, which may use up their memory.
@@ -63,7 +66,9 @@ class Recorder:
         if self._record is not None:
             self.gramian(part, jacobian.gramian(), mask)
 
-    def gramian(self, part: str, gramian: Any, mask: Any = None) -> None:
+    def gramian(
+        self, part: str, gramian: Tensor, mask: Tensor | None = None
+    ) -> None:
         """Notes the Gramian of rows, as `rows` does."""
         if self._record is None:
             return
@@ -72,7 +77,7 @@ class Recorder:
             gramian = gramian * mask[:, None] * mask[None, :]
         self._record.gramians[part] = gramian
 
-    def flat_rows(self, clean: Jacobian, flat: Jacobian, mask: Any) -> None:
+    def flat_rows(self, clean: Jacobian, flat: Jacobian, mask: Tensor) -> None:
         """Notes what flat parts are like, alone and beside the clean rows.
 
         Args:
@@ -85,7 +90,7 @@ class Recorder:
         self.rows("flat", flat, mask)
         self._record.inner_products = clean.row_products(flat)
 
-    def row_weights(self, weights: Any) -> None:
+    def row_weights(self, weights: Tensor) -> None:
         """Notes the weights `[K]` of rows that were merged, if any."""
         if self._record is not None:
             self._record.row_weights = weights

@@ -8,6 +8,8 @@ import keras
 from keras import ops
 
 from keras_mtl.component import Component
+from keras_mtl.typing import Shape
+from keras_mtl.typing import Tensor
 
 BETA_1 = 0.9
 BETA_2 = 0.999
@@ -17,7 +19,7 @@ EPSILON = 1e-8
 def adam_state(
     component: Component,
     name: str,
-    shape: tuple[int, ...],
+    shape: Shape,
     dtype: str,
     value: float = 0.0,
 ) -> tuple[keras.Variable, ...]:
@@ -44,10 +46,10 @@ def adam_state(
 
 def adam_update(
     state: Sequence[keras.Variable],
-    gradient: Any,
+    gradient: Tensor,
     learning_rate: float,
     weight_decay: float = 0.0,
-    mask: Any = None,
+    mask: Tensor | None = None,
     limit: float | None = None,
 ) -> None:
     """Updates a vector in its variables by one step of Adam.
@@ -81,13 +83,13 @@ def adam_update(
 
 def adam_step(
     value: Any,
-    gradient: Any,
+    gradient: Tensor,
     first_moment: Any,
     second_moment: Any,
     steps: Any,
     learning_rate: float,
     weight_decay: float = 0.0,
-    mask: Any = None,
+    mask: Tensor | None = None,
 ) -> tuple[Any, Any, Any, Any]:
     """Returns a vector after one step of Adam, and the state of Adam.
 

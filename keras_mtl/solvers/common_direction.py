@@ -6,17 +6,19 @@ from keras_mtl.solvers.mean_row import mean_row
 from keras_mtl.solvers.min_norm import hull_problem
 from keras_mtl.solvers.nonnegative import solve_nonnegative
 from keras_mtl.solvers.symmetric import solve_on_support
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 MAX_STEPS = 24
 
 
 def common_direction_weights(
-    xp: Any,
-    gramian: Any,
+    xp: Namespace,
+    gramian: Tensor,
     radius: float,
-    mask: Any = None,
-    shares: Any = None,
-) -> Any:
+    mask: Tensor | None = None,
+    shares: Tensor | None = None,
+) -> Tensor:
     """Solves `max_d min_i <g_i, d>` subject to `||d - g_0|| <= c ||g_0||`.
 
     `g_0` is the mean of the rows. For a level `t` of the worst task, the
@@ -63,7 +65,7 @@ def common_direction_weights(
     infinite = xp.full_like(norms, float("inf"))
     divisors = xp.where(active, inverses, xp.ones_like(inverses))
 
-    def lowest(levels):
+    def lowest(levels: Tensor) -> Tensor:
         return xp.min(xp.where(active, levels / divisors, infinite))
 
     # No direction does better than along the hull's point of least norm, or
@@ -92,17 +94,17 @@ def common_direction_weights(
 
 
 def farthest_reach(
-    xp: Any,
-    matrix: Any,
+    xp: Namespace,
+    matrix: Tensor,
     inverses: Any,
     projections: Any,
-    active: Any,
+    active: Tensor,
     radius: float,
     bounds: tuple[Any, Any],
-    start: Any,
+    start: Tensor,
     done: Any,
     may_be_impossible: bool = False,
-) -> Any:
+) -> Tensor:
     """Searches the highest level that a vector of bounded length reaches.
 
     The level `t` is reached by `u` if `p_i + <r_i, u> >= t b_i` for all rows
@@ -130,7 +132,9 @@ def farthest_reach(
     goal = radius**2
     zeros = xp.zeros_like(inverses)
 
-    def step(level, low, high, scaled, done):
+    def step(
+        level: Tensor, low: Tensor, high: Tensor, scaled: Tensor, done: Tensor
+    ) -> tuple[Tensor, ...]:
         target = xp.where(
             active, level * inverses - projections, xp.full_like(zeros, -1.0)
         )
@@ -166,7 +170,7 @@ def farthest_reach(
         )
         return level, low, high, found, done
 
-    def between(low, value, high):
+    def between(low: Tensor, value: Tensor, high: Tensor) -> Tensor:
         return xp.logical_and(low < value, value < high)
 
     *_, scaled, _ = xp.while_loop(
@@ -179,5 +183,5 @@ def farthest_reach(
     return scaled
 
 
-def _positive(xp, value):
+def _positive(xp: Namespace, value: Tensor) -> Tensor:
     return xp.where(value > 0, value, xp.ones_like(value))

@@ -1,12 +1,13 @@
 """The direction in a cone around the mean that serves the worst task best."""
 
 import math
-from typing import Any
 
 from keras_mtl.solvers.common_direction import farthest_reach
 from keras_mtl.solvers.mean_row import mean_row
 from keras_mtl.solvers.min_norm import hull_problem
 from keras_mtl.solvers.symmetric import pseudo_inverse_product
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 #: Coefficients of unit rows in a unit vector from which on they must cancel.
 LARGE = 1e3
@@ -16,8 +17,8 @@ TOLERANCE = 1e-3
 
 
 def cone_direction_weights(
-    xp: Any, gramian: Any, cosine: float, mask: Any = None
-) -> Any:
+    xp: Namespace, gramian: Tensor, cosine: float, mask: Tensor | None = None
+) -> Tensor:
     """Solves `max_d min_i <g_i, d>` for `||d|| = ||g_0||`, `cos(g_0, d) >= c`.
 
     `g_0` is the mean of the rows. The dual, with `||d|| <= ||g_0||`, is to
@@ -80,7 +81,7 @@ def cone_direction_weights(
     divisors = xp.where(active, inverses, ones)
     infinite = xp.full_like(norms, float("inf"))
 
-    def lowest(levels):
+    def lowest(levels: Tensor) -> Tensor:
         return xp.min(xp.where(active, levels / divisors, infinite))
 
     low = lowest(heights)

@@ -6,11 +6,16 @@ from keras_mtl.solvers.nonnegative import solve_nonnegative
 from keras_mtl.solvers.symmetric import is_rounding_error
 from keras_mtl.solvers.symmetric import relative_sizes
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 def dual_cone_weights(
-    xp: Any, gramian: Any, combinations: Any, mask: Any = None
-) -> Any:
+    xp: Namespace,
+    gramian: Tensor,
+    combinations: Any,
+    mask: Tensor | None = None,
+) -> Tensor:
     """Projects combinations of the rows onto `{u : J u >= 0}`.
 
     The projection of `J' p` is `J' (p + v)` with `v >= 0` that solves
@@ -50,8 +55,12 @@ def dual_cone_weights(
 
 
 def regularized(
-    xp: Any, gramian: Any, norm_eps: float, reg_eps: float, present: Any
-) -> tuple[Any, Any]:
+    xp: Namespace,
+    gramian: Tensor,
+    norm_eps: float,
+    reg_eps: float,
+    present: Tensor,
+) -> tuple[Tensor, Tensor]:
     """Divides a Gramian by its trace and adds to its diagonal.
 
     Args:

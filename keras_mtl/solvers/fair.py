@@ -1,10 +1,10 @@
 """Weights that share the gain fairly (Nash-MTL and FairGrad)."""
 
-from typing import Any
-
 from keras_mtl.solvers.namespace import machine_epsilon
 from keras_mtl.solvers.symmetric import relative_sizes
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 MAX_STEPS = 60
 
@@ -16,8 +16,8 @@ NEAR = 0.25
 
 
 def fair_weights(
-    xp: Any, gramian: Any, alpha: float, mask: Any = None
-) -> tuple[Any, Any]:
+    xp: Namespace, gramian: Tensor, alpha: float, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Solves `(G w)_i = w_i^(-1/alpha)`, `w > 0`.
 
     These are the conditions of optimality of a convex problem,
@@ -59,7 +59,7 @@ def fair_weights(
     targets = xp.maximum(sizes ** (power - 1.0), 1e-30)
     identity = xp.eye(gramian.shape[0], dtype=gramian.dtype)
 
-    def objective(matrix, values):
+    def objective(matrix: Tensor, values: Tensor) -> Tensor:
         """For each row of `[S, K]`."""
         quadratic = 0.5 * xp.sum(values * xp.matmul(values, matrix), axis=-1)
         if alpha == 1:
@@ -67,7 +67,7 @@ def fair_weights(
         gain = targets * values ** (1.0 - power) / (1.0 - power)
         return quadratic - xp.sum(gain, axis=-1)
 
-    def newton_direction(matrix, values):
+    def newton_direction(matrix: Tensor, values: Tensor) -> Tensor:
         """Relative change `dx / x`, from a system of unit diagonal."""
         push = targets * values ** (-power)
         curvature = power * push / values
@@ -82,7 +82,7 @@ def fair_weights(
     exponents = xp.cast(xp.arange(NUM_LENGTHS), gramian.dtype) - 12.0
     lengths = (2.0**exponents)[:, None]
 
-    def search(matrix, values, change):
+    def search(matrix: Tensor, values: Tensor, change: Tensor) -> Tensor:
         """The best of many steps, none of which leaves the positive."""
         straight = 1.0 + lengths * change
         # Rows of very different norms leave the objective blind to some
@@ -101,8 +101,12 @@ def fair_weights(
         )
         return xp.sum(best[:, None] * factors, axis=0)
 
-    def steps(matrix, values, polish, maximum_steps):
-        def step(values, last, done):
+    def steps(
+        matrix: Tensor, values: Tensor, polish: bool, maximum_steps: int
+    ) -> Tensor:
+        def step(
+            values: Tensor, last: Tensor, done: Tensor
+        ) -> tuple[Tensor, ...]:
             change = newton_direction(matrix, values)
             size = xp.max(xp.abs(change))
             # Written so that NaN counts as far.

@@ -1,9 +1,12 @@
 """Groups of similar numbers: k-means on a line, solved exactly."""
 
-from typing import Any
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
-def group_means(xp: Any, values: Any, num_groups: int, mask: Any = None) -> Any:
+def group_means(
+    xp: Namespace, values: Tensor, num_groups: int, mask: Tensor | None = None
+) -> Tensor:
     """Replaces each number by the mean of its group.
 
     The groups minimise the sum of squared distances to the group means, with
@@ -76,5 +79,5 @@ def group_means(xp: Any, values: Any, num_groups: int, mask: Any = None) -> Any:
     return xp.take(result * largest, inverse)
 
 
-def _positive(xp, counts):
+def _positive(xp: Namespace, counts: Tensor) -> Tensor:
     return xp.where(counts > 0, counts, 1.0 + counts)

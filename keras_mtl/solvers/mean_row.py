@@ -6,6 +6,8 @@ from typing import NamedTuple
 from keras_mtl.solvers.symmetric import is_rounding_error
 from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
 class MeanRow(NamedTuple):
@@ -35,7 +37,10 @@ class MeanRow(NamedTuple):
 
 
 def mean_row(
-    xp: Any, gramian: Any, mask: Any = None, shares: Any = None
+    xp: Namespace,
+    gramian: Tensor,
+    mask: Tensor | None = None,
+    shares: Tensor | None = None,
 ) -> MeanRow:
     """Returns where the mean of the rows lies.
 

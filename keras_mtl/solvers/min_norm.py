@@ -1,14 +1,16 @@
 """The point of least norm in the convex hull of the rows."""
 
-from typing import Any
-
 from keras_mtl.solvers.nonnegative import solve_nonnegative
 from keras_mtl.solvers.symmetric import present_tasks
 from keras_mtl.solvers.symmetric import relative_inverses
 from keras_mtl.solvers.symmetric import unit_gramian
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
-def min_norm_weights(xp: Any, gramian: Any, mask: Any = None) -> Any:
+def min_norm_weights(
+    xp: Namespace, gramian: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Returns weights on the simplex that minimise `||J' w||`.
 
     With `u >= 0` in place of `w`, the problem
@@ -41,8 +43,8 @@ def min_norm_weights(xp: Any, gramian: Any, mask: Any = None) -> Any:
 
 
 def hull_problem(
-    xp: Any, norms: Any, cosines: Any, active: Any
-) -> tuple[Any, Any]:
+    xp: Namespace, norms: Tensor, cosines: Tensor, active: Tensor
+) -> tuple[Tensor, Tensor]:
     """Solves the problem in scaled variables.
 
     Returns:

@@ -12,6 +12,7 @@ where the solver runs.
 """
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,9 +21,15 @@ import numpy as np
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.typing import Tensor
 
 
-def _host_while_loop(cond, body, loop_vars, maximum_iterations=None):
+def _host_while_loop(
+    cond: Callable[..., Any],
+    body: Callable[..., Any],
+    loop_vars: Sequence[Any],
+    maximum_iterations: int | None = None,
+) -> tuple[Any, ...]:
     state = tuple(loop_vars)
     count = 0
     while cond(*state) and (
@@ -33,16 +40,22 @@ def _host_while_loop(cond, body, loop_vars, maximum_iterations=None):
     return state
 
 
-def _host_one_hot(index, num_classes, dtype=np.float64):
+def _host_one_hot(
+    index: Any, num_classes: int, dtype: Any = np.float64
+) -> np.ndarray:
     index = np.asarray(index)[..., None]
     return (np.arange(num_classes) == index).astype(dtype)
 
 
-def _host_solve_positive(matrix, target):
+def _host_solve_positive(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.linalg.solve(matrix, target[..., None])[..., 0]
 
 
-def _host_choose(condition, when_true, when_false):
+def _host_choose(
+    condition: Tensor,
+    when_true: Callable[[], Any],
+    when_false: Callable[[], Any],
+) -> Any:
     return when_true() if condition else when_false()
 
 
@@ -91,14 +104,14 @@ class Graph:
     dot = matmul = staticmethod(backend.small_product)
 
     @staticmethod
-    def full_like(x: Any, value: Any) -> Any:
+    def full_like(x: Tensor, value: Any) -> Tensor:
         """A tensor like `x` that holds a number everywhere."""
         # Keras's, on torch, reads the number back from the device.
         return ops.zeros_like(x) + value
 
     @staticmethod
     def choose(
-        condition: Any,
+        condition: Tensor,
         when_true: Callable[[], tuple[Any, ...]],
         when_false: Callable[[], tuple[Any, ...]],
     ) -> tuple[Any, ...]:
@@ -112,10 +125,10 @@ class Graph:
     def __init__(self, epsilon: float):
         self.epsilon = epsilon
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(ops, name)
 
-    def solve_positive(self, matrix: Any, target: Any) -> Any:
+    def solve_positive(self, matrix: Tensor, target: Tensor) -> Tensor:
         """Solves a system with a positive definite matrix.
 
         By elimination without pivoting, which such a matrix does not need.
@@ -139,12 +152,12 @@ class Graph:
             table = table[..., count:]
         return table[..., 0]
 
-    def _eliminate(self, table, start, count):
+    def _eliminate(self, table: Tensor, start: int, count: int) -> Tensor:
         """Clears the first `count` columns by pivots from row `start` on."""
         num_rows = table.shape[-2]
         dtype = table.dtype
 
-        def eliminate(place, table):
+        def eliminate(place: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
             unit = ops.one_hot(start + place, num_rows, dtype=dtype)
             row = ops.take(table, start + place, axis=-2)
             column = ops.take(table, place, axis=-1)
@@ -163,13 +176,13 @@ class Graph:
         )[1]
 
 
-def machine_epsilon(tensor: Any) -> float:
+def machine_epsilon(tensor: Tensor) -> float:
     """Returns the relative rounding error of a tensor's dtype."""
     dtype = keras.backend.standardize_dtype(tensor.dtype)
     return float(np.finfo(dtype).eps)
 
 
-def _is_float(tensor):
+def _is_float(tensor: Tensor) -> bool:
     return tensor is not None and "float" in keras.backend.standardize_dtype(
         tensor.dtype
     )

@@ -1,17 +1,17 @@
 """Quadratic programs over the non-negative orthant, by active sets."""
 
-from typing import Any
-
 from keras_mtl.solvers.namespace import machine_epsilon
 from keras_mtl.solvers.symmetric import solve_on_support
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 #: Steps that exchange all wrong indices at once, before the safe ones.
 BLOCK_STEPS = 8
 
 
 def solve_nonnegative(
-    xp: Any, matrix: Any, target: Any, start: Any = None
-) -> Any:
+    xp: Namespace, matrix: Tensor, target: Tensor, start: Tensor | None = None
+) -> Tensor:
     """Minimises `1/2 v' Q v - c' v` over `v >= 0`.
 
     An active-set method: it ends at the exact solution of a linear system on
@@ -78,17 +78,19 @@ def solve_nonnegative(
         xp.isfinite(xp.sum(magnitudes) + xp.sum(target, axis=1, keepdims=True))
     )
 
-    def times(left, values):
+    def times(left: Tensor, values: Tensor) -> Tensor:
         return xp.matmul(values, left)  # Symmetric.
 
-    def objective(values):
+    def objective(values: Tensor) -> Tensor:
         terms = values * (0.5 * times(matrix, values) - target)
         return xp.sum(terms, axis=1, keepdims=True)
 
-    def anywhere(condition):
+    def anywhere(condition: Tensor) -> Tensor:
         return xp.any(condition, axis=1, keepdims=True)
 
-    def look(values, passive, found):
+    def look(
+        values: Tensor, passive: Tensor, found: Tensor
+    ) -> tuple[Tensor, ...]:
         """Returns the solution on a support and what is wrong with it.
 
         Where there is none, the values stand in for it, and the indices that
@@ -107,7 +109,9 @@ def solve_nonnegative(
         negative = xp.logical_and(solution <= 0, passive)
         return solution, gradient, improving, negative, solved
 
-    def exchange(passive, barred, looked):
+    def exchange(
+        passive: Tensor, barred: Tensor, looked: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
         """Flips every index of wrong sign."""
         solution, _, improving, negative, solved = looked
         wrong = xp.logical_or(improving, negative)
@@ -119,13 +123,21 @@ def solve_nonnegative(
             xp.logical_and(solved, xp.logical_not(anywhere(wrong))),
         )
 
-    def start_safely(values, passive, done):
+    def start_safely(
+        values: Tensor, passive: Tensor, done: Tensor
+    ) -> tuple[Tensor, ...]:
         """Begins where the exchanges end, or at zero if that is better."""
         usable = xp.logical_or(done, objective(values) < 0)
         values = xp.where(usable, values, xp.zeros_like(values))
         return values, xp.where(done, passive, values > 0)
 
-    def descend(values, passive, barred, done, looked):
+    def descend(
+        values: Tensor,
+        passive: Tensor,
+        barred: Tensor,
+        done: Tensor,
+        looked: tuple[Tensor, ...],
+    ) -> tuple[Tensor, ...]:
         """Accepts the solution, or goes towards it up to the boundary."""
         solution, gradient, improving, negative, _ = looked
         feasible = xp.logical_not(anywhere(negative))
@@ -171,7 +183,7 @@ def solve_nonnegative(
             ),
         )
 
-    def refine(values, correction):
+    def refine(values: Tensor, correction: Tensor) -> Tensor:
         """Adds a correction where it is one: on singular supports it is not."""
         refined = xp.maximum(values + correction, 0.0)
         # The bias of the ridge is more than rounding errors in the values, but
@@ -181,7 +193,14 @@ def solve_nonnegative(
         better = objective(refined) < objective(values) + noise
         return xp.where(better, refined, values)
 
-    def step(count, values, passive, barred, done, _):
+    def step(
+        count: Tensor,
+        values: Tensor,
+        passive: Tensor,
+        barred: Tensor,
+        done: Tensor,
+        _: Tensor,
+    ) -> tuple[Tensor, ...]:
         """One solve and what follows: all kinds share one, to compile fast."""
         values, passive = xp.choose(
             count == BLOCK_STEPS,
@@ -196,7 +215,7 @@ def solve_nonnegative(
         )
         found = solve_on_support(xp, matrix, right, passive, ridge)
 
-        def change():
+        def change() -> tuple[Tensor, ...]:
             looked = look(values, passive, found)
             return xp.choose(
                 count < BLOCK_STEPS,

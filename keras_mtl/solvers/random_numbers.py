@@ -8,8 +8,11 @@ same answer on TensorFlow, JAX and torch, in a compiled step or by hand.
 import math
 from typing import Any
 
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
-def random_orders(xp: Any, seed: Any, num_tasks: int) -> Any:
+
+def random_orders(xp: Namespace, seed: Tensor, num_tasks: int) -> Tensor:
     """Returns `K` random permutations of `0, ..., K - 1`.
 
     Args:
@@ -34,8 +37,8 @@ def random_orders(xp: Any, seed: Any, num_tasks: int) -> Any:
 
 
 def random_uniform(
-    xp: Any, seed: Any, size: int, dtype: Any, start: int = 0
-) -> Any:
+    xp: Namespace, seed: Tensor, size: int, dtype: Any, start: int = 0
+) -> Tensor:
     """Returns `size` numbers between 0 and 1, uniformly distributed.
 
     Args:
@@ -55,8 +58,8 @@ def random_uniform(
 
 
 def random_normal(
-    xp: Any, seed: Any, size: int, dtype: Any, start: int = 0
-) -> Any:
+    xp: Namespace, seed: Tensor, size: int, dtype: Any, start: int = 0
+) -> Tensor:
     """Returns `size` numbers of the standard normal distribution.
 
     By the transform of Box and Muller.
@@ -77,7 +80,7 @@ def random_normal(
     return lengths * xp.cos(2.0 * math.pi * uniform[1])
 
 
-def _keys(xp, seed, size, start=0):
+def _keys(xp: Namespace, seed: Tensor, size: int, start: int = 0) -> Tensor:
     """Returns `[size]` random 32-bit integers, from place `start` on."""
     # uint32, int32 or int64, by backend.
     seed = xp.cast(seed, "int32")
@@ -87,19 +90,19 @@ def _keys(xp, seed, size, start=0):
     return _mix(xp, keys + seed[1:] * 1367130551)
 
 
-def _mix(xp, x):
+def _mix(xp: Namespace, x: Tensor) -> Tensor:
     """Spreads every bit of 32-bit integers over all bits, one to one."""
     for shift, factor in ((16, -2048144789), (13, -1028477387), (16, 1)):
         x = xp.bitwise_xor(x, _shift_right(xp, x, shift)) * factor
     return x
 
 
-def _shift_right(xp, x, bits):
+def _shift_right(xp: Namespace, x: Tensor, bits: int) -> Tensor:
     """Shifts in zeros, where the shift of signed integers copies the sign."""
     shifted = xp.bitwise_right_shift(x, _filled(xp, x, bits))
     return xp.bitwise_and(shifted, _filled(xp, x, 2 ** (32 - bits) - 1))
 
 
-def _filled(xp, x, value):
+def _filled(xp: Namespace, x: Tensor, value: int) -> Tensor:
     # `ops.full_like`, on torch, reads the number back from the device.
     return xp.zeros_like(x) + value

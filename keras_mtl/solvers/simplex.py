@@ -1,12 +1,14 @@
 """Projection onto the probability simplex."""
 
-from typing import Any
-
 from keras_mtl.solvers.namespace import Graph
 from keras_mtl.solvers.namespace import machine_epsilon
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
 
 
-def project_onto_simplex(xp: Any, values: Any, mask: Any = None) -> Any:
+def project_onto_simplex(
+    xp: Namespace, values: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Returns the point of the simplex that is nearest to `values`.
 
     The solution of `min ||p - v||` over `p >= 0`, `p_1 + ... + p_K = 1` is
@@ -45,7 +47,9 @@ def project_onto_simplex(xp: Any, values: Any, mask: Any = None) -> Any:
     return xp.where(present, projected, xp.zeros_like(values))
 
 
-def present_part(xp: Any, weights: Any, mask: Any = None) -> Any:
+def present_part(
+    xp: Namespace, weights: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Returns the weights of present tasks, scaled to sum 1.
 
     Args:
@@ -69,7 +73,9 @@ def present_part(xp: Any, weights: Any, mask: Any = None) -> Any:
     )
 
 
-def masked_softmax(xp: Any, logits: Any, mask: Any = None) -> Any:
+def masked_softmax(
+    xp: Namespace, logits: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Returns the softmax of the entries that are present, 0 for the others.
 
     Args:
@@ -90,6 +96,6 @@ def masked_softmax(xp: Any, logits: Any, mask: Any = None) -> Any:
     return shares / xp.where(total > 0, total, 1.0 + total)
 
 
-def graph_softmax(logits: Any, mask: Any = None) -> Any:
+def graph_softmax(logits: Tensor, mask: Tensor | None = None) -> Tensor:
     """`masked_softmax` where the tensors are, for learned task weights."""
     return masked_softmax(Graph(machine_epsilon(logits)), logits, mask)

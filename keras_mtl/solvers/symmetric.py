@@ -2,11 +2,16 @@
 
 from typing import Any
 
+from keras_mtl.typing import Namespace
+from keras_mtl.typing import Tensor
+
 #: Squared norms up to this count as zero: below it float32 is subnormal.
 SMALLEST_SQUARE = 1e-37
 
 
-def present_tasks(xp: Any, gramian: Any, mask: Any = None) -> Any:
+def present_tasks(
+    xp: Namespace, gramian: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Returns which tasks are there, as a boolean tensor `[K]`."""
     if mask is None:
         return xp.ones_like(xp.diagonal(gramian)) > 0
@@ -14,7 +19,7 @@ def present_tasks(xp: Any, gramian: Any, mask: Any = None) -> Any:
 
 
 def unit_gramian(
-    xp: Any, gramian: Any, mask: Any = None
+    xp: Namespace, gramian: Tensor, mask: Tensor | None = None
 ) -> tuple[Any, Any, Any]:
     """Splits a Gramian into the norms of the rows and their cosines.
 
@@ -54,7 +59,7 @@ def unit_gramian(
     return norms, (cosines + xp.transpose(cosines)) / 2, active
 
 
-def relative_inverses(xp: Any, norms: Any, active: Any) -> Any:
+def relative_inverses(xp: Namespace, norms: Tensor, active: Tensor) -> Tensor:
     """Returns the smallest active norm divided by each, 0 if not active."""
     infinite = xp.full_like(norms, float("inf"))
     shortest = xp.min(xp.where(active, norms, infinite))
@@ -62,7 +67,7 @@ def relative_inverses(xp: Any, norms: Any, active: Any) -> Any:
     return xp.where(active, shortest / norms, xp.zeros_like(norms))
 
 
-def relative_sizes(xp: Any, norms: Any, active: Any) -> Any:
+def relative_sizes(xp: Namespace, norms: Tensor, active: Tensor) -> Tensor:
     """Returns each norm divided by the largest active, 0 if not active."""
     norms_or_zero = xp.where(active, norms, xp.zeros_like(norms))
     largest = xp.max(norms_or_zero)
@@ -70,7 +75,7 @@ def relative_sizes(xp: Any, norms: Any, active: Any) -> Any:
     return norms_or_zero / largest
 
 
-def is_rounding_error(xp: Any, square: Any, total: Any) -> Any:
+def is_rounding_error(xp: Namespace, square: Tensor, total: Tensor) -> Tensor:
     """Tells whether a sum of rows is 0 up to the rounding errors of the rows.
 
     Args:
@@ -85,8 +90,8 @@ def is_rounding_error(xp: Any, square: Any, total: Any) -> Any:
 
 
 def solve_on_support(
-    xp: Any, matrix: Any, target: Any, support: Any, ridge: float
-) -> Any:
+    xp: Namespace, matrix: Tensor, target: Tensor, support: Any, ridge: float
+) -> Tensor:
     """Solves `Q_SS v_S = c_S` with `v = 0` elsewhere, at a fixed shape.
 
     Args:
@@ -107,8 +112,8 @@ def solve_on_support(
 
 
 def pseudo_inverse_product(
-    xp: Any, matrix: Any, target: Any, floor: float = 0.0
-) -> Any:
+    xp: Namespace, matrix: Tensor, target: Tensor, floor: float = 0.0
+) -> Tensor:
     """Returns `pinv(A) b` for a symmetric positive semi-definite `A`.
 
     The rank rule: eigenvalues up to `4 K eps` times the largest are taken
@@ -135,13 +140,13 @@ def pseudo_inverse_product(
     return xp.matmul(vectors, inverses * xp.matmul(target, vectors))
 
 
-def has_full_rank(xp: Any, matrix: Any) -> Any:
+def has_full_rank(xp: Namespace, matrix: Tensor) -> Tensor:
     """Tells whether no eigenvalue is zero by the rank rule."""
     values, _ = xp.eigh(matrix)
     return xp.min(values) > rank_tolerance(xp, matrix) * xp.max(values)
 
 
-def rank_tolerance(xp: Any, matrix: Any) -> float:
+def rank_tolerance(xp: Namespace, matrix: Tensor) -> float:
     """Returns the relative size up to which an eigenvalue counts as zero."""
     # Those of rounding errors are below `K eps`.
     return 4 * matrix.shape[0] * xp.epsilon

@@ -1,12 +1,14 @@
 """The largest eigenvalue of a symmetric operator, by power iteration."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.typing import Tensor
 
 #: Squared lengths up to this count as zero.
 SMALLEST_SQUARE = 1e-37
@@ -17,7 +19,7 @@ def top_eigenvalue(
     start: Sequence[Any],
     iterations: int,
     tolerance: float,
-) -> tuple[Any, Any]:
+) -> tuple[Tensor, Tensor]:
     """Returns the largest eigenvalue, with sign, and a bound of its error.
 
     Power iteration finds the eigenvalue of the largest size. If that is
@@ -41,10 +43,12 @@ def top_eigenvalue(
     """
     dtype = start[0].dtype
 
-    def is_unfinished(step, _, residual, *__):
+    def is_unfinished(
+        step: Tensor, _: Any, residual: Tensor, *__: Any
+    ) -> Tensor:
         return ops.logical_and(step < 2 * iterations, residual > tolerance)
 
-    def advance(step, *found):
+    def advance(step: Tensor, *found: Any) -> tuple[Any, ...]:
         shift, vector = found[2], _unit(found[3:])
         image = product(vector)
         eigenvalue = _inner(vector, image)
@@ -74,25 +78,27 @@ def top_eigenvalue(
     return eigenvalue, residual
 
 
-def _pairs(left, right):
+def _pairs(
+    left: Sequence[Tensor], right: Sequence[Tensor]
+) -> Iterator[tuple[Tensor, Tensor]]:
     return zip(left, right, strict=True)
 
 
-def _inner(left, right):
+def _inner(left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
     return sum(ops.sum(a * b) for a, b in _pairs(left, right))
 
 
-def _norm(vector):
+def _norm(vector: Sequence[Tensor]) -> Tensor:
     return ops.sqrt(_inner(vector, vector))
 
 
-def _unit(vector):
+def _unit(vector: Sequence[Tensor]) -> list[Tensor]:
     square = _inner(vector, vector)
     factor = ops.rsqrt(ops.maximum(square, SMALLEST_SQUARE))
     return [factor * part for part in vector]
 
 
-def _share(part, whole):
+def _share(part: Tensor, whole: Tensor) -> Tensor:
     """`part / whole`, and 0 if both are."""
     is_zero = ops.logical_and(part == 0, whole == 0)
     return part / ops.where(is_zero, ops.ones_like(whole), whole)

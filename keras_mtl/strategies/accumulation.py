@@ -10,6 +10,8 @@ from keras_mtl.component import Component
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import TaskGradients
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
 
 @dataclasses.dataclass
@@ -31,7 +33,7 @@ class Means:
     gradients: TaskGradients
 
     def task_gradients(
-        self, weights: Any, last: bool = False, stacked: bool = False
+        self, weights: Tensor, last: bool = False, stacked: bool = False
     ) -> TaskGradients:
         own = [
             [gradient * weights[task] for gradient in of_task]
@@ -53,7 +55,7 @@ class Accumulation(Component):
         **kwargs: Passed on to `keras.layers.Layer`.
     """
 
-    def __init__(self, batches: int, **kwargs):
+    def __init__(self, batches: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.batches = batches
 
@@ -129,7 +131,7 @@ class Accumulation(Component):
         )
 
     @staticmethod
-    def _add(variable, value, due):
+    def _add(variable: Variable, value: Tensor, due: Tensor) -> Tensor:
         """Returns the sum; the variable keeps it until it is due."""
         total = ops.convert_to_tensor(variable) + ops.cast(
             value, variable.dtype

@@ -1,6 +1,7 @@
 """DB-MTL: dual balancing of losses and gradients."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras_mtl import aggregators
 from keras_mtl.balancers import Log
@@ -51,7 +52,7 @@ class DBMTL(Strategy):
         sigma: float = 0.5,
         alignment: float | None = None,
         gate: str | Sequence[float] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(
             balancer=Log(eps=1e-8),
@@ -61,7 +62,7 @@ class DBMTL(Strategy):
             **kwargs,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for argument in ("balancer", "flatness", "aggregator"):
             del config[argument]

@@ -81,7 +81,7 @@ class FSMTL(FlatnessPreset):
         variables: Any = None,
         balancer: Any = None,
         random_numbers: str = "same",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(
             balancer=balancer,

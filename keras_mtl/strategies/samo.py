@@ -53,7 +53,7 @@ class SAMO(FlatnessPreset):
         shared_direction: bool = False,
         seed: int | None = None,
         balancer: Any = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(
             balancer=balancer,

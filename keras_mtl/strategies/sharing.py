@@ -1,5 +1,6 @@
 """Who takes part where shared variables are merged."""
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from keras_mtl.aggregators import GramianAggregator
 from keras_mtl.aggregators.aggregator import WEIGHTING
 from keras_mtl.aggregators.grouped import Grouped
 from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.typing import Tensor
 
 
 class Sharing:
@@ -75,13 +77,17 @@ class Sharing:
         everyone = tuple(range(self.num_tasks))
         return all(pattern == everyone for pattern in self.patterns)
 
-    def is_plain(self, mask: Any) -> bool:
+    def is_plain(self, mask: Tensor) -> bool:
         """Whether all tasks take part everywhere."""
         return not self.patterns or (mask is None and self.is_full)
 
     def merge(
-        self, merger: Aggregator, jacobian: Jacobian, losses: Any, mask: Any
-    ) -> list[Any]:
+        self,
+        merger: Aggregator,
+        jacobian: Jacobian,
+        losses: Tensor,
+        mask: Tensor,
+    ) -> list[Tensor]:
         """Merges task gradients of the shared variables.
 
         Args:
@@ -93,7 +99,12 @@ class Sharing:
         if self.is_plain(mask):
             return merger.aggregate(jacobian, losses, mask)
 
-        def merge_part(member, part, present, switches):
+        def merge_part(
+            member: Any,
+            part: Jacobian,
+            present: Tensor | None,
+            switches: list[Tensor] | None,
+        ) -> list[Tensor]:
             if not isinstance(member, GramianAggregator) or (
                 type(member).aggregate not in WEIGHTING
             ):
@@ -121,15 +132,15 @@ class Sharing:
         self,
         merger: Aggregator,
         jacobians: Sequence[Jacobian],
-        losses: Any,
-        mask: Any,
-    ) -> list[Any]:
+        losses: Tensor,
+        mask: Tensor,
+    ) -> list[Tensor]:
         """Merges task gradients of independent samples, as `merge` does."""
         if self.is_plain(mask):
             return merger.aggregate_samples(jacobians, losses, mask)
 
-        def merge_part(member, *parts):
-            *parts, present, switches = parts
+        def merge_part(member: Any, *arguments: Any) -> list[Tensor]:
+            *parts, present, switches = arguments
             return self._merge_rows(
                 lambda *rows: member.aggregate_samples(rows, losses, present),
                 parts,
@@ -139,7 +150,13 @@ class Sharing:
 
         return self._by_group(merger, jacobians, mask, merge_part)
 
-    def _by_group(self, merger, jacobians, mask, merge_part):
+    def _by_group(
+        self,
+        merger: Aggregator,
+        jacobians: Sequence[Jacobian],
+        mask: Tensor | None,
+        merge_part: Callable[..., list[Tensor]],
+    ) -> list[Tensor]:
         """Puts what the groups give where their variables are."""
         switches = self.switches(mask)
         update = [None] * len(self.pattern_of)
@@ -156,7 +173,9 @@ class Sharing:
                 update[i] = part
         return update
 
-    def _parts(self, merger):
+    def _parts(
+        self, merger: Aggregator
+    ) -> Sequence[tuple[Aggregator, Sequence[int]]]:
         if isinstance(merger, Grouped):
             return merger.parts()
         everything = range(len(self.pattern_of))
@@ -164,7 +183,13 @@ class Sharing:
             return [(merger, group) for group in self.groups]
         return [(merger, everything)]
 
-    def _merge_rows(self, merge, parts, mask, switches):
+    def _merge_rows(
+        self,
+        merge: Callable[..., list[Tensor]],
+        parts: Sequence[Jacobian],
+        mask: Tensor,
+        switches: list[Tensor] | None,
+    ) -> list[Tensor]:
         if switches is None:
             return merge(*parts)
         # Before the rows are used up.
@@ -183,7 +208,7 @@ class Sharing:
 
     # -------------------------------------------------------- weights
 
-    def switches(self, mask: Any) -> list[Any] | None:
+    def switches(self, mask: Tensor) -> list[Any] | None:
         """For each variable, a bool scalar: several present tasks reach it.
 
         Variables of one pattern have the same tensor. `None` if all are
@@ -198,8 +223,8 @@ class Sharing:
         return [flags[pattern] for pattern in self.pattern_of]
 
     def participants(
-        self, mask: Any, dtype: str, group: Iterable[int] | None = None
-    ) -> Any:
+        self, mask: Tensor, dtype: str, group: Iterable[int] | None = None
+    ) -> Tensor:
         """Which tasks take part in a group, `[K]`, or `None` for all.
 
         Args:
@@ -231,7 +256,7 @@ class Sharing:
         return taking
 
     def weights_by_variable(
-        self, weigh: Any, mask: Any, dtype: str
+        self, weigh: Any, mask: Tensor, dtype: str
     ) -> list[tuple[Any, list[int]]]:
         """Row weights where they do not depend on the rows of a variable.
 
@@ -264,5 +289,5 @@ class Sharing:
         return list(classes.values())
 
 
-def _like(mask, weights):
+def _like(mask: Tensor, weights: Tensor) -> Tensor:
     return ops.cast(mask, weights.dtype)

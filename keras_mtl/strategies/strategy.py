@@ -28,6 +28,9 @@ from keras_mtl.strategies.sharing import Sharing
 from keras_mtl.strategies.updates.choose import choose_kind
 from keras_mtl.strategies.variable_groups import checked_granularity
 from keras_mtl.strategies.variable_groups import group_variables
+from keras_mtl.typing import Shape
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
 ON_NONFINITE = ("raise", "skip", "ignore")
 GRADIENTS = ("parameters", "representation")
@@ -113,7 +116,7 @@ class Strategy(Component):
         loss_weights: str = "factors",
         memory: str = "normal",
         accumulate: int = 1,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         check_on_nonfinite(on_nonfinite, optional=True)
@@ -160,11 +163,11 @@ class Strategy(Component):
         """Whether each step makes one pass only."""
         return self.flatness is None or not self.flatness.makes_passes
 
-    def _combines(self):
+    def _combines(self) -> str | None:
         """How clean gradients and flat parts are merged apart, or `None`."""
-        if self.makes_one_pass or self.aggregator.linear:
+        if self.flatness is None or self.makes_one_pass:
             return None
-        return self.flatness.combine
+        return None if self.aggregator.linear else self.flatness.combine
 
     def set_preference(self, loss_weights: Sequence[Any]) -> None:
         """Hands the `loss_weights` of `compile` to the aggregator.
@@ -257,12 +260,14 @@ class Strategy(Component):
         self.iterations = self.add_state("iterations", dtype="int32")
         self.built = True
 
-    def _set_groups(self, groups):
+    def _set_groups(self, groups: Any) -> None:
         for part in self.components:
             if isinstance(part, Grouped):
                 part.set_groups(groups)
 
-    def _zeros(self, name, shapes, dtype):
+    def _zeros(
+        self, name: str, shapes: Sequence[Shape], dtype: str
+    ) -> list[Variable]:
         return [
             self.add_state(f"{name}_{index}", shape, dtype)
             for index, shape in enumerate(shapes)
@@ -311,7 +316,9 @@ class Strategy(Component):
         ]
         return [part for part in parts if part is not None]
 
-    def observe(self, losses: Any, new_losses: Any, mask: Any = None) -> None:
+    def observe(
+        self, losses: Tensor, new_losses: Tensor, mask: Tensor | None = None
+    ) -> None:
         """Shows the parts the losses before and after an update.
 
         Args:
@@ -336,7 +343,7 @@ class Strategy(Component):
         for part in self.components:
             part.expect_state(is_in_file)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         # A file of weights that were trained without a strategy says nothing
         # of its state; a model that is loaded without being compiled has no
         # place for it. The number of updates is in all others.
@@ -351,7 +358,7 @@ class Strategy(Component):
     def notices(self) -> list[str]:
         return [notice for part in self.components for notice in part.notices()]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),

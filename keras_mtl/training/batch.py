@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.typing import Tensor
+
 
 @dataclasses.dataclass
 class Batch:
@@ -16,7 +18,7 @@ class Batch:
     sample_weight: Any
 
     @property
-    def has_samples(self) -> Any:
+    def has_samples(self) -> Tensor:
         """Bool scalar: there are samples, as far as that is not yet known."""
         return ops.all(
             ops.stack(
@@ -45,7 +47,7 @@ class Batch:
                 "`batch_size`, or leave out a short last batch."
             )
 
-        def cut(data):
+        def cut(data: Any) -> Any:
             return keras.tree.map_structure(
                 lambda array: None if array is None else array[index::count],
                 data,

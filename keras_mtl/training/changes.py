@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.typing import Tensor
+
 
 @contextlib.contextmanager
 def changes_to(
@@ -31,7 +33,7 @@ def changes_to(
 
 
 def only_if(
-    condition: Any,
+    condition: Tensor,
     changes: Sequence[tuple[keras.Variable, Any]],
     exceptions: Sequence[keras.Variable],
 ) -> list[tuple[keras.Variable, Any]]:

@@ -8,6 +8,7 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.gradients.passes import Update
 from keras_mtl.training.values import Values
+from keras_mtl.typing import Tensor
 
 
 def loss_scale(optimizer: Any) -> Any:
@@ -22,7 +23,7 @@ def loss_scale(optimizer: Any) -> Any:
 
 def full_gradients(
     partition: Any, values: Values, clean: Any, update: Update
-) -> list[Any]:
+) -> list[Tensor]:
     """One gradient per trainable variable of the model."""
     gradients = update.by_index(partition)
     # Regularizers and `add_loss` terms belong to no task.
@@ -42,7 +43,7 @@ def full_gradients(
 
 def commit(
     model: Any,
-    gradients: list[Any],
+    gradients: list[Tensor],
     overwritten: dict[int, Any],
     assignments: list[tuple[keras.Variable, Any]],
     clean: Any,
@@ -115,7 +116,7 @@ def commit(
     return succeeded
 
 
-def tasks_at_fault(clean: Any, update: Update) -> Any:
+def tasks_at_fault(clean: Any, update: Update) -> Tensor:
     """Bool tensor `[K]`: the tasks to name if the step is not finite.
 
     One loss that is not finite may spoil the weights, and with them the

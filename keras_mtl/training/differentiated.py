@@ -7,6 +7,7 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.training.point import Point
 from keras_mtl.training.replicas import Shares
+from keras_mtl.typing import Tensor
 
 
 class Differentiated:
@@ -27,8 +28,11 @@ class Differentiated:
         self._pullback: Any = None
 
     def pull(
-        self, cotangents: dict[int, Any], wanted: list[int], last: bool = False
-    ) -> list[Any]:
+        self,
+        cotangents: dict[int, Tensor],
+        wanted: list[int],
+        last: bool = False,
+    ) -> list[Tensor]:
         """Returns gradients by variables, without the loss scale.
 
         Args:
@@ -45,7 +49,7 @@ class Differentiated:
             self.layouts.setdefault(i, backend.layout_of(gradient))
         return gradients
 
-    def seeds(self, cotangents: dict[int, Any]) -> dict[int, Any]:
+    def seeds(self, cotangents: dict[int, Tensor]) -> dict[int, Tensor]:
         """What is pulled back for cotangents of the losses, by their index."""
         if self.shares is not None:
             cotangents = {
@@ -54,11 +58,11 @@ class Differentiated:
             }
         return self.scaled(cotangents)
 
-    def collected(self, gradients: list[Any]) -> list[Any]:
+    def collected(self, gradients: list[Tensor]) -> list[Tensor]:
         """Gradients of the whole batch, from what was pulled back here."""
         return backend.sum_over_replicas(self.unscaled(gradients))
 
-    def scaled(self, cotangents: dict[int, Any]) -> dict[int, Any]:
+    def scaled(self, cotangents: dict[int, Tensor]) -> dict[int, Tensor]:
         """Cotangents times the optimizer's loss scale."""
         scale = self.point.scale
         if scale is None:
@@ -68,7 +72,7 @@ class Differentiated:
             for k, cotangent in cotangents.items()
         }
 
-    def unscaled(self, gradients: list[Any]) -> list[Any]:
+    def unscaled(self, gradients: list[Tensor]) -> list[Tensor]:
         """Gradients without the loss scale."""
         scale = self.point.scale
         if scale is None:
@@ -78,8 +82,8 @@ class Differentiated:
         ]
 
     def rows_of(
-        self, task: int, loss: int, weight: Any, last: bool = False
-    ) -> tuple[list[Any], list[Any]]:
+        self, task: int, loss: int, weight: Tensor, last: bool = False
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Gradients of one task by the shared and by its own variables.
 
         Args:

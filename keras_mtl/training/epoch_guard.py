@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -12,7 +14,7 @@ LOGGER = logging.getLogger("keras_mtl")
 
 
 @contextlib.contextmanager
-def guarded(callbacks, model, dataset=None):
+def guarded(callbacks: Any, model: Any, dataset: Any = None) -> Iterator[Any]:
     """Puts callbacks that training needs around those that `fit` was given.
 
     Args:
@@ -46,7 +48,11 @@ def guarded(callbacks, model, dataset=None):
 
 
 @contextlib.contextmanager
-def _in_list(callback_list, result, model):
+def _in_list(
+    callback_list: keras.callbacks.CallbackList,
+    result: list[keras.callbacks.Callback],
+    model: Any,
+) -> Iterator[None]:
     """Has a `CallbackList` call the callbacks in `result` for a while."""
     known = {id(callback) for callback in callback_list.callbacks}
     guards = [callback for callback in result if id(callback) not in known]
@@ -65,18 +71,18 @@ def _in_list(callback_list, result, model):
         ]
 
 
-def watches_tasks(callbacks) -> bool:
+def watches_tasks(callbacks: Any) -> bool:
     """Whether one of the callbacks reads the model's `task_statistics`."""
     return any(getattr(c, "watches_tasks", False) for c in _listed(callbacks))
 
 
-def _listed(callbacks):
+def _listed(callbacks: Any) -> list[Any]:
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return list(callbacks.callbacks)
     return [] if callbacks is None else keras.tree.flatten(callbacks)
 
 
-def _with_checked_backups(callbacks):
+def _with_checked_backups(callbacks: list[Any]) -> list[Any]:
     result = []
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.BackupAndRestore):
@@ -94,13 +100,17 @@ class EpochCounter(keras.callbacks.Callback):
     knows of it.
     """
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.model.checkpoint_record.finished_epochs = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.model.checkpoint_record.count(epoch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.model.checkpoint_record.count(epoch + 1)
 
 
@@ -111,11 +121,13 @@ class DatasetEpoch(keras.callbacks.Callback):
         dataset: Has `set_epoch`.
     """
 
-    def __init__(self, dataset):
+    def __init__(self, dataset: Any):
         super().__init__()
         self.dataset = dataset
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.dataset.set_epoch(epoch)
 
 
@@ -126,21 +138,23 @@ class EpochTeller(keras.callbacks.Callback):
     knows of it.
     """
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         model = self.model
         model.forget_failures()
         backend.synchronize([*model.variables, *model.optimizer.variables])
         if model.optimizer.built:
             start_averages(model.optimizer, model.network_variables(True))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.model.strategy.end_epoch()
 
 
 class BeforeBackup(keras.callbacks.Callback):
     """Comes right before a `BackupAndRestore`, to see what it restores."""
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         record = self.model.checkpoint_record
         self.finished_epochs = record.finished_epochs
         record.finished_epochs = None
@@ -157,17 +171,19 @@ class AfterBackup(keras.callbacks.Callback):
         before: The callback before it.
     """
 
-    def __init__(self, before):
+    def __init__(self, before: "BeforeBackup"):
         super().__init__()
         self.before = before
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         record = self.model.checkpoint_record
         self.restored = record.finished_epochs
         if self.restored is None:
             record.finished_epochs = self.before.finished_epochs
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         restored, self.restored = self.restored, None
         if restored not in (None, epoch):
             raise ValueError(
@@ -186,10 +202,14 @@ class EpochGuard(keras.callbacks.Callback):
     of an epoch takes effect in it.
     """
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.model.make_train_function()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.model.check_finite()
         for notice in self.model.strategy.notices():
             LOGGER.warning("Epoch %d: %s", epoch + 1, notice)

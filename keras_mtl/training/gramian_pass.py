@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.training.passes import FirstPass
+from keras_mtl.typing import Tensor
 
 
 class GramianPass(FirstPass):
@@ -14,7 +15,7 @@ class GramianPass(FirstPass):
     #: A `Pushforward`, until `release`.
     _pushforward: Any
 
-    def _linearize(self, trainable: list[Any]) -> tuple[list[Any], Any]:
+    def _linearize(self, trainable: list[Tensor]) -> tuple[list[Tensor], Any]:
         losses, aux, self._pullback, self._pushforward = (
             backend.linearize_both_ways(self._run, trainable)
         )
@@ -24,7 +25,7 @@ class GramianPass(FirstPass):
         super().release()
         self._pushforward = None
 
-    def task_gramian(self, weights: Any, switches: Any = None) -> Any:
+    def task_gramian(self, weights: Tensor, switches: Any = None) -> Tensor:
         # Row `k` is how fast the losses rise along the gradient of loss `k`.
         partition = self.partition
         num_tasks = len(partition.tasks)
@@ -46,7 +47,9 @@ class GramianPass(FirstPass):
         gramian = ops.stack(rows)
         return (gramian + ops.transpose(gramian)) / 2
 
-    def _slopes_along(self, direction: list[Any], indices: list[int]) -> Any:
+    def _slopes_along(
+        self, direction: list[Tensor], indices: list[int]
+    ) -> Tensor:
         """How fast each loss rises along a direction."""
         if not indices:
             return ops.zeros_like(self.losses)

@@ -1,12 +1,16 @@
 """Notes of steps whose losses or gradients were not finite."""
 
 import logging
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Shape
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
 LOGGER = logging.getLogger("keras_mtl")
 
@@ -24,11 +28,11 @@ class StepMonitor(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
     """
 
-    def __init__(self, tasks: list[str], **kwargs):
+    def __init__(self, tasks: list[str], **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
         self.tasks = list(tasks)
 
-        def counter(name, shape=()):
+        def counter(name: str, shape: Shape = ()) -> Variable:
             return self.add_weight(
                 name=name,
                 shape=shape,
@@ -43,11 +47,13 @@ class StepMonitor(keras.layers.Layer):
         self.failed_tasks = counter("failed_tasks", (len(tasks),))
         self.built = True
 
-    def note_success(self):
+    def note_success(self) -> list[tuple[Variable, Tensor]]:
         """Returns assignments that record a step known to be finite."""
         return [(self.steps, ops.add(self.steps, 1))]
 
-    def note(self, proceed, at_fault):
+    def note(
+        self, proceed: Tensor, at_fault: Tensor
+    ) -> list[tuple[Variable, Tensor]]:
         """Returns assignments that record one step.
 
         Args:

@@ -18,6 +18,7 @@ from keras_mtl.training.point import Point
 from keras_mtl.training.replicas import Shares
 from keras_mtl.training.task_pass import TaskPass
 from keras_mtl.training.values import losses_at
+from keras_mtl.typing import Tensor
 
 
 class Pass(Differentiated):
@@ -44,12 +45,12 @@ class Pass(Differentiated):
             losses, aux = self._linearize(trainable)
         self._settle(losses, aux, original)
 
-    def _linearize(self, trainable: list[Any]) -> tuple[list[Any], Any]:
+    def _linearize(self, trainable: list[Tensor]) -> tuple[list[Tensor], Any]:
         """Runs the pass; returns losses and what else is kept of it."""
         losses, aux, self._pullback = backend.linearize(self._run, trainable)
         return losses, aux
 
-    def _run(self, trainable: list[Any]) -> tuple[list[Any], Any]:
+    def _run(self, trainable: list[Tensor]) -> tuple[list[Tensor], Any]:
         model, batch = self.point.model, self.point.batch
         with self.point.values.scope(trainable):
             outputs = model(batch.x, training=True)
@@ -61,7 +62,7 @@ class Pass(Differentiated):
             )
         return list(model.task_losses.weigh(task_losses)), presence
 
-    def _settle(self, losses: list[Any], aux: Any, original: Any) -> None:
+    def _settle(self, losses: list[Tensor], aux: Any, original: Any) -> None:
         """Takes the losses, and finds out who is present."""
         self.losses = ops.stack(losses)
         if original is not None and original.point.batch is self.point.batch:
@@ -73,14 +74,14 @@ class Pass(Differentiated):
             self.shares = Shares(self.losses, aux, ops.sum(self.losses))
             self.losses, self.mask = self.shares.losses, self.shares.mask
 
-    def averaged(self, losses: Any) -> Any:
+    def averaged(self, losses: Tensor) -> Tensor:
         """Means over the replicas of task losses `[K]` computed here."""
         return losses if self.shares is None else self.shares.mean(losses)
 
     # ------------------------------------------------------- gradients
 
     def task_gradients(
-        self, weights: Any, last: bool = False, stacked: bool = False
+        self, weights: Tensor, last: bool = False, stacked: bool = False
     ) -> TaskGradients:
         num_tasks = len(self.partition.tasks)
         own = []
@@ -97,14 +98,16 @@ class Pass(Differentiated):
         jacobian = Jacobian.gather(rows(), num_tasks, dtype, stacked)
         return TaskGradients(jacobian, own)
 
-    def row(self, task: int, weight: Any) -> tuple[list[Any], list[Any]]:
+    def row(
+        self, task: int, weight: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Gradients of one task by the shared and by its own variables."""
         return self.rows_of(task, task, weight)
 
     def total(
         self,
         shared_weights: Any,
-        own_weights: Any,
+        own_weights: Tensor,
         penalties: bool = True,
         last: bool = False,
     ) -> Update:
@@ -112,7 +115,7 @@ class Pass(Differentiated):
         # Only the first pass of a step has penalties.
         others = self._penalty_seed() if penalties else {}
 
-        def cotangents(weights: Any) -> dict[int, Any]:
+        def cotangents(weights: Tensor) -> dict[int, Tensor]:
             return {**_by_task(weights, partition), **others}
 
         own = [i for indices in partition.own for i in indices]
@@ -135,11 +138,11 @@ class Pass(Differentiated):
             with_penalties=bool(others),
         )
 
-    def _penalty_seed(self) -> dict[int, Any]:
+    def _penalty_seed(self) -> dict[int, Tensor]:
         """The cotangent of the penalties, if there are any."""
         return {}
 
-    def own_gradients(self, weights: Any) -> list[list[Any]]:
+    def own_gradients(self, weights: Tensor) -> list[list[Tensor]]:
         partition = self.partition
         own = [i for indices in partition.own for i in indices]
         pulled = self.pull(_by_task(weights, partition), own)
@@ -152,14 +155,14 @@ class Pass(Differentiated):
         return Pass(self.point.on(self.point.batch.part(index, count)), self)
 
     def on(
-        self, x: Any, y: Any, sample_weight: Any, offsets: Sequence[Any]
+        self, x: Tensor, y: Any, sample_weight: Any, offsets: Sequence[Tensor]
     ) -> "Pass":
         point = self.point.on(Batch(x, y, sample_weight))
         return Pass(point.moved(offsets), self)
 
     def near(
         self,
-        offsets: Sequence[Any],
+        offsets: Sequence[Tensor],
         task: int | None = None,
         draw: int | None = None,
     ) -> Any:
@@ -168,7 +171,7 @@ class Pass(Differentiated):
             return Pass(point, self)
         return TaskPass(point, self, task)
 
-    def losses_near(self, offsets: Sequence[Any]) -> Any:
+    def losses_near(self, offsets: Sequence[Tensor]) -> Tensor:
         point = self.point.moved(offsets)
         with point.replay():
             losses = losses_at(
@@ -176,7 +179,7 @@ class Pass(Differentiated):
             )
         return self.averaged(losses)
 
-    def values_of(self, task: int | None = None) -> list[Any]:
+    def values_of(self, task: int | None = None) -> list[Tensor]:
         return self.point.values.values_of(task)
 
     def perturbs(self, flatness: Any, task: int | None = None) -> list[bool]:
@@ -217,7 +220,7 @@ class FirstPass(Pass):
 
     outcome: Outcome
 
-    def _run(self, trainable: list[Any]) -> tuple[list[Any], Any]:
+    def _run(self, trainable: list[Tensor]) -> tuple[list[Tensor], Any]:
         model, batch = self.point.model, self.point.batch
         with self.point.values.scope(trainable) as scope:
             outputs = model(batch.x, training=True)
@@ -240,10 +243,10 @@ class FirstPass(Pass):
         self,
         outputs: Any,
         task_losses: dict[str, Any],
-        presence: Any,
-        penalties: list[Any],
+        presence: Tensor,
+        penalties: list[Tensor],
         state: Any,
-    ) -> tuple[list[Any], Any]:
+    ) -> tuple[list[Tensor], Any]:
         """Returns what is differentiated, and what else the pass leaves."""
         losses = list(self.point.model.task_losses.weigh(task_losses))
         if penalties:
@@ -251,7 +254,7 @@ class FirstPass(Pass):
         total = sum(losses[1:], losses[0])
         return losses, (outputs, task_losses, presence, state, total)
 
-    def _settle(self, losses: list[Any], aux: Any, original: Any) -> None:
+    def _settle(self, losses: list[Tensor], aux: Any, original: Any) -> None:
         partition, batch = self.partition, self.point.batch
         num_tasks = len(partition.tasks)
         self.losses = ops.stack(losses[:num_tasks])
@@ -275,7 +278,7 @@ class FirstPass(Pass):
     # ------------------------------------------------------- gradients
 
     def task_gradients(
-        self, weights: Any, last: bool = False, stacked: bool = False
+        self, weights: Tensor, last: bool = False, stacked: bool = False
     ) -> TaskGradients:
         # Gradients of penalties may be still to come.
         more = self._has_penalties or bool(self.partition.overwritten)
@@ -284,7 +287,7 @@ class FirstPass(Pass):
     def total(
         self,
         shared_weights: Any,
-        own_weights: Any,
+        own_weights: Tensor,
         penalties: bool = True,
         last: bool = False,
     ) -> Update:
@@ -298,7 +301,7 @@ class FirstPass(Pass):
         update.with_penalties = penalties
         return update
 
-    def _penalty_seed(self) -> dict[int, Any]:
+    def _penalty_seed(self) -> dict[int, Tensor]:
         if not self._has_penalties:
             return {}
         one = ops.ones((), dtype=self.losses.dtype)
@@ -310,7 +313,7 @@ class FirstPass(Pass):
             return None
         return self.pull(self._penalty_seed(), wanted)
 
-    def overwrites(self, weights: Any) -> dict[int, Any]:
+    def overwrites(self, weights: Tensor) -> dict[int, Tensor]:
         """What variables become that their layers set in the backward pass.
 
         Such as the scales of `quantize("float8")`: Keras's optimizers assign
@@ -338,5 +341,5 @@ class FirstPass(Pass):
         return dict(zip(wanted, values, strict=True))
 
 
-def _by_task(weights: Any, partition: Any) -> dict[int, Any]:
+def _by_task(weights: Tensor, partition: Any) -> dict[int, Tensor]:
     return {k: weights[k] for k in range(len(partition.tasks))}

@@ -1,5 +1,6 @@
 """Losses and gradients as a step of `keras.Model` computes them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,6 +9,8 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.look import Look
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
 #: How far a look nearby moves each variable, relative to its size ...
 RADIUS = 0.1
@@ -61,7 +64,7 @@ class PlainStep:
         """Loss, and gradients with those of regularizers, at the weights."""
         return self._point(batch, penalties=True)
 
-    def offsets(self, at_weights: Look) -> list[Any]:
+    def offsets(self, at_weights: Look) -> list[Tensor]:
         """Where to look nearby: one tensor per variable."""
         offsets = []
         for variable, gradient in zip(
@@ -73,7 +76,7 @@ class PlainStep:
             offsets.append(gradient * (length / ops.where(norm > 0, norm, 1)))
         return offsets
 
-    def nearby(self, batch: Batch, offsets: list[Any]) -> Look:
+    def nearby(self, batch: Batch, offsets: list[Tensor]) -> Look:
         """Loss and gradients without regularizers, with weights moved."""
         before = [
             ops.copy(ops.convert_to_tensor(v.value)) for v in self.variables
@@ -88,8 +91,8 @@ class PlainStep:
             for variable, value in zip(self.variables, before, strict=True):
                 variable.assign(value)
 
-    def _point(self, batch, penalties):
-        def losses():
+    def _point(self, batch: Batch, penalties: bool) -> Look:
+        def losses() -> tuple[Tensor, list[Tensor]]:
             of_tasks, others = self._losses(batch)
             loss = sum(of_tasks[1:], of_tasks[0])
             return sum(others, loss) if penalties else loss, [loss]
@@ -97,7 +100,7 @@ class PlainStep:
         _, (loss,), gradients = backend.live_gradients(losses, self.variables)
         return Look(loss, gradients, [])
 
-    def _losses(self, batch):
+    def _losses(self, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
         model = self._model
         # What layers assign to stays as it is.
         with (
@@ -124,16 +127,16 @@ class PlainStep:
 class _Reading(keras.StatelessScope):
     """Keeps variables from being changed, and notes what they are read as."""
 
-    def __init__(self, dtypes):
+    def __init__(self, dtypes: set[str]):
         super().__init__(collect_losses=True)
         self._dtypes = dtypes
 
-    def get_current_value(self, variable):
+    def get_current_value(self, variable: Variable) -> Tensor | None:
         if "float" in variable.dtype:
             self._dtypes.add(variable.dtype)
         return super().get_current_value(variable)
 
-    def show_regularized(self, variables):
+    def show_regularized(self, variables: Sequence[Variable]) -> None:
         """Lets Keras see weights as they are, which it looks for in a scope."""
         for variable in variables:
             if variable.regularizer is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.values import Values
+from keras_mtl.typing import Tensor
 
 
 @dataclasses.dataclass
@@ -29,7 +30,7 @@ class Point:
     scale: Any = None
     offsets: dict[int, Any] = dataclasses.field(default_factory=dict)
 
-    def trainable(self) -> list[Any]:
+    def trainable(self) -> list[Tensor]:
         """The values of the trainable variables, offsets included."""
         trainable = list(self.values.trainable)
         for i in list(self.offsets):
@@ -41,7 +42,9 @@ class Point:
         """The same, on another batch."""
         return dataclasses.replace(self, batch=batch)
 
-    def moved(self, offsets: Sequence[Any], task: int | None = None) -> "Point":
+    def moved(
+        self, offsets: Sequence[Tensor], task: int | None = None
+    ) -> "Point":
         """The same, elsewhere.
 
         Args:

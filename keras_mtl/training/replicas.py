@@ -1,12 +1,12 @@
 """Means over replicas that have parts of a batch each."""
 
 import copy
-from typing import Any
 
 import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.typing import Tensor
 
 
 class Shares:
@@ -22,7 +22,7 @@ class Shares:
         total: This replica's weighted sum of all losses.
     """
 
-    def __init__(self, losses: Any, presence: Any, total: Any):
+    def __init__(self, losses: Tensor, presence: Tensor, total: Tensor):
         num_tasks = losses.shape[0]
         if presence is None:
             presence = ops.ones_like(losses)
@@ -44,7 +44,7 @@ class Shares:
         shares.of_tasks = self.of_tasks[task : task + 1]
         return shares
 
-    def of(self, index: int) -> Any:
+    def of(self, index: int) -> Tensor:
         """The share of a loss of a pass: of a task, or of the penalties.
 
         Args:
@@ -54,7 +54,7 @@ class Shares:
             return self.of_tasks[index]
         return 1 / backend.num_replicas()
 
-    def mean(self, losses: Any) -> Any:
+    def mean(self, losses: Tensor) -> Tensor:
         """Means of losses, or of slopes of losses, of this replica.
 
         Args:

@@ -1,5 +1,6 @@
 """A forward pass whose task gradients stop at the trunk's output."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.gradients.passes import TaskGradients
 from keras_mtl.training.passes import FirstPass
 from keras_mtl.training.point import Point
+from keras_mtl.typing import Tensor
 
 
 class RepresentationPass(FirstPass):
@@ -25,11 +27,14 @@ class RepresentationPass(FirstPass):
         split: The network's `TrunkSplit`.
     """
 
+    _pull_trunk: Any
+    _pull_heads: Any
+
     def __init__(self, point: Point, split: Any):
         self._split = split
         super().__init__(point)
 
-    def _linearize(self, trainable: list[Any]) -> tuple[list[Any], Any]:
+    def _linearize(self, trainable: list[Tensor]) -> tuple[list[Tensor], Any]:
         indices = {id(v) for v in self._split.trunk_variables}
         variables = self.partition.variables
         self._in_trunk = [
@@ -52,7 +57,7 @@ class RepresentationPass(FirstPass):
         self._features = list(features)
         count = len(self._features)
 
-        def behind(chosen):
+        def behind(chosen: list[Tensor]) -> tuple[list[Tensor], Any]:
             point = _with(trainable, self._behind, chosen[count:])
             return self._run_heads(chosen[:count], besides, point, state)
 
@@ -62,7 +67,7 @@ class RepresentationPass(FirstPass):
         self._pullback = self._pull_both
         return losses, aux
 
-    def _run_trunk(self, trainable):
+    def _run_trunk(self, trainable: list[Tensor]) -> tuple[list[Tensor], Any]:
         with self.point.values.scope(trainable) as scope:
             representation, besides = self._split.represent(self.point.batch.x)
             penalties = [
@@ -76,7 +81,13 @@ class RepresentationPass(FirstPass):
             made = [*made, sum(penalties[1:], penalties[0])]
         return made, (self.point.values.state_after(scope), besides)
 
-    def _run_heads(self, features, besides, trainable, state):
+    def _run_heads(
+        self,
+        features: list[Tensor],
+        besides: list[Tensor],
+        trainable: list[Tensor],
+        state: Any,
+    ) -> tuple[list[Tensor], Any]:
         model, batch = self.point.model, self.point.batch
         representation = keras.tree.pack_sequence_as(self._structure, features)
         with self.point.values.scope(trainable, state) as scope:
@@ -105,7 +116,12 @@ class RepresentationPass(FirstPass):
             self.point.values.state_after(scope),
         )
 
-    def _pull_both(self, cotangents, wanted, last=False):
+    def _pull_both(
+        self,
+        cotangents: dict[int, Tensor],
+        wanted: Sequence[int],
+        last: bool = False,
+    ) -> list[Tensor]:
         """The pullback of both stages, by position in the variables."""
         place = {i: len(self._features) + n for n, i in enumerate(self._behind)}
         features = list(range(len(self._features)))
@@ -116,7 +132,7 @@ class RepresentationPass(FirstPass):
             [*(features if in_trunk else []), *(place[i] for i in behind)],
             last,
         )
-        result = {}
+        result: dict[int, Tensor] = {}
         if in_trunk:
             by_feature, pulled = (
                 pulled[: len(features)],
@@ -128,20 +144,26 @@ class RepresentationPass(FirstPass):
         result.update(zip(behind, pulled, strict=True))
         return [result[i] for i in wanted]
 
-    def _through_trunk(self, by_feature, penalty, wanted, last):
+    def _through_trunk(
+        self,
+        by_feature: list[Tensor],
+        penalty: Tensor | None,
+        wanted: Sequence[int],
+        last: bool,
+    ) -> list[Tensor]:
         cotangents = dict(enumerate(by_feature))
         if penalty is not None and self._trunk_is_penalised:
             cotangents[len(by_feature)] = penalty
         position = {i: n for n, i in enumerate(self._in_trunk)}
         return self._pull_trunk(cotangents, [position[i] for i in wanted], last)
 
-    def release(self):
+    def release(self) -> None:
         super().release()
         self._pull_trunk = self._pull_heads = None
 
     # ------------------------------------------------------- gradients
 
-    def representation_gradients(self, weights: Any) -> TaskGradients:
+    def representation_gradients(self, weights: Tensor) -> TaskGradients:
         """Gradients by the representation, and by the tasks' own variables.
 
         Args:
@@ -163,7 +185,7 @@ class RepresentationPass(FirstPass):
             kind(rows=rows, dtype=self.point.values.dtype), own
         )
 
-    def through_trunk(self, by_feature: list[Any]) -> list[Any]:
+    def through_trunk(self, by_feature: list[Tensor]) -> list[Tensor]:
         """Takes a gradient by the representation to the shared variables.
 
         Args:
@@ -177,7 +199,9 @@ class RepresentationPass(FirstPass):
         )
 
 
-def _with(values, indices, chosen):
+def _with(
+    values: list[Tensor], indices: Sequence[int], chosen: list[Tensor]
+) -> list[Tensor]:
     """A copy of a list with some of its entries replaced."""
     values = list(values)
     for i, value in zip(indices, chosen, strict=True):

@@ -8,6 +8,7 @@ from keras_mtl.training.gramian_pass import GramianPass
 from keras_mtl.training.passes import FirstPass
 from keras_mtl.training.point import Point
 from keras_mtl.training.representation import RepresentationPass
+from keras_mtl.typing import Tensor
 
 
 @dataclasses.dataclass
@@ -31,10 +32,10 @@ class Start:
             return FirstPass(self.point)
         return RepresentationPass(self.point, self.split)
 
-    def moved(self, offsets: Sequence[Any]) -> "Start":
+    def moved(self, offsets: Sequence[Tensor]) -> "Start":
         return dataclasses.replace(self, point=self.point.moved(offsets))
 
-    def values_of(self, task: int | None = None) -> list[Any]:
+    def values_of(self, task: int | None = None) -> list[Tensor]:
         return self.point.values.values_of(task)
 
     def perturbs(self, flatness: Any, task: int | None = None) -> list[bool]:

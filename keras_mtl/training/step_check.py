@@ -7,6 +7,7 @@ wrongly without a word. So one batch is computed in both ways before training.
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from keras_mtl.training.batch import Batch
 from keras_mtl.training.look import Look
 from keras_mtl.training.plain_step import PlainStep
 from keras_mtl.training.task_steps import TaskSteps
+from keras_mtl.typing import Tensor
 
 LOGGER = logging.getLogger("keras_mtl")
 
@@ -45,7 +47,7 @@ def check_step(model: Any, batch: Batch) -> bool:
     plain = PlainStep(model, plan.partition.variables, plan.bypass)
     replay = backend.RandomReplay()
 
-    def compare(data):
+    def compare(data: Any) -> list[Tensor]:
         batch = Batch(*data)
         steps = TaskSteps(model, batch, replay)
         with replay():
@@ -57,7 +59,7 @@ def check_step(model: Any, batch: Batch) -> bool:
             nearby = plain.nearby(batch, offsets)
         return [*compared, *_compared(nearby, steps.nearby(offsets))]
 
-    def repeat(data):
+    def repeat(data: Any) -> list[Tensor]:
         batch = Batch(*data)
         points = []
         for _ in range(2):
@@ -66,7 +68,9 @@ def check_step(model: Any, batch: Batch) -> bool:
         points[1].sizes = [ops.zeros(())] * len(plain.variables)
         return _compared(*points)
 
-    def evaluate(function):
+    def evaluate(
+        function: Callable[[Any], list[Tensor]],
+    ) -> list[Compared]:
         arrays = backend.evaluate_live(
             function, plain.all_variables, data, model.run_eagerly
         )
@@ -98,7 +102,7 @@ def check_step(model: Any, batch: Batch) -> bool:
     raise ValueError(_message(model, differing))
 
 
-def _compared(plain: Look, own: Look) -> list[Any]:
+def _compared(plain: Look, own: Look) -> list[Tensor]:
     """Losses `[2]`; norms of differences, of gradients, and of summands."""
     return [
         ops.stack([ops.cast(p.loss, "float32") for p in (plain, own)]),
@@ -158,13 +162,13 @@ class Compared:
         return found
 
 
-def _norms(gradients: list[Any]) -> Any:
+def _norms(gradients: list[Tensor]) -> Any:
     return ops.stack(
         [ops.norm(ops.cast(ops.ravel(g), "float32")) for g in gradients]
     )
 
 
-def _message(model, differing):
+def _message(model: Any, differing: Any) -> str:
     worst = sorted(differing, key=lambda name: -differing[name])
     owners = _owners(model)
     named = [
@@ -185,7 +189,7 @@ def _message(model, differing):
     )
 
 
-def _owners(model):
+def _owners(model: Any) -> dict[int, Any]:
     """By path of a weight, which layer it is of, to be read behind its name."""
     owners = {}
     # The innermost layer has the fewest weights.

@@ -8,6 +8,7 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.training.differentiated import Differentiated
 from keras_mtl.training.point import Point
+from keras_mtl.typing import Tensor
 
 
 class TaskPass(Differentiated):
@@ -29,7 +30,7 @@ class TaskPass(Differentiated):
         wanted = self.partition.reached_by(task)
         position = {i: n for n, i in enumerate(wanted)}
 
-        def function(chosen: list[Any]) -> tuple[list[Any], Any]:
+        def function(chosen: list[Tensor]) -> tuple[list[Tensor], Any]:
             values = list(trainable)
             for i, value in zip(wanted, chosen, strict=True):
                 values[i] = value
@@ -47,11 +48,13 @@ class TaskPass(Differentiated):
         if self.shares is not None:
             self.losses = self.shares.mean(self.losses)
 
-    def task_gradient(self, weight: Any) -> tuple[list[Any], list[Any]]:
+    def task_gradient(
+        self, weight: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Gradients by shared and own variables. May be asked for once."""
         return self.rows_of(self.task, 0, weight, last=True)
 
-    def _run(self, trainable: list[Any]) -> Any:
+    def _run(self, trainable: list[Tensor]) -> Tensor:
         """The loss of the task, from as little of the model as will do.
 
         Without the other heads, layers may draw other random numbers than in
@@ -76,7 +79,7 @@ class TaskPass(Differentiated):
         return loss
 
     def _loss(
-        self, task: str, trainable: list[Any], alone: bool
+        self, task: str, trainable: list[Tensor], alone: bool
     ) -> tuple[Any, dict[int, int]]:
         point = self.point
         with point.values.scope(trainable) as scope:

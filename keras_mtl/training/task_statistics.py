@@ -6,6 +6,10 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.gradients.record import Record
+from keras_mtl.typing import Shape
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
 #: Which rows a Gramian was taken of.
 LOSS, FLAT = "loss", "flat"
@@ -21,7 +25,7 @@ class TaskStatistics(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
     """
 
-    def __init__(self, num_tasks: int, **kwargs):
+    def __init__(self, num_tasks: int, **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
         self.num_tasks = num_tasks
         self.sums = {}
@@ -47,7 +51,7 @@ class TaskStatistics(keras.layers.Layer):
             )
         self.built = True
 
-    def add(self, update: Any) -> list[tuple[Any, Any]]:
+    def add(self, update: Any) -> list[tuple[Variable, Tensor]]:
         """Returns assignments that add one step.
 
         Args:
@@ -88,7 +92,7 @@ class TaskStatistics(keras.layers.Layer):
         return dict(zip(names, arrays, strict=True))
 
 
-def _gradient_shapes(part, num_tasks):
+def _gradient_shapes(part: Tensor, num_tasks: int) -> dict[str, Shape]:
     vector, matrix = (num_tasks,), (num_tasks, num_tasks)
     return {
         f"{part}_norms": vector,
@@ -99,7 +103,9 @@ def _gradient_shapes(part, num_tasks):
     }
 
 
-def _gradient_terms(part, gramian, weights, present):
+def _gradient_terms(
+    part: Tensor, gramian: Tensor, weights: Tensor, present: Tensor
+) -> dict[str, Tensor]:
     gramian = ops.cast(gramian, "float32")
     norms = ops.sqrt(ops.maximum(ops.diagonal(gramian), 0.0))
     # Rows are multiplied with the balancer's weights.
@@ -119,7 +125,7 @@ def _gradient_terms(part, gramian, weights, present):
     }
 
 
-def _inner_terms(record):
+def _inner_terms(record: Record) -> dict[str, Tensor]:
     squares = [
         ops.diagonal(ops.cast(record.gramians[part], "float32"))
         for part in (LOSS, FLAT)

@@ -4,6 +4,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import Update
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.commit import full_gradients
@@ -11,6 +12,7 @@ from keras_mtl.training.look import Look
 from keras_mtl.training.point import Point
 from keras_mtl.training.start import Start
 from keras_mtl.training.values import Values
+from keras_mtl.typing import Tensor
 
 
 class TaskSteps:
@@ -51,7 +53,7 @@ class TaskSteps:
         gradients = full_gradients(self._partition, self._values, clean, update)
         return self._look(ops.sum(clean.losses), gradients, total)
 
-    def nearby(self, offsets: list[Any]) -> Look:
+    def nearby(self, offsets: list[Tensor]) -> Look:
         """Loss and gradients without regularizers, in passes near the weights.
 
         Args:
@@ -73,11 +75,13 @@ class TaskSteps:
         gradients = total.update().by_index(self._partition)
         return self._look(loss, gradients, total)
 
-    def _near(self, by_index, task=None):
+    def _near(self, by_index: Any, task: int | None = None) -> ForwardPass:
         in_order = self._values.in_order(task)
         return self._clean.near([by_index[i] for i in in_order], task=task)
 
-    def _look(self, loss, gradients, total):
+    def _look(
+        self, loss: Tensor, gradients: list[Tensor | None], total: "_Total"
+    ) -> Look:
         return Look(
             loss,
             [
@@ -97,12 +101,12 @@ class _Total:
         partition: The `Partition`.
     """
 
-    def __init__(self, partition):
+    def __init__(self, partition: Any):
         self._partition = partition
         self._sums: dict[int, Any] = {}
         self.squares: dict[int, Any] = {}
 
-    def add(self, task, row, own):
+    def add(self, task: int, row: list[Tensor], own: list[Tensor]) -> None:
         """Adds the gradients of a task.
 
         Args:
@@ -118,7 +122,7 @@ class _Total:
                 square = self.squares[i] + square
             self._sums[i], self.squares[i] = gradient, square
 
-    def update(self):
+    def update(self) -> Update:
         """The sums as an `Update`."""
         partition = self._partition
         return Update(

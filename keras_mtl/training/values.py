@@ -2,11 +2,18 @@
 
 import copy
 from typing import Any
+from typing import TypeAlias
 
 import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.training.batch import Batch
+from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
+
+#: Values of the state of a model, of its bypass and of strangers.
+State: TypeAlias = tuple[list[Tensor], list[Tensor], list[Tensor]]
 
 #: Between the seeds of passes that see other random numbers.
 SEED_DISTANCE = 1_299_709
@@ -22,7 +29,9 @@ class Values:
         bypass: The model's `backend.Bypass`.
     """
 
-    def __init__(self, partition, state_variables, bypass):
+    def __init__(
+        self, partition: Any, state_variables: list[Variable], bypass: Any
+    ):
         self.partition = partition
         self.state_variables = state_variables
         self.bypass = bypass
@@ -51,7 +60,7 @@ class Values:
         """How many shared variables there are."""
         return len(self.partition.shared)
 
-    def in_order(self, task=None) -> list[int]:
+    def in_order(self, task: int | None = None) -> list[int]:
         """Indices of the shared variables, then of own ones.
 
         Args:
@@ -62,11 +71,11 @@ class Values:
             own = [own[task]]
         return [*self.partition.shared, *(i for part in own for i in part)]
 
-    def values_of(self, task=None) -> list[Any]:
+    def values_of(self, task: int | None = None) -> list[Tensor]:
         """The values, in that order."""
         return [self.trainable[i] for i in self.in_order(task)]
 
-    def perturbs(self, flatness, task=None) -> list[bool]:
+    def perturbs(self, flatness: Any, task: int | None = None) -> list[bool]:
         """Which of them a flatness regularizer moves."""
         return [
             flatness.perturbs(self.partition.variables[i])
@@ -103,7 +112,9 @@ class Values:
         }
         return other
 
-    def scope(self, trainable, state=None) -> "PassScope":
+    def scope(
+        self, trainable: list[Tensor], state: State | None = None
+    ) -> "PassScope":
         """A scope in which the model computes with the given values.
 
         Every variable is mapped: one left out would be read from where the
@@ -119,7 +130,7 @@ class Values:
             state = (self.state, self.bypassing, strangers)
         return PassScope(self, trainable, *state)
 
-    def state_after(self, scope) -> tuple[list[Any], list[Any], list[Any]]:
+    def state_after(self, scope: "PassScope") -> State:
         """The state that the computation in a scope left.
 
         Returns:
@@ -132,7 +143,7 @@ class Values:
             [scope.get_current_value(v) for v, _ in self.strangers.values()],
         )
 
-    def assignments(self, state) -> list[tuple[Any, Any]]:
+    def assignments(self, state: State) -> list[tuple[Variable, Tensor]]:
         """Pairs of a variable and its new value, from `state_after`."""
         own, bypassing, strangers = state
         return [
@@ -148,14 +159,16 @@ class Values:
         ]
 
 
-def losses_at(model, batch, values, trainable):
+def losses_at(
+    model: Any, batch: Batch, values: Values, trainable: list[Tensor]
+) -> Tensor:
     """The task losses `[K]` of a batch at other trainable values.
 
     With the random numbers and the state of the start of the step; nothing is
     differentiated and nothing is changed.
     """
 
-    def function():
+    def function() -> dict[str, Tensor]:
         outputs = model(batch.x, training=True)
         return model.compute_task_losses(
             batch.x, batch.y, outputs, batch.sample_weight, training=True
@@ -190,7 +203,14 @@ class PassScope(keras.StatelessScope):
         strangers: Values of `values.strangers`, or of the first of them.
     """
 
-    def __init__(self, values, trainable, state, bypassing, strangers):
+    def __init__(
+        self,
+        values: Values,
+        trainable: list[Tensor],
+        state: list[Tensor],
+        bypassing: list[Tensor],
+        strangers: list[Tensor],
+    ):
         variables = values.partition.variables
         mapping = [
             *zip(variables, trainable, strict=True),
@@ -211,18 +231,18 @@ class PassScope(keras.StatelessScope):
         self._bypass = values.bypass.scope(trainable, bypassing)
         self._precision = backend.forward_precision()
 
-    def __enter__(self):
+    def __enter__(self) -> "PassScope":
         self._precision.__enter__()
         self._bypass.__enter__()
         return super().__enter__()
 
-    def __exit__(self, *args):
+    def __exit__(self, *args: Any) -> None:
         super().__exit__(*args)
         self._bypass.__exit__(*args)
         self._precision.__exit__(*args)
         self.bypassing = self._bypass.after
 
-    def get_current_value(self, variable):
+    def get_current_value(self, variable: Variable) -> Tensor | None:
         # The frame of JAX's step has the variables of metrics, too.
         scope, value = self, super().get_current_value(variable)
         while value is None and scope.original_scope is not None:
@@ -230,7 +250,7 @@ class PassScope(keras.StatelessScope):
             value = keras.StatelessScope.get_current_value(scope, variable)
         return value
 
-    def add_update(self, update):
+    def add_update(self, update: tuple[Variable, Tensor]) -> None:
         variable, _ = update
         if id(variable) in self._trainable:
             raise ValueError(
@@ -248,7 +268,7 @@ class PassScope(keras.StatelessScope):
             self.draws[id(variable)] = draws + 1
         super().add_update(update)
 
-    def _note_stranger(self, variable):
+    def _note_stranger(self, variable: Variable) -> None:
         if self.original_scope and self.get_current_value(variable) is None:
             backend.check_stranger(variable)
         self._known.add(id(variable))

@@ -1,12 +1,16 @@
 """Moving averages of the weights, as optimizers with `use_ema` keep them."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.typing import Variable
 
 
-def check_averages(optimizer, variables):
+def check_averages(optimizer: Any, variables: Sequence[Variable]) -> None:
     """Raises `ValueError` if the averages are those of other variables.
 
     Keras does so when `fit` is over, and all is trained.
@@ -24,7 +28,7 @@ def check_averages(optimizer, variables):
         )
 
 
-def _averages(optimizer):
+def _averages(optimizer: Any) -> list[Variable]:
     """The averages of the weights; none if there are none, or not yet."""
     optimizer = _inner(optimizer)
     if not optimizer.use_ema or not optimizer.built:
@@ -32,13 +36,13 @@ def _averages(optimizer):
     return [v for v in optimizer.variables if v.name.endswith("_average")]
 
 
-def _inner(optimizer):
+def _inner(optimizer: Any) -> Any:
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return optimizer.inner_optimizer
     return optimizer
 
 
-def start_averages(optimizer, variables):
+def start_averages(optimizer: Any, variables: Sequence[Variable]) -> None:
     """Starts the averages of an optimizer without updates at the weights.
 
     Keras ends `fit` by assigning the averages to the weights, also where no

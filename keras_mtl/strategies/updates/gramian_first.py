@@ -9,6 +9,7 @@ from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import Start
 from keras_mtl.gradients.passes import Update
 from keras_mtl.strategies.updates.merge import Merge
+from keras_mtl.typing import Tensor
 
 
 class GramianFirst(UpdateKind):
@@ -28,7 +29,7 @@ class GramianFirst(UpdateKind):
     def start(self, start: Start) -> ForwardPass:
         return start.forward(both_ways=True)
 
-    def __call__(self, clean: ForwardPass, weights: Any) -> Update:
+    def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         sharing, recorder = self.merge.sharing, self.merge.recorder
         aggregator: Any = self.merge.aggregator
         if not sharing.patterns:

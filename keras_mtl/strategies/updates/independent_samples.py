@@ -1,13 +1,13 @@
 """Updates by task gradients of independent samples."""
 
 import math
-from typing import Any
 
 from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import Update
 from keras_mtl.gradients.passes import finite_tasks
 from keras_mtl.strategies.updates.merge import Merge
+from keras_mtl.typing import Tensor
 
 
 class IndependentSamples(UpdateKind):
@@ -20,7 +20,7 @@ class IndependentSamples(UpdateKind):
     def __init__(self, merge: Merge):
         self.merge = merge
 
-    def __call__(self, clean: ForwardPass, weights: Any) -> Update:
+    def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         aggregator = self.merge.aggregator
         own = clean.own_gradients(weights)
         masks, jacobians = [clean.mask], []

@@ -11,6 +11,7 @@ from keras_mtl.aggregators import Aggregator
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.gradients.passes import Source
 from keras_mtl.strategies.updates.merge import Merge
+from keras_mtl.typing import Tensor
 
 
 class Direct:
@@ -24,8 +25,12 @@ class Direct:
         self.merge = merge
 
     def __call__(
-        self, clean: Jacobian, sharp: Jacobian, source: Source, flat_mask: Any
-    ) -> list[Any]:
+        self,
+        clean: Jacobian,
+        sharp: Jacobian,
+        source: Source,
+        flat_mask: Tensor,
+    ) -> list[Tensor]:
         recorder = self.merge.recorder
         if recorder.enabled:
             recorder.flat_rows(clean, sharp - clean, flat_mask)
@@ -35,7 +40,7 @@ class Direct:
 
     def own(
         self, clean: list[list[Any]], sharp: list[list[Any]]
-    ) -> list[list[Any]]:
+    ) -> list[list[Tensor]]:
         return sharp
 
 
@@ -52,8 +57,12 @@ class Decomposed(Direct):
         self.flat = flat
 
     def __call__(
-        self, clean: Jacobian, sharp: Jacobian, source: Source, flat_mask: Any
-    ) -> list[Any]:
+        self,
+        clean: Jacobian,
+        sharp: Jacobian,
+        source: Source,
+        flat_mask: Tensor,
+    ) -> list[Tensor]:
         recorder, losses = self.merge.recorder, source.losses
         difference = sharp.minus(clean)
         recorder.flat_rows(clean, difference, flat_mask)
@@ -63,8 +72,8 @@ class Decomposed(Direct):
         return self.joined(loss_part, flat_part, flat_mask)
 
     def joined(
-        self, loss_part: list[Any], flat_part: list[Any], flat_mask: Any
-    ) -> list[Any]:
+        self, loss_part: list[Any], flat_part: list[Any], flat_mask: Tensor
+    ) -> list[Tensor]:
         """Returns the update.
 
         Args:
@@ -101,7 +110,7 @@ class Reused(Decomposed):
 
     def own(
         self, clean: list[list[Any]], sharp: list[list[Any]]
-    ) -> list[list[Any]]:
+    ) -> list[list[Tensor]]:
         kept = iter(self.kept_own)
         return [
             [
@@ -114,8 +123,8 @@ class Reused(Decomposed):
         ]
 
     def joined(
-        self, loss_part: list[Any], flat_part: list[Any], flat_mask: Any
-    ) -> list[Any]:
+        self, loss_part: list[Any], flat_part: list[Any], flat_mask: Tensor
+    ) -> list[Tensor]:
         renewed = [
             self._renewed(variable, part)
             for variable, part in zip(self.kept, flat_part, strict=True)
@@ -145,8 +154,8 @@ class Second(Decomposed):
         self.outer = outer
 
     def joined(
-        self, loss_part: list[Any], flat_part: list[Any], flat_mask: Any
-    ) -> list[Any]:
+        self, loss_part: list[Any], flat_part: list[Any], flat_mask: Tensor
+    ) -> list[Tensor]:
         is_there = ops.cast(ops.any(flat_mask > 0), flat_mask.dtype)
         dtype = flat_mask.dtype
         return self.outer.aggregate(
@@ -169,8 +178,12 @@ class Each(Direct):
         self.pairs = pairs
 
     def __call__(
-        self, clean: Jacobian, sharp: Jacobian, source: Source, flat_mask: Any
-    ) -> list[Any]:
+        self,
+        clean: Jacobian,
+        sharp: Jacobian,
+        source: Source,
+        flat_mask: Tensor,
+    ) -> list[Tensor]:
         flat = sharp.minus(clean)
         self.merge.recorder.flat_rows(clean, flat, flat_mask)
         rows = []

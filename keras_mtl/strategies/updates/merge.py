@@ -9,6 +9,7 @@ from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.gradients.passes import Source
 from keras_mtl.gradients.record import Recorder
 from keras_mtl.strategies.sharing import Sharing
+from keras_mtl.typing import Tensor
 
 
 class Merge:
@@ -29,7 +30,7 @@ class Merge:
 
     def __call__(
         self, rows: Jacobian, source: Source, sharing: Sharing | None = None
-    ) -> list[Any]:
+    ) -> list[Tensor]:
         """Returns the update, one tensor per shared variable.
 
         Args:
@@ -45,7 +46,9 @@ class Merge:
         self.recorder.row_weights(rows.row_weights)
         return merged
 
-    def alone(self, rows: Jacobian, losses: Any, mask: Any) -> list[Any]:
+    def alone(
+        self, rows: Jacobian, losses: Tensor, mask: Tensor
+    ) -> list[Tensor]:
         """Returns the update, and notes nothing.
 
         Args:
@@ -56,7 +59,7 @@ class Merge:
         return self.sharing.merge(self.aggregator, rows, losses, mask)
 
     def times(
-        self, weights: Any, weigh: Any, mask: Any
+        self, weights: Tensor, weigh: Any, mask: Tensor
     ) -> list[tuple[Any, list[int]]]:
         """Returns task weights times row weights, by variables.
 

@@ -1,7 +1,5 @@
 """Updates by gradients by the output of the trunk."""
 
-from typing import Any
-
 from keras import ops
 
 from keras_mtl.gradients.kind import UpdateKind
@@ -11,6 +9,7 @@ from keras_mtl.gradients.passes import Update
 from keras_mtl.gradients.passes import finite_tasks
 from keras_mtl.strategies.sharing import Sharing
 from keras_mtl.strategies.updates.merge import Merge
+from keras_mtl.typing import Tensor
 
 
 class Representation(UpdateKind):
@@ -28,7 +27,7 @@ class Representation(UpdateKind):
     def start(self, start: Start) -> ForwardPass:
         return start.forward_in_halves()
 
-    def __call__(self, clean: ForwardPass, weights: Any) -> Update:
+    def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         of_variables = self.merge.sharing
         if not of_variables.patterns:
             # Nothing is shared.
@@ -52,7 +51,7 @@ class Representation(UpdateKind):
         finite = finite_tasks(clean.losses, rows)
         return Update(shared, gradients.own, finite)
 
-    def plain(self, clean: ForwardPass, ones: Any) -> Update | None:
+    def plain(self, clean: ForwardPass, ones: Tensor) -> Update | None:
         if not self.merge.sharing.patterns:
             return clean.total(ones, ones, penalties=False)
         gradients = clean.representation_gradients(ones)

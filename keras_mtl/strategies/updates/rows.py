@@ -1,12 +1,11 @@
 """Updates by one gradient per task."""
 
-from typing import Any
-
 from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import Source
 from keras_mtl.gradients.passes import Update
 from keras_mtl.gradients.passes import finite_tasks
 from keras_mtl.strategies.updates.merge import Merge
+from keras_mtl.typing import Tensor
 
 
 class Rows(UpdateKind):
@@ -22,7 +21,7 @@ class Rows(UpdateKind):
     def __init__(self, merge: Merge):
         self.merge = merge
 
-    def __call__(self, clean: Source, weights: Any) -> Update:
+    def __call__(self, clean: Source, weights: Tensor) -> Update:
         gradients = clean.task_gradients(
             weights, last=True, stacked=self.merge.aggregator.keeps_rows
         )

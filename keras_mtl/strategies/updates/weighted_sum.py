@@ -7,6 +7,7 @@ from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import Update
 from keras_mtl.strategies.updates.merge import Merge
+from keras_mtl.typing import Tensor
 
 
 class WeightedSum(UpdateKind):
@@ -22,13 +23,13 @@ class WeightedSum(UpdateKind):
     def __init__(self, merge: Merge):
         self.merge = merge
 
-    def __call__(self, clean: ForwardPass, weights: Any) -> Update:
+    def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         aggregator: Any = self.merge.aggregator
         if isinstance(aggregator, Sum):
             # The same object: one backward pass serves own variables too.
             return clean.total(weights, weights, last=True)
 
-        def weigh(present: Any) -> Any:
+        def weigh(present: Tensor) -> Tensor:
             return aggregator.compute_row_weights(
                 int(weights.shape[0]), present, weights.dtype
             )
@@ -36,5 +37,5 @@ class WeightedSum(UpdateKind):
         by_variable = self.merge.times(weights, weigh, clean.mask)
         return clean.total(by_variable, weights, last=True)
 
-    def plain(self, clean: ForwardPass, ones: Any) -> Update | None:
+    def plain(self, clean: ForwardPass, ones: Tensor) -> Update | None:
         return clean.total(ones, ones, penalties=False)
