@@ -247,7 +247,9 @@ class GramianAggregator(Aggregator):
             f"{type(self).__name__} does not implement `compute_weights`."
         )
 
-    def prepare(self, gramian: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def prepare(
+        self, gramian: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Gets ready for `compute_weights`.
 
         `aggregate` has done so; methods with state call it themselves, for

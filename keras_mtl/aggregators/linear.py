@@ -59,7 +59,7 @@ class LinearAggregator(GramianAggregator):
         )
 
 
-def presence(num_tasks: int, mask: Tensor, dtype: str) -> Tensor:
+def presence(num_tasks: int, mask: Tensor | None, dtype: str) -> Tensor:
     """Returns 1 for present and 0 for absent tasks, `[K]`."""
     if mask is None:
         return ops.ones((num_tasks,), dtype=dtype)

@@ -61,7 +61,11 @@ class PreferenceAggregator(GramianAggregator):
         return run(solve, gramian, mask)
 
     def preferred_weights(
-        self, xp: Namespace, gramian: Tensor, shares: Tensor, mask: Tensor
+        self,
+        xp: Namespace,
+        gramian: Tensor,
+        shares: Tensor,
+        mask: Tensor | None,
     ) -> Tensor:
         """Returns the weights of the rows.
 

@@ -8,6 +8,7 @@ from keras_mtl.aggregators.task_weights import undefined_below
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.gradients.jacobian import wide_dtype
+from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.typing import Tensor
 
 
@@ -84,13 +85,13 @@ class Balancer(Component):
         """
         return None
 
-    def learn(self, clean: Any) -> None:
+    def learn(self, clean: ForwardPass) -> None:
         """Learns from the forward pass of a step, before `compute_weights`.
 
         Called by the strategy if `uses_passes` is True.
 
         Args:
-            clean: A `keras_mtl.gradients.passes.ForwardPass`.
+            clean: The pass at the current weights.
         """
 
     @property

@@ -235,7 +235,7 @@ class Flatness(Component):
             if loaded.dtype.type(self._radii[argument]) != loaded:
                 self._radii[argument] = float(loaded)
 
-    def radius(self, argument: str, iterations: Tensor) -> Any:
+    def radius(self, argument: str, iterations: Tensor) -> Tensor:
         """Returns the radius `"rho"` or `"head_rho"` at a step."""
         if argument not in self._radii:
             argument = "rho"
@@ -260,8 +260,8 @@ class Flatness(Component):
         selected: Sequence[bool],
         num_shared: int,
         iterations: Tensor,
-        factor: Any = None,
-    ) -> list[Tensor]:
+        factor: Tensor | None = None,
+    ) -> list[Tensor | None]:
         """Returns perturbations of one task's variables.
 
         Args:
@@ -285,7 +285,7 @@ class Flatness(Component):
         ]
         if self.norm == "joint":
             blocks = [("rho", [i for _, block in blocks for i in block])]
-        result: list[Any] = [None] * len(values)
+        result: list[Tensor | None] = [None] * len(values)
         for argument, block in blocks:
             if not block:
                 continue
@@ -335,7 +335,7 @@ class Flatness(Component):
 
     def gradients_near(
         self, near: Nearby, gradients: TaskGradients
-    ) -> tuple[TaskGradients, Any]:
+    ) -> tuple[TaskGradients, Tensor]:
         """Returns task gradients and losses near the weights.
 
         Args:
@@ -344,7 +344,7 @@ class Flatness(Component):
         """
         return near.task_gradients(gradients)
 
-    def is_due(self, iterations: Tensor) -> Any:
+    def is_due(self, iterations: Tensor) -> Tensor | None:
         """Returns a bool scalar: a step perturbs. `None` if each does.
 
         Args:
@@ -361,7 +361,7 @@ class Flatness(Component):
 
     def radius_factors(
         self, jacobian: Jacobian, mask: Tensor | None = None
-    ) -> Any:
+    ) -> Tensor | None:
         """Returns a multiple of the radius for each task, or `None`.
 
         Args:
@@ -383,7 +383,7 @@ class Flatness(Component):
         total = ops.where(total > 0, total, ops.ones_like(total))
         return ops.sum(present) * (norms / total)
 
-    def is_active(self, iterations: Tensor) -> Any:
+    def is_active(self, iterations: Tensor) -> Tensor:
         """Returns a bool tensor: does the perturbation have a radius?"""
         active = self.radius("rho", iterations) > 0
         if "head_rho" in self._radii:

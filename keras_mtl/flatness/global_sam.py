@@ -78,7 +78,7 @@ class GlobalSAM(Flatness):
 
     def gradients_near(
         self, near: Nearby, gradients: TaskGradients
-    ) -> tuple[TaskGradients, Any]:
+    ) -> tuple[TaskGradients, Tensor]:
         return near.global_gradients(gradients)
 
 

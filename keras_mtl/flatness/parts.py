@@ -32,7 +32,7 @@ class Join(Protocol):
         """
 
     def own(
-        self, clean: list[list[Any]], sharp: list[list[Any]]
+        self, clean: list[list[Tensor]], sharp: list[list[Tensor]]
     ) -> list[list[Tensor]]:
         """Returns the update of the tasks' own variables.
 
@@ -60,6 +60,6 @@ class Parts:
     at_one_point: UpdateKind
     join: Join
     takes_sharp_alone: bool
-    merge: Callable[[Jacobian, Any, Any], list[Any]]
+    merge: Callable[[Jacobian, Tensor, Tensor | None], list[Tensor]]
     recorder: Recorder
-    iterations: Callable[[], Any]
+    iterations: Callable[[], Tensor]

@@ -53,8 +53,8 @@ class Perturbed(UpdateKind):
         return Update(shared, own, finite)
 
     def _flat_mask(
-        self, clean: ForwardPass, iterations: Tensor, due: Tensor
-    ) -> Any:
+        self, clean: ForwardPass, iterations: Tensor, due: Tensor | None
+    ) -> Tensor:
         """Which tasks have a flat part, `[K]`."""
         # With a radius of 0 the flat part is rounding noise, which
         # normalising aggregators would blow up: all tasks are absent from it.
@@ -68,11 +68,11 @@ class Perturbed(UpdateKind):
 
 
 def if_due(
-    due: Tensor,
-    sharpened: Callable[[], tuple[TaskGradients, Any]],
+    due: Tensor | None,
+    sharpened: Callable[[], tuple[TaskGradients, Tensor]],
     clean: TaskGradients,
     losses: Tensor,
-) -> tuple[TaskGradients, Any]:
+) -> tuple[TaskGradients, Tensor]:
     """Returns gradients and losses near the weights, or those at them.
 
     Args:

@@ -1,6 +1,8 @@
 """Task gradients taken again near the current weights."""
 
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
@@ -41,7 +43,7 @@ class Nearby:
         """Which random numbers the perturbed pass of a task sees."""
         return task + 1 if self._flatness.random_numbers == "new" else None
 
-    def weights_at(self, losses: Tensor) -> Any:
+    def weights_at(self, losses: Tensor) -> Tensor:
         """Weights for perturbed losses.
 
         A balancer that is a function of each task's own loss is applied to
@@ -54,7 +56,7 @@ class Nearby:
 
     def of_all_tasks(
         self, shared: list[Tensor], own: list[list[Tensor]]
-    ) -> Any:
+    ) -> ForwardPass:
         """The pass at the worst case of the summed loss.
 
         Args:
@@ -73,7 +75,7 @@ class Nearby:
 
     def global_gradients(
         self, gradients: TaskGradients
-    ) -> tuple[TaskGradients, Any]:
+    ) -> tuple[TaskGradients, Tensor]:
         """Task gradients and losses at one point for all tasks."""
         shared = gradients.shared.combine(ops.ones_like(self._weights))
         near = self.of_all_tasks(shared, gradients.own)
@@ -82,7 +84,7 @@ class Nearby:
 
     def task_gradients(
         self, gradients: TaskGradients
-    ) -> tuple[TaskGradients, Any]:
+    ) -> tuple[TaskGradients, Tensor]:
         """Task gradients and losses, at a point of its own for each task.
 
         Args:
@@ -97,10 +99,10 @@ class Nearby:
 
     def along(
         self,
-        direction: Tensor,
+        direction: Callable[[int], Sequence[Tensor]],
         own: list[list[Tensor]],
         factors: Tensor | None = None,
-    ) -> tuple[TaskGradients, Any]:
+    ) -> tuple[TaskGradients, Tensor]:
         """Task gradients and losses at points in given directions.
 
         Args:

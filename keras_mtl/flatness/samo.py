@@ -123,8 +123,8 @@ class SAMO(Flatness):
         return Probing(self, parts)
 
     def directions(
-        self, clean: Any, gradient: list[Tensor]
-    ) -> Callable[[int], list[Any]]:
+        self, clean: ForwardPass, gradient: list[Tensor]
+    ) -> Callable[[int], list[Tensor]]:
         """Looks at the losses around, and returns where the tasks go.
 
         Args:

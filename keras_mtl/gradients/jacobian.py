@@ -36,8 +36,8 @@ class Jacobian:
 
     def __init__(
         self,
-        rows: Sequence[Sequence[Any]] | None = None,
-        stacks: Sequence[Any] | None = None,
+        rows: Sequence[Sequence[Tensor]] | None = None,
+        stacks: Sequence[Tensor] | None = None,
         num_tasks: int | None = None,
         dtype: str = "float32",
     ):
@@ -61,14 +61,14 @@ class Jacobian:
         self.dtype = wide_dtype(first[0].dtype if first else dtype)
         self._gramian = None
         #: The weights of the last `combine`.
-        self.row_weights: Any = None
+        self.row_weights: Tensor | None = None
         # Whether nothing else holds the stacks.
         self._is_disposable = False
 
     @classmethod
     def gather(
         cls,
-        rows: Iterable[Sequence[Any]],
+        rows: Iterable[Sequence[Tensor]],
         num_tasks: int,
         dtype: str,
         stacked: bool = False,
@@ -121,7 +121,7 @@ class Jacobian:
             ]
         return self._stacks
 
-    def take_stacks(self) -> tuple[list[Any], bool]:
+    def take_stacks(self) -> tuple[list[Tensor], bool]:
         """Returns the stacks, and whether their memory may be reused.
 
         If so, they are gone from here: whoever asks for them again must fail.
@@ -172,7 +172,7 @@ class Jacobian:
         )
 
     @property
-    def known_gramian(self) -> Any | None:
+    def known_gramian(self) -> Tensor | None:
         """The Gramian if somebody asked for it already, else `None`."""
         return self._gramian
 
@@ -208,7 +208,7 @@ class Jacobian:
             for gradients in zip(*self.rows, strict=True)
         ]
         vectors = list(zip(*by_variable, strict=True))
-        products: dict[tuple[int, int], Any] = {}
+        products: dict[tuple[int, int], Tensor] = {}
         for i, left in enumerate(vectors):
             for j, right in enumerate(vectors[: i + 1]):
                 product = sum(

@@ -4,12 +4,18 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 from typing import Protocol
+from typing import TypeAlias
+from typing import overload
 
 from keras import ops
 
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.gradients.record import Record
 from keras_mtl.typing import Tensor
+
+#: Weights of the tasks, or pairs of weights and the places of those shared
+#: variables that have them.
+SharedWeights: TypeAlias = Tensor | Sequence[tuple[Tensor, Sequence[int]]]
 
 
 @dataclasses.dataclass
@@ -22,7 +28,7 @@ class TaskGradients:
     """
 
     shared: Jacobian
-    own: list[list[Any]]
+    own: list[list[Tensor]]
 
 
 @dataclasses.dataclass
@@ -36,26 +42,26 @@ class Update:
             finite, as far as they were looked at.
         with_penalties: Whether the gradient of regularizers and `add_loss`
             terms is part of it already.
-        source: The `Source` that it was made of.
+        source: The `Source` that it was made of, as soon as it is known.
         weights: Tensor `[K]` of task weights that the losses had.
         record: What was noted on the way, if somebody watches.
     """
 
-    shared: list[Any]
-    own: list[list[Any]]
-    finite: Any
+    shared: list[Tensor]
+    own: list[list[Tensor]]
+    finite: Tensor
     with_penalties: bool = False
     source: Any = None
-    weights: Any = None
+    weights: Tensor | None = None
     record: Record | None = None
 
-    def by_index(self, partition: Any) -> list[Tensor]:
+    def by_index(self, partition: Any) -> list[Tensor | None]:
         """One gradient per trainable variable, `None` where no task has one.
 
         Args:
             partition: The `Partition` of the variables.
         """
-        gradients: list[Any] = [None] * len(partition.variables)
+        gradients: list[Tensor | None] = [None] * len(partition.variables)
         for i, gradient in zip(partition.shared, self.shared, strict=True):
             gradients[i] = gradient
         for indices, own in zip(partition.own, self.own, strict=True):
@@ -88,9 +94,9 @@ class Source(Protocol):
             is.
     """
 
-    losses: Any
-    mask: Any
-    due: Any
+    losses: Tensor
+    mask: Tensor | None
+    due: Tensor | None
 
     def task_gradients(
         self, weights: Tensor, last: bool = False, stacked: bool = False
@@ -103,24 +109,29 @@ class Source(Protocol):
         """
 
 
-class ForwardPass(Source, Protocol):
-    """One forward pass whose losses can be differentiated."""
+class SingleTaskPass(Protocol):
+    """A forward pass of one task.
 
-    def task_gramian(self, weights: Tensor, switches: Any = None) -> Tensor:
-        """Returns the Gramian `[K, K]` of the rows of `task_gradients`.
+    Attributes:
+        losses: Tensor `[1]`.
+    """
 
-        Holds one of them at a time. Only in passes that were made to go both
-        ways. With `switches`, one bool scalar per shared variable,
-        only of those variables where it is True.
-        """
+    losses: Tensor
 
     def task_gradient(
         self, weight: Tensor
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """For a single-task pass: gradients of shared and own variables.
+        """Gradients of shared and own variables.
 
         May be asked for once.
         """
+
+    def release(self) -> None:
+        """Tells that no more gradients of this pass are needed."""
+
+
+class ForwardPass(Source, Protocol):
+    """One forward pass of all tasks, whose losses can be differentiated."""
 
     def row(
         self, task: int, weight: Tensor
@@ -129,7 +140,7 @@ class ForwardPass(Source, Protocol):
 
     def total(
         self,
-        shared_weights: Any,
+        shared_weights: SharedWeights,
         own_weights: Tensor,
         penalties: bool = True,
         last: bool = False,
@@ -146,15 +157,6 @@ class ForwardPass(Source, Protocol):
             last: As for `task_gradients`.
         """
 
-    def representation_gradients(self, weights: Tensor) -> TaskGradients:
-        """Like `task_gradients`, by the outputs of the trunk.
-
-        Only in passes that were made in halves.
-        """
-
-    def through_trunk(self, by_feature: list[Tensor]) -> list[Tensor]:
-        """Takes one gradient by the trunk's outputs to shared variables."""
-
     def own_gradients(self, weights: Tensor) -> list[list[Tensor]]:
         """For each task, the gradients of its own variables."""
 
@@ -162,14 +164,19 @@ class ForwardPass(Source, Protocol):
         """Repeats the pass on every `count`-th sample, from `index` on."""
 
     def on(
-        self, x: Tensor, y: Any, sample_weight: Any, offsets: Sequence[Tensor]
+        self,
+        x: Tensor,
+        y: Any,
+        sample_weight: Any,
+        offsets: Sequence[Tensor | None],
     ) -> "ForwardPass":
         """Makes a pass on other data, at the values plus `offsets`."""
 
+    @overload
     def near(
         self,
-        offsets: Sequence[Tensor],
-        task: int | None = None,
+        offsets: Sequence[Tensor | None],
+        task: None = None,
         draw: int | None = None,
     ) -> "ForwardPass":
         """Repeats the pass at the values plus `offsets`, leaving no trace.
@@ -182,7 +189,15 @@ class ForwardPass(Source, Protocol):
                 for those of this pass.
         """
 
-    def losses_near(self, offsets: Sequence[Tensor]) -> Tensor:
+    @overload
+    def near(
+        self,
+        offsets: Sequence[Tensor | None],
+        task: int,
+        draw: int | None = None,
+    ) -> SingleTaskPass: ...
+
+    def losses_near(self, offsets: Sequence[Tensor | None]) -> Tensor:
         """Returns the task losses `[K]` at the values plus `offsets`.
 
         Like `near`, for all tasks, without gradients.
@@ -198,6 +213,29 @@ class ForwardPass(Source, Protocol):
         """Tells that no more gradients of this pass are needed."""
 
 
+class BothWaysPass(ForwardPass, Protocol):
+    """A forward pass that gives slopes along directions, too."""
+
+    def task_gramian(
+        self, weights: Tensor, switches: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """Returns the Gramian `[K, K]` of the rows of `task_gradients`.
+
+        Holds one of them at a time. With `switches`, one bool scalar per
+        shared variable, only of those variables where it is True.
+        """
+
+
+class HalvesPass(ForwardPass, Protocol):
+    """A forward pass of the trunk, and one of what comes after it."""
+
+    def representation_gradients(self, weights: Tensor) -> TaskGradients:
+        """Like `task_gradients`, by the outputs of the trunk."""
+
+    def through_trunk(self, by_feature: list[Tensor]) -> list[Tensor]:
+        """Takes one gradient by the trunk's outputs to shared variables."""
+
+
 class Start(Protocol):
     """Makes the first pass of a step."""
 
@@ -205,16 +243,17 @@ class Start(Protocol):
         """Makes a pass of the whole network.
 
         Args:
-            both_ways: Whether `task_gramian` will be asked for.
+            both_ways: Whether it is to be a `BothWaysPass`.
         """
 
     def forward_in_halves(self) -> ForwardPass:
         """Makes a pass of the trunk, then one of what comes after it.
 
-        Of the whole network, where the tasks share no variable.
+        A `HalvesPass`; one of the whole network, where the tasks share no
+        variable.
         """
 
-    def moved(self, offsets: Sequence[Tensor]) -> "Start":
+    def moved(self, offsets: Sequence[Tensor | None]) -> "Start":
         """Returns what makes it at other values.
 
         Args:

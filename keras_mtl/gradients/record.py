@@ -1,7 +1,6 @@
 """What a step notes of the tasks, for those who watch it."""
 
 import dataclasses
-from typing import Any
 
 from keras import ops
 
@@ -24,10 +23,10 @@ class Record:
             each task, or `None`.
     """
 
-    weights: Any
-    row_weights: Any = None
-    gramians: dict[str, Any] = dataclasses.field(default_factory=dict)
-    inner_products: Any = None
+    weights: Tensor
+    row_weights: Tensor | None = None
+    gramians: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    inner_products: Tensor | None = None
 
 
 class Recorder:

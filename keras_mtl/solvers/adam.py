@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import ops
@@ -82,15 +81,15 @@ def adam_update(
 
 
 def adam_step(
-    value: Any,
+    value: Tensor,
     gradient: Tensor,
-    first_moment: Any,
-    second_moment: Any,
-    steps: Any,
+    first_moment: Tensor,
+    second_moment: Tensor,
+    steps: Tensor,
     learning_rate: float,
     weight_decay: float = 0.0,
     mask: Tensor | None = None,
-) -> tuple[Any, Any, Any, Any]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Returns a vector after one step of Adam, and the state of Adam.
 
     In the `t`-th step of an entry, with `g` the gradient plus `weight_decay`

@@ -1,7 +1,5 @@
 """The direction near the mean that serves the worst task best (CAGrad)."""
 
-from typing import Any
-
 from keras_mtl.solvers.mean_row import mean_row
 from keras_mtl.solvers.min_norm import hull_problem
 from keras_mtl.solvers.nonnegative import solve_nonnegative
@@ -96,13 +94,13 @@ def common_direction_weights(
 def farthest_reach(
     xp: Namespace,
     matrix: Tensor,
-    inverses: Any,
-    projections: Any,
+    inverses: Tensor,
+    projections: Tensor,
     active: Tensor,
     radius: float,
-    bounds: tuple[Any, Any],
+    bounds: tuple[Tensor, Tensor],
     start: Tensor,
-    done: Any,
+    done: Tensor,
     may_be_impossible: bool = False,
 ) -> Tensor:
     """Searches the highest level that a vector of bounded length reaches.

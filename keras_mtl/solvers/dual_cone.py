@@ -1,7 +1,5 @@
 """Projections onto the dual cone of the rows: nobody gets worse."""
 
-from typing import Any
-
 from keras_mtl.solvers.nonnegative import solve_nonnegative
 from keras_mtl.solvers.symmetric import is_rounding_error
 from keras_mtl.solvers.symmetric import relative_sizes
@@ -13,7 +11,7 @@ from keras_mtl.typing import Tensor
 def dual_cone_weights(
     xp: Namespace,
     gramian: Tensor,
-    combinations: Any,
+    combinations: Tensor,
     mask: Tensor | None = None,
 ) -> Tensor:
     """Projects combinations of the rows onto `{u : J u >= 0}`.

@@ -1,6 +1,5 @@
 """Where the mean of the task gradients lies among them."""
 
-from typing import Any
 from typing import NamedTuple
 
 from keras_mtl.solvers.symmetric import is_rounding_error
@@ -26,14 +25,14 @@ class MeanRow(NamedTuple):
             rounding errors.
     """
 
-    norms: Any
-    cosines: Any
-    active: Any
-    mean: Any
-    largest: Any
-    length: Any
-    vanishing: Any
-    projections: Any
+    norms: Tensor
+    cosines: Tensor
+    active: Tensor
+    mean: Tensor
+    largest: Tensor
+    length: Tensor
+    vanishing: Tensor
+    projections: Tensor
 
 
 def mean_row(

@@ -104,7 +104,7 @@ class Graph:
     dot = matmul = staticmethod(backend.small_product)
 
     @staticmethod
-    def full_like(x: Tensor, value: Any) -> Tensor:
+    def full_like(x: Tensor, value: Tensor) -> Tensor:
         """A tensor like `x` that holds a number everywhere."""
         # Keras's, on torch, reads the number back from the device.
         return ops.zeros_like(x) + value
@@ -112,9 +112,9 @@ class Graph:
     @staticmethod
     def choose(
         condition: Tensor,
-        when_true: Callable[[], tuple[Any, ...]],
-        when_false: Callable[[], tuple[Any, ...]],
-    ) -> tuple[Any, ...]:
+        when_true: Callable[[], tuple[Tensor, ...]],
+        when_false: Callable[[], tuple[Tensor, ...]],
+    ) -> tuple[Tensor, ...]:
         """Returns what one of two functions returns, after a call of both."""
         # Branches take longer to compile than a few numbers to compute.
         return tuple(

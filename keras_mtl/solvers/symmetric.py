@@ -1,7 +1,5 @@
 """Gramians in scaled form, and solutions of symmetric systems."""
 
-from typing import Any
-
 from keras_mtl.typing import Namespace
 from keras_mtl.typing import Tensor
 
@@ -20,7 +18,7 @@ def present_tasks(
 
 def unit_gramian(
     xp: Namespace, gramian: Tensor, mask: Tensor | None = None
-) -> tuple[Any, Any, Any]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Splits a Gramian into the norms of the rows and their cosines.
 
     Products and inverses of `C = D^-1 G D^-1`, with `D` the norms, are safe
@@ -90,7 +88,7 @@ def is_rounding_error(xp: Namespace, square: Tensor, total: Tensor) -> Tensor:
 
 
 def solve_on_support(
-    xp: Namespace, matrix: Tensor, target: Tensor, support: Any, ridge: float
+    xp: Namespace, matrix: Tensor, target: Tensor, support: Tensor, ridge: float
 ) -> Tensor:
     """Solves `Q_SS v_S = c_S` with `v = 0` elsewhere, at a fixed shape.
 

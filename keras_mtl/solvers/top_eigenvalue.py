@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import Any
 
 from keras import ops
 
@@ -15,8 +14,8 @@ SMALLEST_SQUARE = 1e-37
 
 
 def top_eigenvalue(
-    product: Callable[[list[Any]], list[Any]],
-    start: Sequence[Any],
+    product: Callable[[list[Tensor]], list[Tensor]],
+    start: Sequence[Tensor],
     iterations: int,
     tolerance: float,
 ) -> tuple[Tensor, Tensor]:
@@ -44,11 +43,11 @@ def top_eigenvalue(
     dtype = start[0].dtype
 
     def is_unfinished(
-        step: Tensor, _: Any, residual: Tensor, *__: Any
+        step: Tensor, _: Tensor, residual: Tensor, *__: Tensor
     ) -> Tensor:
         return ops.logical_and(step < 2 * iterations, residual > tolerance)
 
-    def advance(step: Tensor, *found: Any) -> tuple[Any, ...]:
+    def advance(step: Tensor, *found: Tensor) -> tuple[Tensor, ...]:
         shift, vector = found[2], _unit(found[3:])
         image = product(vector)
         eigenvalue = _inner(vector, image)

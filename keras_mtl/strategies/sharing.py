@@ -77,7 +77,7 @@ class Sharing:
         everyone = tuple(range(self.num_tasks))
         return all(pattern == everyone for pattern in self.patterns)
 
-    def is_plain(self, mask: Tensor) -> bool:
+    def is_plain(self, mask: Tensor | None) -> bool:
         """Whether all tasks take part everywhere."""
         return not self.patterns or (mask is None and self.is_full)
 
@@ -86,7 +86,7 @@ class Sharing:
         merger: Aggregator,
         jacobian: Jacobian,
         losses: Tensor,
-        mask: Tensor,
+        mask: Tensor | None,
     ) -> list[Tensor]:
         """Merges task gradients of the shared variables.
 
@@ -133,7 +133,7 @@ class Sharing:
         merger: Aggregator,
         jacobians: Sequence[Jacobian],
         losses: Tensor,
-        mask: Tensor,
+        mask: Tensor | None,
     ) -> list[Tensor]:
         """Merges task gradients of independent samples, as `merge` does."""
         if self.is_plain(mask):
@@ -208,7 +208,7 @@ class Sharing:
 
     # -------------------------------------------------------- weights
 
-    def switches(self, mask: Tensor) -> list[Any] | None:
+    def switches(self, mask: Tensor | None) -> list[Tensor] | None:
         """For each variable, a bool scalar: several present tasks reach it.
 
         Variables of one pattern have the same tensor. `None` if all are
@@ -223,7 +223,10 @@ class Sharing:
         return [flags[pattern] for pattern in self.pattern_of]
 
     def participants(
-        self, mask: Tensor, dtype: str, group: Iterable[int] | None = None
+        self,
+        mask: Tensor | None,
+        dtype: str,
+        group: Iterable[int] | None = None,
     ) -> Tensor:
         """Which tasks take part in a group, `[K]`, or `None` for all.
 
@@ -256,8 +259,8 @@ class Sharing:
         return taking
 
     def weights_by_variable(
-        self, weigh: Any, mask: Tensor, dtype: str
-    ) -> list[tuple[Any, list[int]]]:
+        self, weigh: Callable[..., Tensor], mask: Tensor | None, dtype: str
+    ) -> list[tuple[Tensor, list[int]]]:
         """Row weights where they do not depend on the rows of a variable.
 
         Args:
@@ -270,7 +273,7 @@ class Sharing:
             Pairs of weights and the indices of the variables that have them.
         """
         switches = self.switches(mask)
-        classes: dict[Any, tuple[Any, list[int]]] = {}
+        classes: dict[Any, tuple[Tensor, list[int]]] = {}
         everything = list(range(len(self.pattern_of)))
         for group in self.groups or [everything]:
             patterns = frozenset(self.pattern_of[i] for i in group)

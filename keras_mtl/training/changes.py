@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import ops
@@ -14,7 +13,7 @@ from keras_mtl.typing import Tensor
 @contextlib.contextmanager
 def changes_to(
     variables: Sequence[keras.Variable],
-) -> Iterator[list[tuple[keras.Variable, Any]]]:
+) -> Iterator[list[tuple[keras.Variable, Tensor]]]:
     """Collects assignments to variables instead of making them.
 
     Yields:
@@ -22,7 +21,7 @@ def changes_to(
         assigned to and its value.
     """
     mapping = [(v, ops.convert_to_tensor(v.value)) for v in variables]
-    changes: list[tuple[keras.Variable, Any]] = []
+    changes: list[tuple[keras.Variable, Tensor]] = []
     with keras.StatelessScope(mapping) as scope:
         before = [scope.get_current_value(v) for v in variables]
         yield changes
@@ -34,9 +33,9 @@ def changes_to(
 
 def only_if(
     condition: Tensor,
-    changes: Sequence[tuple[keras.Variable, Any]],
+    changes: Sequence[tuple[keras.Variable, Tensor]],
     exceptions: Sequence[keras.Variable],
-) -> list[tuple[keras.Variable, Any]]:
+) -> list[tuple[keras.Variable, Tensor]]:
     """Makes changes of variables depend on a condition, but for some."""
     excepted = {id(variable) for variable in exceptions}
     return [

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.gradients.passes import Update
+from keras_mtl.training.passes import FirstPass
 from keras_mtl.training.values import Values
 from keras_mtl.typing import Tensor
 
@@ -22,7 +23,7 @@ def loss_scale(optimizer: Any) -> Any:
 
 
 def full_gradients(
-    partition: Any, values: Values, clean: Any, update: Update
+    partition: Any, values: Values, clean: FirstPass, update: Update
 ) -> list[Tensor]:
     """One gradient per trainable variable of the model."""
     gradients = update.by_index(partition)
@@ -44,9 +45,9 @@ def full_gradients(
 def commit(
     model: Any,
     gradients: list[Tensor],
-    overwritten: dict[int, Any],
-    assignments: list[tuple[keras.Variable, Any]],
-    clean: Any,
+    overwritten: dict[int, Tensor],
+    assignments: list[tuple[keras.Variable, Tensor]],
+    clean: FirstPass,
     update: Update,
 ) -> Any:
     """Hands the update and all new state over, if they are finite.
@@ -116,7 +117,7 @@ def commit(
     return succeeded
 
 
-def tasks_at_fault(clean: Any, update: Update) -> Tensor:
+def tasks_at_fault(clean: FirstPass, update: Update) -> Tensor:
     """Bool tensor `[K]`: the tasks to name if the step is not finite.
 
     One loss that is not finite may spoil the weights, and with them the

@@ -25,6 +25,7 @@ class Differentiated:
         self.partition = point.values.partition
         #: How gradients lie in memory, by index of the variable.
         self.layouts: dict[int, Any] = {}
+        #: A `Pullback`, until `release`.
         self._pullback: Any = None
 
     def pull(

@@ -1,5 +1,6 @@
 """A forward pass that gives inner products of task gradients."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
@@ -25,7 +26,9 @@ class GramianPass(FirstPass):
         super().release()
         self._pushforward = None
 
-    def task_gramian(self, weights: Tensor, switches: Any = None) -> Tensor:
+    def task_gramian(
+        self, weights: Tensor, switches: Sequence[Tensor] | None = None
+    ) -> Tensor:
         # Row `k` is how fast the losses rise along the gradient of loss `k`.
         partition = self.partition
         num_tasks = len(partition.tasks)

@@ -1,7 +1,8 @@
 """Losses and gradients at one point, to be compared."""
 
 import dataclasses
-from typing import Any
+
+from keras_mtl.typing import Tensor
 
 
 @dataclasses.dataclass
@@ -14,6 +15,6 @@ class Look:
         sizes: For each variable, the norm of what was summed up.
     """
 
-    loss: Any
-    gradients: list[Any]
-    sizes: list[Any]
+    loss: Tensor
+    gradients: list[Tensor]
+    sizes: list[Tensor]

@@ -5,11 +5,13 @@ import dataclasses
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
+from typing import overload
 
 from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.gradients.passes import SharedWeights
 from keras_mtl.gradients.passes import TaskGradients
 from keras_mtl.gradients.passes import Update
 from keras_mtl.training.batch import Batch
@@ -17,6 +19,7 @@ from keras_mtl.training.differentiated import Differentiated
 from keras_mtl.training.point import Point
 from keras_mtl.training.replicas import Shares
 from keras_mtl.training.task_pass import TaskPass
+from keras_mtl.training.values import State
 from keras_mtl.training.values import losses_at
 from keras_mtl.typing import Tensor
 
@@ -34,7 +37,7 @@ class Pass(Differentiated):
 
     def __init__(self, point: Point, original: "Pass | None" = None):
         super().__init__(point)
-        self.mask: Any = None
+        self.mask: Tensor | None = None
         #: How often the first pass drew from each seed generator.
         self.draws: dict[int, int] | None = None
         if original is not None:
@@ -62,7 +65,9 @@ class Pass(Differentiated):
             )
         return list(model.task_losses.weigh(task_losses)), presence
 
-    def _settle(self, losses: list[Tensor], aux: Any, original: Any) -> None:
+    def _settle(
+        self, losses: list[Tensor], aux: Any, original: "Pass | None"
+    ) -> None:
         """Takes the losses, and finds out who is present."""
         self.losses = ops.stack(losses)
         if original is not None and original.point.batch is self.point.batch:
@@ -86,7 +91,7 @@ class Pass(Differentiated):
         num_tasks = len(self.partition.tasks)
         own = []
 
-        def rows() -> Iterator[list[Any]]:
+        def rows() -> Iterator[list[Tensor]]:
             for k in range(num_tasks):
                 row, own_gradients = self.rows_of(
                     k, k, weights[k], last and k == num_tasks - 1
@@ -106,7 +111,7 @@ class Pass(Differentiated):
 
     def total(
         self,
-        shared_weights: Any,
+        shared_weights: SharedWeights,
         own_weights: Tensor,
         penalties: bool = True,
         last: bool = False,
@@ -155,23 +160,43 @@ class Pass(Differentiated):
         return Pass(self.point.on(self.point.batch.part(index, count)), self)
 
     def on(
-        self, x: Tensor, y: Any, sample_weight: Any, offsets: Sequence[Tensor]
+        self,
+        x: Tensor,
+        y: Any,
+        sample_weight: Any,
+        offsets: Sequence[Tensor | None],
     ) -> "Pass":
         point = self.point.on(Batch(x, y, sample_weight))
         return Pass(point.moved(offsets), self)
 
+    @overload
     def near(
         self,
-        offsets: Sequence[Tensor],
+        offsets: Sequence[Tensor | None],
+        task: None = None,
+        draw: int | None = None,
+    ) -> "Pass": ...
+
+    @overload
+    def near(
+        self,
+        offsets: Sequence[Tensor | None],
+        task: int,
+        draw: int | None = None,
+    ) -> TaskPass: ...
+
+    def near(
+        self,
+        offsets: Sequence[Tensor | None],
         task: int | None = None,
         draw: int | None = None,
-    ) -> Any:
+    ) -> "Pass | TaskPass":
         point = self.point.moved(offsets, task).with_other_numbers(draw)
         if task is None:
             return Pass(point, self)
         return TaskPass(point, self, task)
 
-    def losses_near(self, offsets: Sequence[Tensor]) -> Tensor:
+    def losses_near(self, offsets: Sequence[Tensor | None]) -> Tensor:
         point = self.point.moved(offsets)
         with point.replay():
             losses = losses_at(
@@ -201,11 +226,11 @@ class Outcome:
     """
 
     outputs: Any
-    task_losses: dict[str, Any]
-    presence: Any
-    state: Any
-    total: Any
-    is_finite: Any
+    task_losses: dict[str, Tensor]
+    presence: Tensor | None
+    state: State
+    total: Tensor
+    is_finite: Tensor
 
 
 class FirstPass(Pass):
@@ -242,10 +267,10 @@ class FirstPass(Pass):
     def _summed_up(
         self,
         outputs: Any,
-        task_losses: dict[str, Any],
+        task_losses: dict[str, Tensor],
         presence: Tensor,
         penalties: list[Tensor],
-        state: Any,
+        state: State,
     ) -> tuple[list[Tensor], Any]:
         """Returns what is differentiated, and what else the pass leaves."""
         losses = list(self.point.model.task_losses.weigh(task_losses))
@@ -254,7 +279,9 @@ class FirstPass(Pass):
         total = sum(losses[1:], losses[0])
         return losses, (outputs, task_losses, presence, state, total)
 
-    def _settle(self, losses: list[Tensor], aux: Any, original: Any) -> None:
+    def _settle(
+        self, losses: list[Tensor], aux: Any, original: "Pass | None"
+    ) -> None:
         partition, batch = self.partition, self.point.batch
         num_tasks = len(partition.tasks)
         self.losses = ops.stack(losses[:num_tasks])
@@ -286,7 +313,7 @@ class FirstPass(Pass):
 
     def total(
         self,
-        shared_weights: Any,
+        shared_weights: SharedWeights,
         own_weights: Tensor,
         penalties: bool = True,
         last: bool = False,
@@ -307,7 +334,7 @@ class FirstPass(Pass):
         one = ops.ones((), dtype=self.losses.dtype)
         return {len(self.partition.tasks): one}
 
-    def penalty_gradients(self, wanted: list[int]) -> list[Any] | None:
+    def penalty_gradients(self, wanted: list[int]) -> list[Tensor] | None:
         """Gradients of regularizers and `add_loss` terms, or `None`."""
         if not self._has_penalties:
             return None

@@ -17,7 +17,8 @@ class Point:
         model: The `MultiTaskModel`.
         batch: The batch.
         values: Values at the start of the step.
-        replay: The random numbers of the step, or `None` for others.
+        replay: The `backend.RandomReplay` of the step, or `None` for other
+            random numbers.
         scale: The optimizer's loss scale, or `None`.
         offsets: Tensors to be added to some of the trainable values, by index
             of the variable. The dict is emptied.
@@ -27,8 +28,8 @@ class Point:
     batch: Batch
     values: Values
     replay: Any
-    scale: Any = None
-    offsets: dict[int, Any] = dataclasses.field(default_factory=dict)
+    scale: Tensor | None = None
+    offsets: dict[int, Tensor] = dataclasses.field(default_factory=dict)
 
     def trainable(self) -> list[Tensor]:
         """The values of the trainable variables, offsets included."""
@@ -43,7 +44,7 @@ class Point:
         return dataclasses.replace(self, batch=batch)
 
     def moved(
-        self, offsets: Sequence[Tensor], task: int | None = None
+        self, offsets: Sequence[Tensor | None], task: int | None = None
     ) -> "Point":
         """The same, elsewhere.
 

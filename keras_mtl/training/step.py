@@ -16,6 +16,7 @@ from keras_mtl.training.changes import only_if
 from keras_mtl.training.commit import commit
 from keras_mtl.training.commit import full_gradients
 from keras_mtl.training.commit import loss_scale
+from keras_mtl.training.passes import FirstPass
 from keras_mtl.training.point import Point
 from keras_mtl.training.replicas import mean_state
 from keras_mtl.training.start import Start
@@ -45,7 +46,7 @@ def _run_step_on(
         values.keep_state()
     replay = backend.RandomReplay()
     point = Point(model, batch, values, replay, loss_scale(model.optimizer))
-    clean = strategy.kind.start(Start(point, plan.split))
+    clean: FirstPass = strategy.kind.start(Start(point, plan.split))
     model.random_state.draws_globally |= replay.has_drawn()
     # The strategy assigns as it likes; what it assigned is kept only if the
     # step is. Inside, only what is listed can be read.
@@ -86,7 +87,7 @@ def _run_step_on(
     )
 
 
-def observe(model: Any, point: Point, clean: Any, succeeded: Any) -> None:
+def observe(model: Any, point: Point, clean: FirstPass, succeeded: Any) -> None:
     """Shows the strategy what the update did to the losses."""
     strategy, values = model.training_plan.strategy, point.values
     trainable = [

@@ -80,7 +80,7 @@ class TaskPass(Differentiated):
 
     def _loss(
         self, task: str, trainable: list[Tensor], alone: bool
-    ) -> tuple[Any, dict[int, int]]:
+    ) -> tuple[Tensor, dict[int, int]]:
         point = self.point
         with point.values.scope(trainable) as scope:
             loss = point.model.single_task_loss(

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.gradients.passes import Update
 from keras_mtl.gradients.record import Record
 from keras_mtl.typing import Shape
 from keras_mtl.typing import Tensor
@@ -51,13 +52,15 @@ class TaskStatistics(keras.layers.Layer):
             )
         self.built = True
 
-    def add(self, update: Any) -> list[tuple[Variable, Tensor]]:
+    def add(self, update: Update) -> list[tuple[Variable, Tensor]]:
         """Returns assignments that add one step.
 
         Args:
             update: The `Update` of the step, with a record.
         """
-        source, record = update.source, update.record
+        source = update.source
+        # There is one: somebody watches.
+        record: Any = update.record
         losses = ops.cast(source.losses, "float32")
         present = ops.ones_like(losses)
         if source.mask is not None:

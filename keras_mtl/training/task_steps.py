@@ -4,11 +4,12 @@ from typing import Any
 
 from keras import ops
 
-from keras_mtl.gradients.passes import ForwardPass
+from keras_mtl import backend
 from keras_mtl.gradients.passes import Update
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.commit import full_gradients
 from keras_mtl.training.look import Look
+from keras_mtl.training.passes import FirstPass
 from keras_mtl.training.point import Point
 from keras_mtl.training.start import Start
 from keras_mtl.training.values import Values
@@ -24,7 +25,7 @@ class TaskSteps:
         replay: Has the random numbers that all passes see.
     """
 
-    def __init__(self, model: Any, batch: Batch, replay: Any):
+    def __init__(self, model: Any, batch: Batch, replay: backend.RandomReplay):
         plan = model.training_plan
         self._kind = plan.strategy.kind
         self._partition = plan.partition
@@ -36,7 +37,7 @@ class TaskSteps:
         ]
         point = Point(model, batch, self._values, replay)
         with replay():
-            self._clean: Any = self._kind.at_weights.start(
+            self._clean: FirstPass = self._kind.at_weights.start(
                 Start(point, plan.split)
             )
         self._ones = ops.ones_like(self._clean.losses)
@@ -64,20 +65,21 @@ class TaskSteps:
         total, loss = _Total(self._partition), 0.0
         if self._kind.looks_by_task:
             for k in tasks:
-                near = self._near(by_index, k)
+                near = self._clean.near(self._offsets(by_index, k), task=k)
                 loss = loss + near.losses[0]
                 total.add(k, *near.task_gradient(self._ones[k]))
         else:
-            near = self._near(by_index)
-            loss = ops.sum(near.losses)
+            near_all = self._clean.near(self._offsets(by_index))
+            loss = ops.sum(near_all.losses)
             for k in tasks:
-                total.add(k, *near.row(k, self._ones[k]))
+                total.add(k, *near_all.row(k, self._ones[k]))
         gradients = total.update().by_index(self._partition)
         return self._look(loss, gradients, total)
 
-    def _near(self, by_index: Any, task: int | None = None) -> ForwardPass:
-        in_order = self._values.in_order(task)
-        return self._clean.near([by_index[i] for i in in_order], task=task)
+    def _offsets(
+        self, by_index: dict[int, Tensor], task: int | None = None
+    ) -> list[Tensor]:
+        return [by_index[i] for i in self._values.in_order(task)]
 
     def _look(
         self, loss: Tensor, gradients: list[Tensor | None], total: "_Total"
@@ -103,8 +105,8 @@ class _Total:
 
     def __init__(self, partition: Any):
         self._partition = partition
-        self._sums: dict[int, Any] = {}
-        self.squares: dict[int, Any] = {}
+        self._sums: dict[int, Tensor] = {}
+        self.squares: dict[int, Tensor] = {}
 
     def add(self, task: int, row: list[Tensor], own: list[Tensor]) -> None:
         """Adds the gradients of a task.

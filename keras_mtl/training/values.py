@@ -30,14 +30,17 @@ class Values:
     """
 
     def __init__(
-        self, partition: Any, state_variables: list[Variable], bypass: Any
+        self,
+        partition: Any,
+        state_variables: list[Variable],
+        bypass: backend.Bypass,
     ):
         self.partition = partition
         self.state_variables = state_variables
         self.bypass = bypass
         #: By identity, variables that are none of the model's and that a pass
         #: has assigned to, with their values at the start of the step.
-        self.strangers: dict[int, tuple[keras.Variable, Any]] = {}
+        self.strangers: dict[int, tuple[keras.Variable, Tensor]] = {}
         self.trainable = [
             ops.convert_to_tensor(variable.value)
             for variable in partition.variables

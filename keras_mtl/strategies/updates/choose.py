@@ -17,6 +17,7 @@ from keras_mtl.strategies.updates.merge import Merge
 from keras_mtl.strategies.updates.representation import Representation
 from keras_mtl.strategies.updates.rows import Rows
 from keras_mtl.strategies.updates.weighted_sum import WeightedSum
+from keras_mtl.typing import Tensor
 
 
 def choose_kind(strategy: Any) -> UpdateKind:
@@ -79,7 +80,7 @@ def _choose_join(strategy: Any, merge: Merge) -> Direct:
         return Second(merge, flat, strategy.outer_aggregator)
     if flatness.reuse:
 
-        def is_due() -> Any:
+        def is_due() -> Tensor:
             return flatness.is_due(ops.convert_to_tensor(strategy.iterations))
 
         return Reused(

@@ -1,10 +1,12 @@
 """Updates by inner products of the gradients alone."""
 
 from typing import Any
+from typing import cast
 
 from keras import ops
 
 from keras_mtl.gradients.kind import UpdateKind
+from keras_mtl.gradients.passes import BothWaysPass
 from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import Start
 from keras_mtl.gradients.passes import Update
@@ -35,7 +37,9 @@ class GramianFirst(UpdateKind):
         if not sharing.patterns:
             # Nothing is shared.
             return clean.total(weights, weights, last=True)
-        gramian = clean.task_gramian(weights, sharing.switches(clean.mask))
+        gramian = cast(BothWaysPass, clean).task_gramian(
+            weights, sharing.switches(clean.mask)
+        )
         recorder.gramian("loss", gramian)
         rows = aggregator.compute_weights(
             gramian,

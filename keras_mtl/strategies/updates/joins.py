@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import ops
@@ -39,7 +38,7 @@ class Direct:
         return shared
 
     def own(
-        self, clean: list[list[Any]], sharp: list[list[Any]]
+        self, clean: list[list[Tensor]], sharp: list[list[Tensor]]
     ) -> list[list[Tensor]]:
         return sharp
 
@@ -72,7 +71,10 @@ class Decomposed(Direct):
         return self.joined(loss_part, flat_part, flat_mask)
 
     def joined(
-        self, loss_part: list[Any], flat_part: list[Any], flat_mask: Tensor
+        self,
+        loss_part: list[Tensor],
+        flat_part: list[Tensor],
+        flat_mask: Tensor,
     ) -> list[Tensor]:
         """Returns the update.
 
@@ -101,7 +103,7 @@ class Reused(Decomposed):
         flat: Merge,
         kept: Sequence[keras.Variable],
         kept_own: Sequence[keras.Variable],
-        is_due: Callable[[], Any],
+        is_due: Callable[[], Tensor],
     ):
         super().__init__(merge, flat)
         self.kept = kept
@@ -109,7 +111,7 @@ class Reused(Decomposed):
         self.is_due = is_due
 
     def own(
-        self, clean: list[list[Any]], sharp: list[list[Any]]
+        self, clean: list[list[Tensor]], sharp: list[list[Tensor]]
     ) -> list[list[Tensor]]:
         kept = iter(self.kept_own)
         return [
@@ -123,7 +125,10 @@ class Reused(Decomposed):
         ]
 
     def joined(
-        self, loss_part: list[Any], flat_part: list[Any], flat_mask: Tensor
+        self,
+        loss_part: list[Tensor],
+        flat_part: list[Tensor],
+        flat_mask: Tensor,
     ) -> list[Tensor]:
         renewed = [
             self._renewed(variable, part)
@@ -131,7 +136,7 @@ class Reused(Decomposed):
         ]
         return super().joined(loss_part, renewed, flat_mask)
 
-    def _renewed(self, variable: keras.Variable, value: Any) -> Any:
+    def _renewed(self, variable: keras.Variable, value: Tensor) -> Tensor:
         """The value if it is due, else the last one; kept in the variable."""
         value = ops.where(
             self.is_due(), ops.cast(value, variable.dtype), variable.value
@@ -154,7 +159,10 @@ class Second(Decomposed):
         self.outer = outer
 
     def joined(
-        self, loss_part: list[Any], flat_part: list[Any], flat_mask: Tensor
+        self,
+        loss_part: list[Tensor],
+        flat_part: list[Tensor],
+        flat_mask: Tensor,
     ) -> list[Tensor]:
         is_there = ops.cast(ops.any(flat_mask > 0), flat_mask.dtype)
         dtype = flat_mask.dtype

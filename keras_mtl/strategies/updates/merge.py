@@ -1,6 +1,6 @@
 """Merging task gradients among the tasks that take part."""
 
-from typing import Any
+from collections.abc import Callable
 
 from keras import ops
 
@@ -47,7 +47,7 @@ class Merge:
         return merged
 
     def alone(
-        self, rows: Jacobian, losses: Tensor, mask: Tensor
+        self, rows: Jacobian, losses: Tensor, mask: Tensor | None
     ) -> list[Tensor]:
         """Returns the update, and notes nothing.
 
@@ -59,8 +59,8 @@ class Merge:
         return self.sharing.merge(self.aggregator, rows, losses, mask)
 
     def times(
-        self, weights: Tensor, weigh: Any, mask: Tensor
-    ) -> list[tuple[Any, list[int]]]:
+        self, weights: Tensor, weigh: Callable[..., Tensor], mask: Tensor | None
+    ) -> list[tuple[Tensor, list[int]]]:
         """Returns task weights times row weights, by variables.
 
         Args:

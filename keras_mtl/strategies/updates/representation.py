@@ -1,9 +1,12 @@
 """Updates by gradients by the output of the trunk."""
 
+from typing import cast
+
 from keras import ops
 
 from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import ForwardPass
+from keras_mtl.gradients.passes import HalvesPass
 from keras_mtl.gradients.passes import Start
 from keras_mtl.gradients.passes import Update
 from keras_mtl.gradients.passes import finite_tasks
@@ -32,15 +35,16 @@ class Representation(UpdateKind):
         if not of_variables.patterns:
             # Nothing is shared.
             return clean.total(weights, weights, last=True)
-        gradients = clean.representation_gradients(weights)
+        halves = cast(HalvesPass, clean)
+        gradients = halves.representation_gradients(weights)
         rows = gradients.shared
         of_features = Sharing.of_all(rows.num_tasks, rows.num_variables)
         switches = of_variables.switches(clean.mask)
         alone = None
         if switches is not None and not of_variables.is_full:
             # Of variables that one present task reaches, by whatever feature.
-            alone = clean.through_trunk(rows.combine(clean.mask))
-        shared = clean.through_trunk(self.merge(rows, clean, of_features))
+            alone = halves.through_trunk(rows.combine(clean.mask))
+        shared = halves.through_trunk(self.merge(rows, clean, of_features))
         if alone is not None and switches is not None:
             shared = [
                 ops.where(switch, together, by_one)
@@ -54,6 +58,7 @@ class Representation(UpdateKind):
     def plain(self, clean: ForwardPass, ones: Tensor) -> Update | None:
         if not self.merge.sharing.patterns:
             return clean.total(ones, ones, penalties=False)
-        gradients = clean.representation_gradients(ones)
-        shared = clean.through_trunk(gradients.shared.combine(ones))
+        halves = cast(HalvesPass, clean)
+        gradients = halves.representation_gradients(ones)
+        shared = halves.through_trunk(gradients.shared.combine(ones))
         return Update(shared, gradients.own, True)
