@@ -13,6 +13,7 @@ from keras_mtl.models.label_shapes import check_shapes
 from keras_mtl.models.label_shapes import takes_labels_together
 from keras_mtl.models.labelled_mean import LabelledMean
 from keras_mtl.models.missing_labels import are_complete
+from keras_mtl.models.missing_labels import check_any_labelled
 from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.missing_labels import fill_missing
 from keras_mtl.models.missing_labels import like_rank
@@ -96,6 +97,21 @@ class TaskLosses:
             f"a list in the order of the outputs ({', '.join(names)}). "
             f"Received: y of type {type(y).__name__}."
         )
+
+    def check_before(self, y: Any, sample_weight: Any = None) -> None:
+        """Finds what is missing before anything is changed.
+
+        Args:
+            y: What `fit` was given.
+            sample_weight: What `fit` was given.
+        """
+        if isinstance(y, (dict, list, tuple)):
+            labels = self.labels(y)
+            for task in self.tasks:
+                check_label(task, labels[task])
+            check_any_labelled({task: labels[task] for task in self.tasks})
+        if isinstance(sample_weight, dict):
+            self.sample_weights(sample_weight)
 
     def check_order(self, argument: str, value: Any) -> None:
         """Tells of a list whose order may not be that which is meant."""
@@ -341,6 +357,28 @@ class TaskLosses:
             self.tasks, self.trackers, weights, strict=False
         ):
             tracker.update_state(task_losses[task], sample_weight=weight)
+
+
+def make_task_losses(
+    losses: dict[str, tuple[Any, Any]], parts: Any, handle_missing: bool
+) -> TaskLosses | None:
+    """Returns the losses of a compiled model, or `None` if it has none.
+
+    Args:
+        losses: By task, its `Loss` and its weight.
+        parts: The `NetworkTasks` of the model, or `None`.
+        handle_missing: As for `TaskLosses`.
+    """
+    if not losses:
+        return None
+    return TaskLosses(
+        {task: loss for task, (loss, _) in losses.items()},
+        {task: weight for task, (_, weight) in losses.items()},
+        None if parts is None else parts.names,
+        handle_missing=handle_missing,
+        one_batch=parts is not None and parts.has_one_batch,
+        named_outputs=parts is None or parts.named,
+    )
 
 
 def _listed(names):
