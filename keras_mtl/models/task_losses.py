@@ -55,6 +55,7 @@ class TaskLosses:
         #: Whether the weights are factors, not a strategy's preference.
         self.apply_weights = True
         self._complete: set[int] = set()
+        self._fitting: set[tuple] = set()
         self.trackers = []
         if len(losses) > 1:
             self.trackers = [
@@ -171,8 +172,7 @@ class TaskLosses:
     def _compute(self, labels, outputs, sample_weights, tasks):
         labels = {task: ops.convert_to_tensor(labels[task]) for task in tasks}
         for task in tasks:
-            check_label(task, labels[task])
-            check_shapes(task, self.losses[task], labels[task], outputs[task])
+            self._check_fit(task, labels[task], outputs[task])
         weights = self._fill_missing(labels, outputs, sample_weights)
         values = {}
         for task in tasks:
@@ -191,6 +191,15 @@ class TaskLosses:
             value = backend.undivided_loss(value)
             values[task] = ops.cast(value, keras.config.floatx())
         return values
+
+    def _check_fit(self, task, label, output):
+        """Raises `ValueError` for labels that cannot belong to an output."""
+        key = (task, tuple(label.shape), tuple(getattr(output, "shape", ())))
+        if key not in self._fitting:
+            check_label(task, label)
+            check_shapes(task, self.losses[task], label, output)
+            # The next batches are alike, and eager steps have no time to lose.
+            self._fitting.add(key)
 
     def _fill_missing(self, labels, outputs, sample_weights):
         """Replaces missing labels; returns the sample weights by task."""
