@@ -9,7 +9,6 @@ from typing import TypeAlias
 import keras
 from keras import ops
 
-from keras_mtl import backend
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
@@ -18,8 +17,8 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness.parts import Parts
 from keras_mtl.flatness.perturbed import Perturbed
 from keras_mtl.flatness.points import Nearby
+from keras_mtl.flatness.scaled_to_radius import scaled_to_radius
 from keras_mtl.gradients.jacobian import Jacobian
-from keras_mtl.gradients.jacobian import wide_dtype
 from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import TaskGradients
 from keras_mtl.revive import revive_function
@@ -28,9 +27,6 @@ from keras_mtl.typing import Tensor
 
 Schedule: Any = keras.optimizers.schedules.LearningRateSchedule
 Radius: TypeAlias = Any  # float | Schedule
-
-#: Guards the division by a gradient's norm, as in the published code.
-NORM_EPSILON = 1e-12
 
 #: Names of the variables of Keras's normalization layers.
 NORMALIZATION_VARIABLES = ("gamma", "beta", "scale")
@@ -292,38 +288,15 @@ class Flatness(Component):
             radius = self.radius(argument, iterations)
             if factor is not None:
                 radius = ops.cast(factor, radius.dtype) * radius
-            moved = self._scaled_to_radius(
+            moved = scaled_to_radius(
                 [values[i] for i in block],
                 [gradients[i] for i in block],
                 radius,
+                self.adaptive,
             )
             for i, perturbation in zip(block, moved, strict=True):
                 result[i] = perturbation
         return result
-
-    def _scaled_to_radius(
-        self, values: Sequence[Tensor], gradients: Sequence[Tensor], rho: Tensor
-    ) -> list[Tensor]:
-        dtype = wide_dtype(gradients[0].dtype)
-        measured = gradients
-        if self.adaptive:
-            measured = [
-                ops.abs(value) * gradient
-                for value, gradient in zip(values, gradients, strict=True)
-            ]
-        squared = backend.squared_norm(
-            [ops.cast(gradient, dtype) for gradient in measured]
-        )
-        factor = ops.cast(rho, dtype) / (ops.sqrt(squared) + NORM_EPSILON)
-        if self.adaptive:
-            gradients = [
-                ops.abs(value) * gradient
-                for value, gradient in zip(values, measured, strict=True)
-            ]
-        return [
-            ops.cast(factor, gradient.dtype) * gradient
-            for gradient in gradients
-        ]
 
     def make_kind(self, parts: Parts) -> UpdateKind:
         """Returns how a step gets from losses to an update.

@@ -10,11 +10,11 @@ from keras import ops
 from keras_mtl import backend
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.flatness.flatness import NORM_EPSILON
 from keras_mtl.flatness.flatness import Flatness
 from keras_mtl.flatness.flatness import Radius
 from keras_mtl.flatness.parts import Parts
 from keras_mtl.flatness.points import Nearby
+from keras_mtl.flatness.scaled_to_radius import NORM_EPSILON
 from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import Update

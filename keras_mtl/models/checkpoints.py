@@ -10,10 +10,12 @@ from typing import Any
 import keras
 
 from keras_mtl import backend
+from keras_mtl import strategies
 from keras_mtl.atomic_files import replaced_at_once
 from keras_mtl.models.checkpoint_record import CheckpointRecord
 from keras_mtl.models.checkpoint_record import check_sums
 from keras_mtl.models.checkpoint_record import record_of
+from keras_mtl.models.reach import Reach
 from keras_mtl.models.strategy_state import Snapshot
 from keras_mtl.models.strategy_state import check_state
 from keras_mtl.models.strategy_state import has_state
@@ -125,6 +127,41 @@ class Checkpoints(keras.Model):
             super().load_weights(filepath, skip_mismatch, **kwargs)
             if left_out is not None:
                 left_out.restore()
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if not config:
+            return config
+        settings = self._settings
+        return {
+            **config,
+            **settings.compiled.get_config(),
+            "strategy": self.strategy
+            and keras.saving.serialize_keras_object(self.strategy),
+            "reach": settings.reach and settings.reach.indices,
+        }
+
+    def compile_from_config(self, config):
+        config = dict(config)
+        strategy = config.pop("strategy", None)
+        reach = config.pop("reach", None)
+        if strategy is not None:
+            strategy = strategies.deserialize(strategy)
+        if reach is not None and self.built:
+            # What was found on a batch decides on the shapes of the state.
+            self._settings.reach = Reach.from_indices(
+                self._reach_key(list(reach)),
+                self.network_variables(True),
+                reach,
+            )
+        config = keras.saving.deserialize_keras_object(config)
+        self.compile(**config, strategy=strategy)
+        if self.built:
+            # State is loaded into it next.
+            if not self.optimizer.built:
+                # A `LossScaleOptimizer` built twice has its state twice.
+                self.optimizer.build(self.network_variables(True))
+            self.strategy_in_use.settle()
 
     def _attach_state(self):
         """Has the model's values with the model in the middle of an epoch.

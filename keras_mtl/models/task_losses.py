@@ -13,6 +13,7 @@ from keras_mtl.models.label_shapes import check_shapes
 from keras_mtl.models.label_shapes import takes_labels_together
 from keras_mtl.models.labelled_mean import LabelledMean
 from keras_mtl.models.missing_labels import are_complete
+from keras_mtl.models.missing_labels import check_any_labelled
 from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.missing_labels import fill_missing
 from keras_mtl.models.missing_labels import like_rank
@@ -54,6 +55,7 @@ class TaskLosses:
         #: Whether the weights are factors, not a strategy's preference.
         self.apply_weights = True
         self._complete: set[int] = set()
+        self._fitting: set[tuple] = set()
         self.trackers = []
         if len(losses) > 1:
             self.trackers = [
@@ -96,6 +98,21 @@ class TaskLosses:
             f"a list in the order of the outputs ({', '.join(names)}). "
             f"Received: y of type {type(y).__name__}."
         )
+
+    def check_before(self, y: Any, sample_weight: Any = None) -> None:
+        """Finds what is missing before anything is changed.
+
+        Args:
+            y: What `fit` was given.
+            sample_weight: What `fit` was given.
+        """
+        if isinstance(y, (dict, list, tuple)):
+            labels = self.labels(y)
+            for task in self.tasks:
+                check_label(task, labels[task])
+            check_any_labelled({task: labels[task] for task in self.tasks})
+        if isinstance(sample_weight, dict):
+            self.sample_weights(sample_weight)
 
     def check_order(self, argument: str, value: Any) -> None:
         """Tells of a list whose order may not be that which is meant."""
@@ -155,8 +172,7 @@ class TaskLosses:
     def _compute(self, labels, outputs, sample_weights, tasks):
         labels = {task: ops.convert_to_tensor(labels[task]) for task in tasks}
         for task in tasks:
-            check_label(task, labels[task])
-            check_shapes(task, self.losses[task], labels[task], outputs[task])
+            self._check_fit(task, labels[task], outputs[task])
         weights = self._fill_missing(labels, outputs, sample_weights)
         values = {}
         for task in tasks:
@@ -175,6 +191,15 @@ class TaskLosses:
             value = backend.undivided_loss(value)
             values[task] = ops.cast(value, keras.config.floatx())
         return values
+
+    def _check_fit(self, task, label, output):
+        """Raises `ValueError` for labels that cannot belong to an output."""
+        key = (task, tuple(label.shape), tuple(getattr(output, "shape", ())))
+        if key not in self._fitting:
+            check_label(task, label)
+            check_shapes(task, self.losses[task], label, output)
+            # The next batches are alike, and eager steps have no time to lose.
+            self._fitting.add(key)
 
     def _fill_missing(self, labels, outputs, sample_weights):
         """Replaces missing labels; returns the sample weights by task."""
@@ -341,6 +366,28 @@ class TaskLosses:
             self.tasks, self.trackers, weights, strict=False
         ):
             tracker.update_state(task_losses[task], sample_weight=weight)
+
+
+def make_task_losses(
+    losses: dict[str, tuple[Any, Any]], parts: Any, handle_missing: bool
+) -> TaskLosses | None:
+    """Returns the losses of a compiled model, or `None` if it has none.
+
+    Args:
+        losses: By task, its `Loss` and its weight.
+        parts: The `NetworkTasks` of the model, or `None`.
+        handle_missing: As for `TaskLosses`.
+    """
+    if not losses:
+        return None
+    return TaskLosses(
+        {task: loss for task, (loss, _) in losses.items()},
+        {task: weight for task, (_, weight) in losses.items()},
+        None if parts is None else parts.names,
+        handle_missing=handle_missing,
+        one_batch=parts is not None and parts.has_one_batch,
+        named_outputs=parts is None or parts.named,
+    )
 
 
 def _listed(names):

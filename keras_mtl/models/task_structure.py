@@ -39,6 +39,15 @@ class TaskStructure(keras.Model):
         """For each task, the trainable variables that only it reaches."""
         return self.partition().task_variables
 
+    @property
+    def can_probe(self) -> bool:
+        """Whether enough is known to find out what the tasks reach."""
+        return (
+            self._settings.network_tasks is not None
+            or self._settings.input_spec is not None
+            or (self._shared_layers is not None and bool(self._task_layers))
+        )
+
     def partition(self) -> Partition:
         """Returns which trainable variables serve which tasks."""
         return Partition(

@@ -15,15 +15,12 @@ from keras_mtl.models.compile_arguments import CompileArguments
 from keras_mtl.models.first_look import FirstLook
 from keras_mtl.models.labelled_metrics import labelled_metrics
 from keras_mtl.models.loss_computation import LossComputation
-from keras_mtl.models.missing_labels import check_any_labelled
-from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.own_hooks import check_hooks
 from keras_mtl.models.random_state import RandomState
-from keras_mtl.models.reach import Reach
 from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.settings import Settings
 from keras_mtl.models.strategy_in_use import StrategyInUse
-from keras_mtl.models.task_losses import TaskLosses
+from keras_mtl.models.task_losses import make_task_losses
 from keras_mtl.strategies.strategy import check_on_nonfinite
 from keras_mtl.training.epoch_guard import guarded
 from keras_mtl.training.epoch_guard import watches_tasks
@@ -241,7 +238,9 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
             metrics is not None or weighted_metrics is not None
         )
         with backend.build_scope(self):
-            settings.losses = self._make_losses(losses, strategy)
+            settings.losses = make_task_losses(
+                losses, settings.network_tasks, strategy is not None
+            )
         self.strategy_in_use.recompiled()
         self._use_strategy(strategy, prepared, given)
 
@@ -259,19 +258,6 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
             for argument, value in arguments.items():
                 check_order(argument, value, parts.names)
 
-    def _make_losses(self, losses, strategy):
-        if not losses:
-            return None
-        parts = self._settings.network_tasks
-        return TaskLosses(
-            {task: loss for task, (loss, _) in losses.items()},
-            {task: weight for task, (_, weight) in losses.items()},
-            self._output_names(),
-            handle_missing=strategy is not None,
-            one_batch=parts is not None and parts.has_one_batch,
-            named_outputs=parts is None or parts.named,
-        )
-
     def _use_strategy(self, strategy, prepared, given):
         losses = self._settings.losses
         if losses is not None:
@@ -286,15 +272,6 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         self.predict_function = None
         if self.built and self.compiled:
             self.strategy_in_use.settle()
-
-    @property
-    def can_probe(self) -> bool:
-        """Whether enough is known to find out what the tasks reach."""
-        return (
-            self._settings.network_tasks is not None
-            or self._settings.input_spec is not None
-            or (self._shared_layers is not None and bool(self._task_layers))
-        )
 
     # --------------------------------------------------------------- fit
 
@@ -339,7 +316,8 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
             keras_mtl.NonFiniteError: If a loss or gradient was not finite and
                 the policy is `"raise"`.
         """
-        self._check_labels(x, y, kwargs.get("sample_weight"))
+        if self.task_losses is not None:
+            self.task_losses.check_before(y, kwargs.get("sample_weight"))
         if self.compiled:
             check_averages(self.optimizer, self.network_variables(True))
         if strategy is not None:
@@ -368,7 +346,7 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
                 "it: pass `strategy=keras_mtl.balancers.AutoLambda()`."
             )
         if isinstance(arrays, (tuple, list)) and len(arrays) > 1:
-            self._check_labels(None, arrays[1], None)
+            self.task_losses.check_before(arrays[1])
         with backend.build_scope(self):
             self.strategy.balancer.set_data(arrays)
         # The lists of variables have changed with it.
@@ -384,19 +362,6 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
             strategy, self._settings.losses.weights
         )
         self._use_strategy(strategy, prepared, identifier)
-
-    def _check_labels(self, x, y, sample_weight):
-        """Finds missing labels before anything is changed."""
-        losses = self._settings.losses
-        if losses is None:
-            return
-        if isinstance(y, (dict, list, tuple)):
-            labels = losses.labels(y)
-            for task in losses.tasks:
-                check_label(task, labels[task])
-            check_any_labelled({task: labels[task] for task in losses.tasks})
-        if isinstance(sample_weight, dict):
-            losses.sample_weights(sample_weight)
 
     def train_on_batch(self, *args, **kwargs):
         self.forget_failures()
@@ -421,38 +386,3 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
             self._build_on(x)
             self.strategy_in_use.settle()
         return run_step(self, data)
-
-    def get_compile_config(self):
-        config = super().get_compile_config()
-        if not config:
-            return config
-        settings = self._settings
-        return {
-            **config,
-            **settings.compiled.get_config(),
-            "strategy": self.strategy
-            and keras.saving.serialize_keras_object(self.strategy),
-            "reach": settings.reach and settings.reach.indices,
-        }
-
-    def compile_from_config(self, config):
-        config = dict(config)
-        strategy = config.pop("strategy", None)
-        reach = config.pop("reach", None)
-        if strategy is not None:
-            strategy = strategies.deserialize(strategy)
-        if reach is not None and self.built:
-            # What was found on a batch decides on the shapes of the state.
-            self._settings.reach = Reach.from_indices(
-                self._reach_key(list(reach)),
-                self.network_variables(True),
-                reach,
-            )
-        config = keras.saving.deserialize_keras_object(config)
-        self.compile(**config, strategy=strategy)
-        if self.built:
-            # State is loaded into it next.
-            if not self.optimizer.built:
-                # A `LossScaleOptimizer` built twice has its state twice.
-                self.optimizer.build(self.network_variables(True))
-            self.strategy_in_use.settle()

@@ -19,6 +19,7 @@ from keras_mtl.balancers import Balancer
 from keras_mtl.component import Component
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness import Flatness
+from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import Update
 from keras_mtl.gradients.record import Recorder
@@ -156,7 +157,14 @@ class Strategy(Component):
         self.flat_parts: list[keras.Variable] = []
         self.own_flat_parts: list[keras.Variable] = []
         #: How a step gets from losses to an update.
-        self.kind = choose_kind(self)
+        self.kind = self.make_kind()
+
+    def make_kind(self) -> UpdateKind:
+        """Returns how a step gets from losses to an update.
+
+        Called once. A subclass may return a kind of its own.
+        """
+        return choose_kind(self)
 
     @property
     def makes_one_pass(self) -> bool:
