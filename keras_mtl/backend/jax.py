@@ -123,27 +123,18 @@ def _transposed_twice(
 
 
 def after(value: Tensor, other: Tensor) -> Tensor:
-    """Returns a scalar, which is not there before a vector `other` is.
-
-    XLA removes barriers on CPUs, and then computes all values first. It does
-    not look into a sort: here one by constant keys, whatever the values are.
-    """
+    # XLA removes barriers on CPUs, and then computes all values first. It does
+    # not look into a sort: here one by constant keys, whatever the values are.
     values = jnp.stack([value, ops.cast(other[0], value.dtype)])
     keys = jnp.arange(2, dtype="int32")
     return jax.lax.sort((keys, values), num_keys=1)[1][0]
 
 
 def end_of_pass(gradients: Sequence[Tensor]) -> Tensor | None:
-    """Returns what is not there before a pass is through, or `None`.
-
-    For `after`. On CPUs, XLA begins what it can as soon as it can: K passes at
-    once, with K copies of perturbed weights and of activations. On
-    accelerators it saves memory by itself. With several devices, an entry of a
-    tensor would have to be fetched from one of them.
-
-    Args:
-        gradients: List of tensors, what the pass ends with.
-    """
+    # On CPUs, XLA begins what it can as soon as it can: K passes at once, with
+    # K copies of perturbed weights and of activations. On accelerators it
+    # saves memory by itself. With several devices, an entry of a tensor would
+    # have to be fetched from one of them.
     if jax.default_backend() != "cpu" or jax.device_count() > 1:
         return None
     # Which of them is the last is not known.
@@ -226,13 +217,10 @@ def to_host(tensors: Sequence[Tensor]) -> Any:
 
 
 def computed_once(condition: Tensor) -> Tensor:
-    """Returns a boolean scalar that XLA computes in one place.
-
-    It copies cheap operations into all that depends on them: here a look at
-    each gradient into the assignment of each variable, which with many heads
-    takes long to compile. It does not copy a sort, nor does it remove one, and
-    on CPUs it has removed barriers by then.
-    """
+    # XLA copies cheap operations into all that depends on them: here a look at
+    # each gradient into the assignment of each variable, which with many heads
+    # takes long to compile. It does not copy a sort, nor does it remove one,
+    # and on CPUs it has removed barriers by then.
     return jax.lax.sort(jnp.stack([condition, condition]))[0]
 
 

@@ -61,11 +61,8 @@ def _gramian(vectors: Tensors) -> Tensor:
 
 
 def small_product(left: Tensor, right: Tensor) -> Tensor:
-    """Returns the matrix product of small tensors, vectors or matrices.
-
-    XLA makes a program of its own for each product, and but one for all sums
-    that are alike; with many tasks that is most of compiling a solver.
-    """
+    # XLA makes a program of its own for each product, and but one for all sums
+    # that are alike; with many tasks that is most of compiling a solver.
     if left.ndim == 1:
         return (
             jnp.sum(left[:, None] * right, axis=-2)

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_mtl.backend import common_bypass
+from keras_mtl.typing import Tensor
 
 __all__ = [
     "Bypass",
@@ -14,7 +15,7 @@ __all__ = [
 
 
 class Bypass(common_bypass.Bypass):
-    """What a model reads past Keras's variables.
+    """Keeps layers from being computed again.
 
     `keras.RematScope` computes layers again in the backward pass, by
     `tf.recompute_grad`, which knows gradients by a function's arguments and by
@@ -22,12 +23,14 @@ class Bypass(common_bypass.Bypass):
     pass nothing is computed again.
     """
 
-    def scope(self, trainable: list[Any] | None, state: list[Any]) -> "Scope":
+    def scope(
+        self, trainable: list[Tensor] | None, state: list[Tensor]
+    ) -> "Scope":
         return Scope()
 
 
 class Scope(common_bypass.Scope):
-    """The context that `Bypass.scope` returns."""
+    """Takes `tf.recompute_grad` away, in all threads."""
 
     # Replicas have threads.
     _lock = threading.Lock()

@@ -176,13 +176,10 @@ def reached_by(
 
 
 class RandomReplay(common.RandomReplay):
-    """Lets several forward passes draw the same numbers.
+    """Repeats what torch's global generators draw.
 
-    Unseeded `keras.layers.Dropout` uses torch's global generator, not its
-    `SeedGenerator`: without this the perturbed pass would see another mask.
-    Calling the object gives a context manager in which the generators start
-    as they were when the object was made, and which leaves them as it found
-    them.
+    Unseeded `keras.layers.Dropout` uses these, not its `SeedGenerator`: without
+    this the perturbed pass would see another mask.
     """
 
     def __init__(self) -> None:

@@ -41,17 +41,10 @@ class Buffer:
 
 
 class Bypass(common_bypass.Bypass):
-    """What a model reads past Keras's variables.
+    """Parameters and buffers of modules in `keras.layers.TorchModuleWrapper`.
 
-    The modules in `keras.layers.TorchModuleWrapper` read their parameters and
-    buffers by themselves, not by the Keras variables that stand for them.
-
-    Args:
-        model: The model.
-        variables: Its trainable variables.
-
-    Attributes:
-        state: Buffers, which a pass changes as it goes.
+    These read them by themselves, not by the Keras variables that stand for
+    them. The state is the buffers.
     """
 
     def __init__(self, model: keras.Model, variables: Sequence[Variable]):
@@ -70,26 +63,17 @@ class Bypass(common_bypass.Bypass):
                 if buffer is not None:
                     self.state.append(Buffer(module, key))
 
-    def scope(self, trainable: list[Any] | None, state: list[Any]) -> "Scope":
-        """A context in which modules compute with the given values.
-
-        Args:
-            trainable: Values of the variables, or `None` for their own.
-            state: Values of `state`. They stay as they are.
-        """
+    def scope(
+        self, trainable: list[Tensor] | None, state: list[Tensor]
+    ) -> "Scope":
         return Scope(self, trainable, state)
 
     def protected(self) -> "Scope":
-        """A context after which `state` is as it was before."""
         return self.scope(None, [buffer.value for buffer in self.state])
 
 
 class Scope(common_bypass.Scope):
-    """The context that `Bypass.scope` returns.
-
-    Attributes:
-        after: After the context, what became of the state.
-    """
+    """Puts values into the modules, and takes them out again."""
 
     def __init__(
         self,

@@ -45,7 +45,6 @@ def full_precision() -> Iterator[None]:
 
 @contextlib.contextmanager
 def forward_precision() -> Iterator[None]:
-    """Resumes what `full_precision` suspended, for the user's model."""
     with contextlib.ExitStack() as stack:
         for device, dtype in getattr(_SUSPENDED, "settings", ()):
             # No cache: torch would keep the values of each pass until the
