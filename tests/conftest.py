@@ -22,8 +22,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 NUMERICAL = ("aggregators", "analysis", "balancers", "golden", "solvers")
 
 #: Where the look at a plan's first batch takes as long as the test, these make
-#: it as users do.
+#: it as users do ...
 LOOKING = ("test_step_check.py", "test_plain_keras.py", "test_networks.py")
+
+#: ... and these where it is quick.
+LOOKING_ON_TORCH = ("models", "training")
 
 #: Backends that compile, where a case of a test takes seconds.
 COMPILED = ("jax", "tensorflow")
@@ -137,11 +140,12 @@ def compile_quickly(request):
 
 @pytest.fixture(scope="module", autouse=True)
 def look_rarely(request):
-    """Leaves out what `compile(check=...)` does by default, on graph backends.
-
-    On torch all tests look at their first batch.
-    """
-    if keras.backend.backend() == "torch" or request.path.name in LOOKING:
+    """Leaves out what `compile(check=...)` does by default."""
+    folder = request.path.parent.name
+    is_quick = keras.backend.backend() not in COMPILED
+    if request.path.name in LOOKING or (
+        is_quick and folder in LOOKING_ON_TORCH
+    ):
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
