@@ -175,14 +175,10 @@ def test_products_and_sums_are_those_of_any_order(num_tasks, orders, as_rows):
 
 STEPS = """
 import resource
-import sys
 import numpy as np
 import keras
 import keras_mtl
-from keras_mtl.backend import torch_trainer
 
-if sys.argv[1] == "forget":
-    torch_trainer._keep_freed_memory = lambda: None
 inputs = keras.Input((1, 36, 36))
 x = keras.layers.Conv2D(
     10, 9, activation="relu", data_format="channels_first"
@@ -208,18 +204,14 @@ print(sorted(faults)[6])
     platform.libc_ver()[0] != "glibc", reason="other libraries' own affair"
 )
 def test_passes_do_not_get_their_memory_anew():
-    faults = [
-        int(
-            subprocess.run(
-                [sys.executable, "-c", STEPS, mode],
-                cwd=Path(__file__).parents[2],
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-        )
-        for mode in ("keep", "forget")
-    ]
-    # 256 images of ten channels have 8 MiB, which are 2000 pages.
-    assert faults[0] < 200
-    assert faults[1] > 2000
+    # 256 images of ten channels have 8 MiB, which are 2000 pages. Where blocks
+    # lie is chance: of processes that keep nothing, every other one is lucky.
+    for _ in range(3):
+        faults = subprocess.run(
+            [sys.executable, "-c", STEPS],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert int(faults) < 200
