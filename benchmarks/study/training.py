@@ -10,7 +10,7 @@ from benchmarks.study.experiment import Method
 from benchmarks.study.experiment import Settings
 from benchmarks.study.problem import Problem
 from keras_mtl import MultiTaskModel
-from keras_mtl.demo.probe import count_conflicts
+from keras_mtl.comparison.training_run import count_conflicts
 
 SPLITS = ("train", "validation", "test")
 DIGITS = 5

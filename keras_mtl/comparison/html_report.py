@@ -1,12 +1,12 @@
 """report.html: everything on one page, which loads nothing."""
 
 import html
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 from keras_mtl.comparison import drawings
-from keras_mtl.comparison.svg_frame import element
 from keras_mtl.comparison.tables import Table
 from keras_mtl.comparison.tables import agreement_table
 from keras_mtl.comparison.tables import cost_table
@@ -15,8 +15,19 @@ from keras_mtl.comparison.tables import title_of_missing
 
 PAGE = Path(__file__).parent / "page"
 
+#: What stands in the place of the drawings.
+WITHOUT_DRAWINGS = (
+    "Curves, maps of conflicts and bars of cost are left out: they need "
+    'Matplotlib, pip install "keras-mtl[demo]".'
+)
+
 #: Curves that are shown at once; the others are unfolded.
 CURVES_SHOWN = 3
+
+
+def can_draw() -> bool:
+    """Whether what drawings need is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
 
 
 def html_report(document: dict[str, Any]) -> str:
@@ -34,8 +45,7 @@ def html_report(document: dict[str, Any]) -> str:
         [
             _head(document),
             _results(document),
-            _curves(document),
-            _conflicts(document),
+            _drawings(document),
             _agreement(document),
             _cost(document),
             _missing(document),
@@ -90,6 +100,12 @@ def _results(document: dict[str, Any]) -> str:
     )
 
 
+def _drawings(document: dict[str, Any]) -> str:
+    if not can_draw():
+        return f"<h2>Drawings</h2><p>{_safe(WITHOUT_DRAWINGS)}</p>"
+    return _curves(document) + _conflicts(document)
+
+
 def _curves(document: dict[str, Any]) -> str:
     parts = [
         "<h2>Curves</h2><p>Lines are means over the seeds, bands reach from "
@@ -115,9 +131,9 @@ def _legend(document: dict[str, Any]) -> str:
     items = []
     for strategy in document["settings"]["strategies"]:
         colour = drawings.colour_of(document, strategy)
-        chip = element("circle", cx=5, cy=5, r=5, fill=colour)
         items.append(
-            f'<li><svg viewBox="0 0 10 10" aria-hidden="true">{chip}</svg>'
+            '<li><svg viewBox="0 0 10 10" aria-hidden="true">'
+            f'<circle cx="5" cy="5" r="5" fill="{colour}"></circle></svg>'
             f"{_safe(strategy)}</li>"
         )
     return f'<ul class="legend">{"".join(items)}</ul>'
@@ -155,10 +171,8 @@ def _agreement(document: dict[str, Any]) -> str:
 
 
 def _cost(document: dict[str, Any]) -> str:
-    drawn = [
-        _figure(backend, drawing)
-        for backend, drawing in drawings.costs_of(document).items()
-    ]
+    costs = drawings.costs_of(document) if can_draw() else {}
+    drawn = [_figure(backend, drawing) for backend, drawing in costs.items()]
     return (
         "<h2>Cost</h2><p>Milliseconds per step, and the median epoch without "
         "the first one, which compiles, and without the evaluation.</p>"
