@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from typing import TextIO
 
-from keras_mtl.comparison.jobs import Job
+from keras_mtl.comparison.work import Job
 from keras_mtl.terminal import printable
 
 #: Results of the last epoch that the table shows.

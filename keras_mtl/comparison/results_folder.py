@@ -96,22 +96,11 @@ class ResultsFolder:
         """Raises `ValueError` if the folder has results of other settings.
 
         Args:
-            fixed: What must be the same for all results. Names with a slash
-                hold for a part of them: what only one side has differs in
-                nothing that both have run.
+            fixed: What must be the same for all results, as in `check_same`.
         """
         known = self.known_settings()
-        if not known:
-            return
-        for name in sorted({*fixed, *known}):
-            if name.count("/") and not (name in fixed and name in known):
-                continue
-            if fixed.get(name) != known.get(name):
-                raise ValueError(
-                    f"{self.path} has results with {name}={known.get(name)!r}; "
-                    f"now it is {fixed.get(name)!r}. Name another folder with "
-                    f"{self.option}, or go back to the old setting."
-                )
+        if known:
+            check_same(self.path, known, fixed, self.option)
 
     def identify(self, backend: str, identity: dict[str, Any]) -> None:
         """Notes what the results of a backend are of.
@@ -171,6 +160,31 @@ class ResultsFolder:
                 f"{self.option}."
             )
         return known
+
+
+def check_same(
+    path: Path, known: dict[str, Any], wanted: dict[str, Any], option: str
+) -> None:
+    """Raises `ValueError` if settings differ.
+
+    Args:
+        path: What has results of the known settings.
+        known: These settings.
+        wanted: Those that are asked for. Names with a slash hold for a part of
+            the results: what only one side has differs in nothing that both
+            have run.
+        option: The option that names another folder.
+    """
+    for name in sorted({*wanted, *known}):
+        if name.count("/") and not (name in wanted and name in known):
+            continue
+        before, now = known.get(name), wanted.get(name)
+        if before != now:
+            raise ValueError(
+                f"{path} has results with {name}={before!r}; now it is "
+                f"{now!r}. Name another folder with {option}, or go back to "
+                "the old setting."
+            )
 
 
 def lock_folder(folder: Path, option: str = "--output") -> IO[bytes]:

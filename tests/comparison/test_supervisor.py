@@ -9,63 +9,35 @@ from keras_mtl.comparison.jobs import all_runs
 from keras_mtl.comparison.progress import Progress
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.supervisor import Supervisor
+from tests.comparison.local_worker import LocalWorker
 from tests.comparison.made_up import identity
 
 
-class Worker:
-    """Does at once what it is given."""
+class Worker(LocalWorker):
+    """Has results that nobody has measured."""
 
-    started: list["Worker"] = []
     broken: set = set()
     refused: set = set()
     changes: dict = {}
 
-    def __init__(self, backend, task, messages):
-        self.backend, self.messages = backend, messages
-        work = ComparisonWork.from_arguments(task["arguments"])
-        self.folder = work.folder
-        self.given, self.job, self.refusal = [], None, None
-        self.status = None
-        Worker.started.append(self)
-        if backend in self.refused:
-            self.say("refused", message="No such model.")
-            self.status = "No such model."
-            self.say("exit")
-        else:
-            self.say("ready", identity=identity(**self.changes))
+    def identity(self):
+        return identity(**self.changes)
 
     def say(self, event, **content):
-        self.messages.put((self, {"event": event, **content}))
+        if event == "ready" and self.backend in self.refused:
+            self.status = "No such model."
+            super().say("refused", message=self.status)
+            super().say("exit")
+        else:
+            super().say(event, **content)
 
-    def give(self, job):
-        self.job = job
-        if job is None:
-            self.say("done")
-            self.say("exit")
-            return
-        self.given.append(job)
+    def content(self, job):
         is_step = job.strategy and job.seed is None
-        assert self.folder.start.exists() or not is_step
+        assert self.work.folder.start.exists() or not is_step
         if job in self.broken:
-            self.status = "Killed."
-            self.say("exit")
-            return
-        self.folder.file_of(job).write_text("result")
+            return None
         self.say("epoch", epoch=1, logs={"loss": 1.0})
-        self.say("end")
-
-    def failure(self):
-        return self.status
-
-    def finish(self):
-        assert self.status is None
-
-    def refuse(self, reason):
-        self.status = reason
-        self.say("exit")
-
-    def stop(self):
-        self.status = "Stopped."
+        return "result"
 
 
 @pytest.fixture
