@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 import keras
 
@@ -24,6 +25,8 @@ from keras_mtl.comparison.tables import markdown_report
 from keras_mtl.comparison.tables import summary_csv
 from keras_mtl.terminal import print_error
 from keras_mtl.terminal import printable
+
+Kind = TypeVar("Kind", bound=ComparisonWork)
 
 #: Exit status after Ctrl-C, as shells have it.
 INTERRUPTED = 130
@@ -140,9 +143,7 @@ def _list_jobs(work: ComparisonWork) -> None:
     )
 
 
-def run(
-    work: ComparisonWork, report: Callable[[ComparisonWork, Supervisor], None]
-) -> int:
+def run(work: Kind, report: Callable[[Kind, Supervisor], None]) -> int:
     """Does what is to do and reports on it; returns the exit status.
 
     Args:

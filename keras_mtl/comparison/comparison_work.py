@@ -18,6 +18,7 @@ from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.settings import fixed_settings
 from keras_mtl.comparison.settings import versions_of
+from keras_mtl.comparison.training_run import Probe
 from keras_mtl.comparison.training_run import train
 from keras_mtl.comparison.work import AfterEpoch
 from keras_mtl.comparison.work import Work
@@ -31,6 +32,10 @@ class ComparisonWork(Work):
     """
 
     folder: ComparisonFolder
+    #: The class of the settings.
+    settings_class: type[Settings] = Settings
+    #: What else is measured after an epoch, in place of `TaskMonitor`.
+    probe: Probe | None = None
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -40,7 +45,7 @@ class ComparisonWork(Work):
 
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any]) -> "ComparisonWork":
-        return cls(Settings(**tuples(arguments)))
+        return cls(cls.settings_class(**tuples(arguments)))
 
     def arguments(self) -> dict[str, Any]:
         return dataclasses.asdict(self.settings)
@@ -80,7 +85,15 @@ class ComparisonWork(Work):
             return agreement.take_steps(
                 self.settings, self.data, job.strategy, self.folder.start
             )
-        record = self.train(job.strategy, job.seed, after_epoch)
+        record = train(
+            self.settings,
+            self.data,
+            job.strategy,
+            job.seed,
+            after_epoch,
+            self.identity,
+            self.probe,
+        )
         return json_text(
             {
                 "schema": SCHEMA,
@@ -88,14 +101,6 @@ class ComparisonWork(Work):
                 "versions": versions_of(job.backend),
                 **record,
             }
-        )
-
-    def train(
-        self, strategy: str, seed: int, after_epoch: AfterEpoch
-    ) -> dict[str, Any]:
-        """Returns the record of a run."""
-        return train(
-            self.settings, self.data, strategy, seed, after_epoch, self.identity
         )
 
 

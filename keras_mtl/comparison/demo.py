@@ -18,13 +18,10 @@ from keras_mtl.comparison.command import check_work
 from keras_mtl.comparison.command import run
 from keras_mtl.comparison.comparison_folder import ComparisonFolder
 from keras_mtl.comparison.comparison_work import ComparisonWork
-from keras_mtl.comparison.comparison_work import tuples
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.supervisor import Supervisor
 from keras_mtl.comparison.training_run import count_conflicts
-from keras_mtl.comparison.training_run import train
-from keras_mtl.comparison.work import AfterEpoch
 from keras_mtl.datasets import multi_digits
 from keras_mtl.output_folder import check_own_subfolder
 from keras_mtl.terminal import print_error
@@ -38,29 +35,21 @@ NEEDED = {
 
 
 @dataclasses.dataclass(frozen=True)
-class DemoSettings:
+class DemoSettings(Settings):
     """What the demo does; every strategy gets the same.
 
     Args:
-        strategies: Names of the strategies to compare.
-        seeds: Number of seeds: 0, 1, ... Each decides the initial weights and
-            the order of the batches. The images are the same for all.
-        epochs: Number of epochs.
-        num_train: Number of training images.
+        num_train: Number of training images, the same for all seeds.
         num_test: Number of test images.
-        batch_size: Images per step.
-        learning_rate: Adam's step size.
         probed: Number of training batches, after every epoch, on which
             conflicts are counted.
     """
 
-    strategies: tuple[str, ...] = ("ew", "db_mtl", "fs_mtl")
     seeds: int = 2
-    epochs: int = 10
+    learning_rate: float | None = 5e-3
+    output: str = "demo_results"
     num_train: int = 3000
     num_test: int = 2000
-    batch_size: int = 100
-    learning_rate: float = 5e-3
     probed: int = 5
 
     def quick(self) -> "DemoSettings":
@@ -77,67 +66,28 @@ class DemoWork(ComparisonWork):
     demo of others is not refused.
 
     Args:
-        demo: What the demo does.
-        backend: On which backend.
-        output: Folder of the results.
+        settings: What the demo does, on one backend.
     """
 
-    def __init__(self, demo: DemoSettings, backend: str, output: str):
-        self.demo = demo
-        self.output = Path(output)
-        super().__init__(
-            Settings(
-                backends=(backend,),
-                strategies=demo.strategies,
-                seeds=demo.seeds,
-                epochs=demo.epochs,
-                batch_size=demo.batch_size,
-                learning_rate=demo.learning_rate,
-                output=output,
-            )
-        )
+    settings: DemoSettings
+    settings_class = DemoSettings
+
+    def __init__(self, settings: DemoSettings):
+        super().__init__(settings)
         text = json.dumps(self.fixed(), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self.output = Path(settings.output)
         self.folder = ComparisonFolder(self.output / "runs" / digest)
-
-    @classmethod
-    def from_arguments(cls, arguments: dict[str, Any]) -> "DemoWork":
-        demo = DemoSettings(**tuples(arguments["demo"]))
-        return cls(demo, arguments["backend"], arguments["output"])
-
-    def arguments(self) -> dict[str, Any]:
-        return {
-            "demo": dataclasses.asdict(self.demo),
-            "backend": self.backends[0],
-            "output": str(self.output),
-        }
-
-    def fixed(self) -> dict[str, Any]:
-        names = ("num_train", "num_test", "probed")
-        return super().fixed() | {it: getattr(self.demo, it) for it in names}
 
     def load_data(self) -> Data:
         train_data, test_data = multi_digits(
-            self.demo.num_train, self.demo.num_test
+            self.settings.num_train, self.settings.num_test
         )
         return Data(*train_data, *test_data)
 
-    def train(
-        self, strategy: str, seed: int, after_epoch: AfterEpoch
-    ) -> dict[str, Any]:
-        return train(
-            self.settings,
-            self.data,
-            strategy,
-            seed,
-            after_epoch,
-            self.identity,
-            self.probe,
-        )
-
     def probe(self, model: Any, epoch: int) -> dict[str, float]:
         """Counts conflicts, on other training batches after every epoch."""
-        size, probed = self.demo.batch_size, self.demo.probed
+        size, probed = self.settings.batch_size, self.settings.probed
         starts = size * ((epoch - 1) * probed + np.arange(probed))
         batches = [
             np.arange(start, start + size) % self.data.num_train
@@ -149,7 +99,7 @@ class DemoWork(ComparisonWork):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the demo's options to a parser."""
-    default = DemoSettings()
+    default = DemoSettings(backends=())
     parser.add_argument(
         "--strategies",
         default=",".join(default.strategies),
@@ -193,45 +143,46 @@ def main(options: argparse.Namespace) -> int:
             f"The demo needs: pip install {' '.join(missing)}", file=sys.stderr
         )
         return 1
-    demo = _settings(options)
     try:
         demo_report.check_output(options.output)
         check_own_subfolder(options.output / "runs")
-        work = DemoWork(demo, keras.backend.backend(), str(options.output))
+        settings = _settings(options)
+        work = DemoWork(settings)
         check_work(work)
     except (ValueError, OSError) as error:
         print_error(error)
         return 2
     print(
         f"keras_mtl {keras_mtl.__version__}, Keras {keras.__version__} on "
-        f"{keras.backend.backend()}: {demo.num_train} training and "
-        f"{demo.num_test} test images of two overlapping digits, "
-        f"{demo.epochs} epochs."
+        f"{settings.backends[0]}: {settings.num_train} training and "
+        f"{settings.num_test} test images of two overlapping digits, "
+        f"{settings.epochs} epochs."
     )
     return run(work, _report)
 
 
 def _settings(options: argparse.Namespace) -> DemoSettings:
-    names = tuple(dict.fromkeys(options.strategies.split(",")))
-    demo = DemoSettings(strategies=names)
+    settings = DemoSettings(
+        backends=(keras.backend.backend(),),
+        strategies=tuple(dict.fromkeys(options.strategies.split(","))),
+        output=str(options.output),
+    )
     if options.quick:
-        demo = demo.quick()
+        settings = settings.quick()
     return dataclasses.replace(
-        demo,
-        seeds=options.seeds or demo.seeds,
-        epochs=options.epochs or demo.epochs,
+        settings,
+        seeds=options.seeds or settings.seeds,
+        epochs=options.epochs or settings.epochs,
     )
 
 
-def _report(work: ComparisonWork, supervisor: Supervisor) -> None:
+def _report(work: DemoWork, supervisor: Supervisor) -> None:
     from rich.console import Console
 
-    if not isinstance(work, DemoWork):
-        raise TypeError(f"{type(work).__name__} is not the work of a demo.")
     document = work.folder.collect(work.settings, supervisor.failed)
     Console().print(demo_report.table(document))
     demo_report.check_output(work.output)
-    demo_report.write_results(work.output, work.demo, document)
+    demo_report.write_results(work.output, document)
     demo_report.plot(work.output, document)
     print(
         "conflict: percentage of the probed training batches on which the "

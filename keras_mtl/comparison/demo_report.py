@@ -1,6 +1,5 @@
 """The demo's table, plot and results file."""
 
-import dataclasses
 import json
 import platform
 import statistics
@@ -28,6 +27,18 @@ PLOT = "demo.png"
 
 #: What the results have, by which they are known as the demo's.
 OWN_KEYS = {"keras_mtl", "keras", "backend", "python", "settings", "runs"}
+
+#: The settings that the demo does not share with all of its kind.
+SETTINGS = (
+    "strategies",
+    "seeds",
+    "epochs",
+    "num_train",
+    "num_test",
+    "batch_size",
+    "learning_rate",
+    "probed",
+)
 
 #: Columns of the table: the measure, a factor and the form of its numbers.
 COLUMNS = {
@@ -68,22 +79,20 @@ def _is_own(results: Path) -> bool:
     return isinstance(found, dict) and set(found) == OWN_KEYS
 
 
-def write_results(
-    folder: Path, settings: Any, document: dict[str, Any]
-) -> None:
+def write_results(folder: Path, document: dict[str, Any]) -> None:
     """Writes everything that was measured, and how, as JSON.
 
     Args:
         folder: The folder of the results.
-        settings: The settings of the demo, a dataclass.
         document: What `ComparisonFolder.collect` returns.
     """
+    settings = document["settings"]
     content = {
         "keras_mtl": keras_mtl.__version__,
         "keras": keras.__version__,
-        "backend": document["settings"]["backends"][0],
+        "backend": settings["backends"][0],
         "python": platform.python_version(),
-        "settings": dataclasses.asdict(settings),
+        "settings": {name: settings[name] for name in SETTINGS},
         "runs": [run_of(record) for record in document["runs"]],
     }
     path = folder / RESULTS

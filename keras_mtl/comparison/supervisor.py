@@ -1,5 +1,6 @@
 """Has workers do the jobs until every job is done or has failed."""
 
+import contextlib
 import queue
 import sys
 from typing import Any
@@ -165,13 +166,14 @@ def supervise(work: Work, epochs: int) -> Supervisor:
     if len(to_do) < len(jobs):
         print(f"{len(jobs) - len(to_do)} of {len(jobs)} are done already.")
     console = Console()
-    if not console.is_terminal:
-        plain = PlainProgress(sys.stdout, to_do=to_do, epochs=epochs)
-        supervisor = Supervisor(work, plain)
-        supervisor.run()
-        return supervisor
-    with Live(console=console, auto_refresh=False) as live:
-        table = LiveProgress(live, to_do=to_do, epochs=epochs)
-        supervisor = Supervisor(work, table)
+    shown = {"to_do": to_do, "epochs": epochs}
+    with contextlib.ExitStack() as stack:
+        display: Progress = PlainProgress(sys.stdout, **shown)
+        if console.is_terminal:
+            live = stack.enter_context(
+                Live(console=console, auto_refresh=False)
+            )
+            display = LiveProgress(live, **shown)
+        supervisor = Supervisor(work, display)
         supervisor.run()
     return supervisor

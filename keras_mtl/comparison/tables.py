@@ -148,29 +148,61 @@ def summary_csv(document: dict[str, Any]) -> str:
     return stream.getvalue()
 
 
+class Section(NamedTuple):
+    """A part of the report: a heading, what the table shows, the table."""
+
+    title: str
+    text: str
+    table: Table
+
+
+def sections(document: dict[str, Any]) -> dict[str, Section]:
+    """Returns the parts of the report that have a table, by title.
+
+    Args:
+        document: What `ComparisonFolder.collect` returns.
+    """
+    found = [
+        Section(
+            "Results",
+            "Of the last epoch; mean ± standard deviation over the seeds. The "
+            "conflict ratio is the share of pairs of task gradients that point "
+            "against each other, in all steps; strategies that take no task "
+            "gradients have none.",
+            summary_table(document),
+        ),
+        Section(
+            "Cost",
+            "The median epoch without the first one, which compiles, and "
+            "without the evaluation; that divided by the number of steps.",
+            cost_table(document),
+        ),
+    ]
+    if document["agreement"]:
+        steps = document["settings"]["agreement_steps"]
+        agreement = Section(
+            "Agreement of the backends",
+            f"Weights after {steps} steps of plain gradient descent from equal "
+            "weights on equal batches: the largest difference between two "
+            "backends, and how far the weight that moved most has moved. "
+            "Rounding alone gives differences far below a thousandth of the "
+            "movement. Whatever draws random numbers, dropout for instance, "
+            "draws others on each backend.",
+            agreement_table(document),
+        )
+        found.insert(1, agreement)
+    return {section.title: section for section in found}
+
+
 def markdown_report(document: dict[str, Any]) -> str:
     """Returns the tables of a comparison, and how it was made.
 
     Args:
-        document: What `results.collect` returns.
+        document: What `ComparisonFolder.collect` returns.
     """
-    parts = [
-        "# Comparison of strategies",
-        "Results of the last epoch; mean ± standard deviation over the seeds.",
-        _markdown(summary_table(document)),
-        "## Cost",
-        "Median epoch without the first one, which compiles.",
-        _markdown(cost_table(document)),
-    ]
-    if document["agreement"]:
-        steps = document["settings"]["agreement_steps"]
-        parts += [
-            "## Agreement of the backends",
-            f"Weights after {steps} steps of plain gradient descent from equal "
-            "weights on equal batches: the largest difference between two "
-            "backends, and how far the weight that moved most has moved.",
-            _markdown(agreement_table(document)),
-        ]
+    parts = ["# Comparison of strategies"]
+    for title, text, table in sections(document).values():
+        parts += [f"## {title}", text, _markdown(table)]
     if document["missing"]:
         titles = [_plain(title_of_missing(it)) for it in document["missing"]]
         parts += ["## Missing runs", "\n".join(f"- {it}" for it in titles)]

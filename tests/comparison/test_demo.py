@@ -53,16 +53,18 @@ def test_it_goes_on_where_it_stopped(tmp_path, capsys, monkeypatch):
 
 
 def test_demos_of_other_settings_are_kept_apart(tmp_path):
-    backend, output = keras.backend.backend(), str(tmp_path)
-    one = DemoWork(DemoSettings(), backend, output)
+    one = DemoSettings(backends=("jax",), output=str(tmp_path))
+
+    def folder_of(**changes):
+        return DemoWork(dataclasses.replace(one, **changes)).folder.path
+
     for changes in ({"epochs": 3}, {"num_test": 5}, {"probed": 1}):
-        other = dataclasses.replace(one.demo, **changes)
-        assert DemoWork(other, backend, output).folder.path != one.folder.path
+        assert folder_of(**changes) != folder_of()
     # Runs of more strategies and seeds are added.
-    more = dataclasses.replace(one.demo, strategies=("mgda",), seeds=3)
-    assert DemoWork(more, backend, output).folder.path == one.folder.path
-    again = DemoWork.from_arguments(json.loads(json.dumps(one.arguments())))
-    assert (again.demo, again.folder.path) == (one.demo, one.folder.path)
+    assert folder_of(strategies=("mgda",), seeds=3) == folder_of()
+    work = DemoWork(one)
+    again = DemoWork.from_arguments(json.loads(json.dumps(work.arguments())))
+    assert (again.settings, again.folder.path) == (one, work.folder.path)
 
 
 def interrupt(worker, job):

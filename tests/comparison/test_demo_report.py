@@ -1,5 +1,6 @@
 """The demo's table, plot and file, from made-up results."""
 
+import dataclasses
 import io
 import json
 
@@ -33,7 +34,9 @@ def document(seeds=(0, 1)):
         for seed in seeds
     ]
     return {
-        "settings": {"strategies": ("ew", "fs_mtl"), "backends": ("jax",)},
+        "settings": dataclasses.asdict(
+            DemoSettings(backends=("jax",), strategies=("ew", "fs_mtl"))
+        ),
         "summary": summarize(runs),
         "runs": runs,
     }
@@ -75,11 +78,10 @@ def test_plot_is_a_picture(tmp_path):
 
 
 def test_results_say_how_they_were_made(tmp_path):
-    settings = DemoSettings()
-    demo_report.write_results(tmp_path, settings, document())
+    demo_report.write_results(tmp_path, document())
     found = json.loads((tmp_path / demo_report.RESULTS).read_text())
     assert found["backend"] == "jax"
-    assert found["settings"]["learning_rate"] == settings.learning_rate
+    assert found["settings"]["learning_rate"] == 5e-3
     assert [run["seed"] for run in found["runs"]] == [0, 1, 0, 1]
     # The next demo may write there again.
     demo_report.check_output(tmp_path)
