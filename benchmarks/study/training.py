@@ -12,6 +12,7 @@ from benchmarks.study.problem import Problem
 from keras_mtl import MultiTaskModel
 from keras_mtl.comparison.training_run import EpochTimer
 from keras_mtl.comparison.training_run import count_conflicts
+from keras_mtl.comparison.training_run import fresh_start
 from keras_mtl.comparison.training_run import median_epoch
 
 SPLITS = ("train", "validation", "test")
@@ -60,8 +61,7 @@ def new_model(
     problem: Problem, strategy: Any, seed: int, settings: Settings, tasks: Any
 ) -> MultiTaskModel:
     """Returns a compiled model; a seed's first weights are always the same."""
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
+    fresh_start(seed)
     model = problem.build()
     model.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate),

@@ -4,6 +4,7 @@ import statistics
 from typing import Any
 
 from keras_mtl.comparison.summary import epoch_measures
+from keras_mtl.terminal import printable
 from keras_mtl.visualization.canvas import COLOURS
 from keras_mtl.visualization.canvas import finish
 from keras_mtl.visualization.canvas import new_figure
@@ -155,6 +156,8 @@ def _bars(
 
 
 def _shortened(name: str) -> str:
+    # Commands of a terminal have no place in XML either.
+    name = printable(name)
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 

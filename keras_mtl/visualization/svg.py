@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -30,7 +31,9 @@ def svg_style(salt: str = "keras_mtl") -> Iterator[None]:
         "svg.hashsalt": salt,
         "text.parse_math": False,
     }
-    with rc_context(style):
+    with rc_context(style), warnings.catch_warnings():
+        # Text stays text: whoever shows it has other fonts.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
         yield
 
 

@@ -94,6 +94,13 @@ def test_names_cannot_become_markup():
     assert HOSTILE in " ".join(page.texts)
 
 
+def test_names_of_any_letters_are_drawn():
+    tasks = ("深度", "a$b_\x1b[2J$")
+    page = Page(html_report(document(tasks=tasks)))
+    shown = " ".join(page.texts)
+    assert "深度" in shown and r"a$b_\x1b[2J$" in shown
+
+
 def test_markdown_has_the_same_numbers():
     text = markdown_report(document())
     assert "| jax | ew | 2 | 1.55 ± 0.071 |" in text
