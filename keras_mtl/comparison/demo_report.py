@@ -11,6 +11,7 @@ import keras
 import keras_mtl
 from keras_mtl.atomic_files import replaced_at_once
 from keras_mtl.atomic_files import write_atomically
+from keras_mtl.comparison.drawings import epochs_of
 from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.summary import measures_of
 from keras_mtl.output_folder import check_output_folder
@@ -103,17 +104,20 @@ def write_results(folder: Path, document: dict[str, Any]) -> None:
 def run_of(record: dict[str, Any]) -> dict[str, Any]:
     """Returns what the results say of a run."""
     measures = measures_of(record)
-    last = record["history"][-1]
+    # A run that diverged at once has no epoch.
+    last = record["history"][-1] if record["history"] else {}
     seconds = record["seconds"]["epochs"]
     return {
         "strategy": record["strategy"],
         "seed": record["seed"],
-        "accuracy": {it: last[f"val_{it}_accuracy"] for it in record["tasks"]},
-        "mean_accuracy": measures["test_mean_accuracy"],
-        "test_loss": measures["test_loss"],
-        "train_loss": measures["train_loss"],
-        "conflict_ratio": measures["conflict_ratio"],
-        "seconds_per_epoch": measures["seconds_per_epoch"],
+        "accuracy": {
+            task: last.get(f"val_{task}_accuracy") for task in record["tasks"]
+        },
+        "mean_accuracy": measures.get("test_mean_accuracy"),
+        "test_loss": measures.get("test_loss"),
+        "train_loss": measures.get("train_loss"),
+        "conflict_ratio": measures.get("conflict_ratio"),
+        "seconds_per_epoch": measures.get("seconds_per_epoch"),
         "history": [
             {**logs, "seconds": duration}
             for logs, duration in zip(record["history"], seconds, strict=True)
@@ -156,45 +160,33 @@ def plot(folder: Path, document: dict[str, Any]) -> None:
         folder: The folder of the results.
         document: What `ComparisonFolder.collect` returns.
     """
+    from matplotlib.ticker import PercentFormatter
+
     figure = new_figure((10, 4))
     accuracy, conflicts = figure.subplots(1, 2)
-    ratios = {}
-    for index, strategy in enumerate(document["settings"]["strategies"]):
-        runs = [it for it in document["runs"] if it["strategy"] == strategy]
-        if points := points_of([_accuracies(run) for run in runs]):
+    backend = document["settings"]["backends"][0]
+    values = epochs_of(document, backend).get("test_mean_accuracy", {})
+    for index, (strategy, runs) in enumerate(values.items()):
+        if points := points_of(runs):
             draw_seeds(accuracy, index, points, strategy)
-        ratios[strategy] = [
-            100.0 * ratio
-            for run in runs
-            if (ratio := measures_of(run).get("conflict_ratio")) is not None
-        ]
+    ratios: dict[str, list[float]] = {}
+    for run in document["runs"]:
+        ratio = measures_of(run).get("conflict_ratio")
+        if ratio is not None:
+            ratios.setdefault(run["strategy"], []).append(100.0 * ratio)
     finish(
         accuracy,
         "epoch (shaded: range over the seeds)",
-        "test accuracy, mean of the tasks (%)",
+        "test accuracy, mean of the tasks",
     )
-    accuracy.legend(frameon=False)
-    ratios = {strategy: seeds for strategy, seeds in ratios.items() if seeds}
-    means = [statistics.fmean(seeds) for seeds in ratios.values()]
-    draw_bars(
-        conflicts,
-        list(ratios),
-        list(ratios.values()),
-        [f"{mean:.0f}" for mean in means],
-    )
+    # As percentages, as in the table.
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1.0))
+    if values:
+        accuracy.legend(frameon=False)
+    texts = [f"{statistics.fmean(seeds):.0f}" for seeds in ratios.values()]
+    draw_bars(conflicts, list(ratios), list(ratios.values()), texts)
     conflicts.set_xlabel("batches with conflicting gradients (%; dots: seeds)")
-    backend = document["settings"]["backends"][0]
     figure.suptitle(f"Two overlapping digits, Keras on {backend}")
     path = folder / PLOT
     with naming(path), replaced_at_once(path) as temporary:
         figure.savefig(temporary, dpi=150)
-
-
-def _accuracies(run: dict[str, Any]) -> list[float | None]:
-    """The mean of the tasks by epoch, in percent."""
-    found = []
-    for logs in run["history"]:
-        known = [logs[f"val_{task}_accuracy"] for task in run["tasks"]]
-        missing = None in known
-        found.append(None if missing else 100.0 * statistics.fmean(known))
-    return found

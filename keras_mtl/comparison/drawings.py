@@ -20,6 +20,9 @@ from keras_mtl.visualization.svg import svg_style
 #: Longest name in a drawing.
 LONGEST = 16
 
+#: For each strategy, values by epoch of each of its runs.
+Values = dict[str, list[list[float | None]]]
+
 
 def index_of(document: dict[str, Any], strategy: str) -> int:
     """Returns the position of a strategy, which decides its colour."""
@@ -31,31 +34,28 @@ def colour_of(document: dict[str, Any], strategy: str) -> str:
     return COLOURS[index_of(document, strategy) % len(COLOURS)]
 
 
-def curves_of(document: dict[str, Any], backend: str) -> dict[str, str]:
-    """Returns a drawing for each measurement, with a curve per strategy."""
-    runs = [
-        run
-        for run in document["runs"]
-        if run["backend"] == backend and run["history"]
-    ]
+def epochs_of(document: dict[str, Any], backend: str) -> dict[str, Values]:
+    """Returns the values of each measurement by epoch, of a backend's runs."""
+    found: dict[str, Values] = {}
+    runs = [run for run in document["runs"] if run["backend"] == backend]
     measured = [
         [epoch_measures(run["tasks"], logs) for logs in run["history"]]
         for run in runs
     ]
-    names = dict.fromkeys(
+    for name in dict.fromkeys(
         name for epochs in measured for epoch in epochs for name in epoch
-    )
-    strategies = dict.fromkeys(run["strategy"] for run in runs)
+    ):
+        found[name] = {}
+        for run, epochs in zip(runs, measured, strict=True):
+            values = [epoch.get(name) for epoch in epochs]
+            found[name].setdefault(run["strategy"], []).append(values)
+    return found
+
+
+def curves_of(document: dict[str, Any], backend: str) -> dict[str, str]:
+    """Returns a drawing for each measurement, with a curve per strategy."""
     drawn = {}
-    for name in names:
-        values = {
-            strategy: [
-                [epoch.get(name) for epoch in epochs]
-                for run, epochs in zip(runs, measured, strict=True)
-                if run["strategy"] == strategy
-            ]
-            for strategy in strategies
-        }
+    for name, values in epochs_of(document, backend).items():
         title = name.replace("_", " ")
         drawing = _curves(document, title, values)
         if drawing is not None:
@@ -63,11 +63,7 @@ def curves_of(document: dict[str, Any], backend: str) -> dict[str, str]:
     return drawn
 
 
-def _curves(
-    document: dict[str, Any],
-    title: str,
-    values: dict[str, list[list[float | None]]],
-) -> str | None:
+def _curves(document: dict[str, Any], title: str, values: Values) -> str | None:
     tips = {}
     with svg_style():
         figure = new_figure((4.4, 2.6))

@@ -92,5 +92,5 @@ def draw_bars(
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     # From 0 on, with room for the texts; of a width where all are 0.
-    axes.set_xlim(0.0, 1.2 * max(map(max, values)) or 1.0)
+    axes.set_xlim(0.0, 1.2 * max(map(max, values), default=0.0) or 1.0)
     axes.spines[["top", "right"]].set_visible(False)

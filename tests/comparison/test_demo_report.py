@@ -77,6 +77,20 @@ def test_plot_is_a_picture(tmp_path):
     assert picture.startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("number", [1, 4])
+def test_runs_that_diverge_at_once_are_no_error(tmp_path, number):
+    found = document()
+    for run in found["runs"][:number]:
+        run.update(history=[], status="diverged")
+        run["seconds"].update(epochs=[], per_epoch=None)
+    found["summary"] = summarize(found["runs"])
+    printed(found)
+    demo_report.plot(tmp_path, found)
+    demo_report.write_results(tmp_path, found)
+    runs = json.loads((tmp_path / demo_report.RESULTS).read_text())["runs"]
+    assert runs[0]["accuracy"] == {"left": None, "right": None}
+
+
 def test_results_say_how_they_were_made(tmp_path):
     demo_report.write_results(tmp_path, document())
     found = json.loads((tmp_path / demo_report.RESULTS).read_text())
