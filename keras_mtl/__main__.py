@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import keras_mtl
 from keras_mtl.comparison import command as comparison
-from keras_mtl.demo import command as demo
+from keras_mtl.comparison import demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -46,9 +46,8 @@ RANKS = {
     "metrics": 1,
     "visualization": 8,
     "callbacks": 9,
-    "demo": 10,
-    "comparison": 11,
-    "__main__": 12,
+    "comparison": 10,
+    "__main__": 11,
 }
 
 

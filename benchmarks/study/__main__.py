@@ -11,6 +11,7 @@ See `benchmarks/README.md`.
 import argparse
 import dataclasses
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ QUICK_RUNS = FOLDER / "runs" / "quick"
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.study", description=__doc__.split("\n")[0]
+        prog="python -m benchmarks.study",
+        description=str(__doc__).split("\n")[0],
     )
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser(
@@ -87,23 +89,23 @@ def chosen_experiment(arguments: argparse.Namespace) -> Any:
 def run(arguments: argparse.Namespace) -> None:
     """Does the runs that are left."""
     experiment = chosen_experiment(arguments)
-    from benchmarks.study.runner import Runner
+    from benchmarks.study.work import StudyWork
+    from benchmarks.study.work import do_runs
 
     for name in arguments.methods or ():
         check("--methods", name, [it.name for it in experiment.methods])
     default = QUICK_RUNS if arguments.quick else RUNS
     chosen = experiment.datasets
     for dataset in [arguments.dataset] if arguments.dataset else chosen:
-        runner = Runner(
+        work = StudyWork(
             experiment,
             dataset,
             arguments.runs or default,
             data_dir=arguments.data_dir,
             seeds=arguments.seeds,
-            limit=arguments.limit,
             methods=arguments.methods,
         )
-        finished = runner.run()
+        finished = do_runs(work, arguments.limit)
         state = "finished" if finished else "not finished"
         print(f"{experiment.name} {dataset}: {state}", flush=True)
 
@@ -144,13 +146,13 @@ def trace(arguments: argparse.Namespace) -> None:
 def report(arguments: argparse.Namespace) -> None:
     """Gathers the results and writes the page and the lab book."""
     from benchmarks.study.report import write_report
-    from benchmarks.study.store import gather
+    from benchmarks.study.results import gather
 
     gather(arguments.runs, arguments.results)
     write_report(arguments.results, arguments.docs, arguments.labbook)
 
 
-def check(option, value, allowed):
+def check(option: str, value: str | None, allowed: Collection[str]) -> None:
     """Ends the program unless a value is allowed, or `None`."""
     if value is not None and value not in allowed:
         raise SystemExit(

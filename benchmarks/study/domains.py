@@ -75,7 +75,7 @@ def build(domains: tuple[str, ...]) -> MultiTaskModel:
     )
 
 
-def _rows(data, rows) -> tuple[np.ndarray, np.ndarray]:
+def _rows(data: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return data[0][rows], data[1][rows]
 
 

@@ -1,12 +1,13 @@
 """Experiment C on the page: three domains, one with few labels."""
 
+import functools
+from typing import Any
+
 import numpy as np
 
-from benchmarks.study import cells
-from benchmarks.study import comparisons
+from benchmarks.study import tables
 from benchmarks.study.domains import FEW
 from benchmarks.study.domains import SHARE_OF_FEW
-from benchmarks.study.intervals import estimate
 from benchmarks.study.results import Results
 
 INTRODUCTION = """\
@@ -24,26 +25,23 @@ def paragraphs(results: Results) -> list[str]:
     """Returns what is shown of a data set."""
     settings = results.settings
     few = round(SHARE_OF_FEW * settings["num_train"])
-    pairs = [*comparisons.base_pairs(results), ("ew", "single")]
+    pairs = [*tables.base_pairs(results), ("ew", "single")]
     pairs += [("ew_task_sam", "ew_global_sam"), ("fs_db_mtl", "single")]
-    found = comparisons.differences(
-        pairs, lambda name: results.values(name, _few)
-    )
-    methods = results.experiment.methods
+    found = tables.differences(pairs, lambda name: results.values(name, _few))
     return [
         f"{settings['num_train']:,} training images for two of the domains "
         f"and {few} for `{FEW}`; {settings['epochs']} epochs of batches of "
         f"{settings['batch_size']}. The radius was chosen by the mean "
         "accuracy of all domains.",
-        cells.markdown(
+        tables.markdown(
             ["method", "mnist", "fashion_mnist", FEW, "mean", "rho", "seeds"],
-            [_row(results, method.name) for method in methods],
+            tables.method_rows(results, _cells),
         ),
         f"Differences of the accuracy on `{FEW}`, between runs with the same "
         "seed:",
-        cells.markdown(
+        tables.markdown(
             ["method", "against", "accuracy, points", "p value", "seeds"],
-            comparisons.rows(results, found, 100.0),
+            tables.rows(results, found, 100.0),
         ),
         f"![Validation accuracy by radius](assets/study_rho_"
         f"{results.dataset}.svg)",
@@ -54,11 +52,9 @@ def headlines(results: Results) -> list[str]:
     """Returns what the data set says about the question, in sentences."""
     pairs = [("ew", "single"), ("ew_task_sam", "ew"), ("fs_db_mtl", "db_mtl")]
     title = {method.name: method.title for method in results.experiment.methods}
-    found = comparisons.differences(
-        pairs, lambda name: results.values(name, _few)
-    )
+    found = tables.differences(pairs, lambda name: results.values(name, _few))
     return [
-        comparisons.statement(
+        tables.statement(
             f"accuracy on `{FEW}` of {title[method]} against {title[base]}",
             difference,
             100.0,
@@ -68,28 +64,23 @@ def headlines(results: Results) -> list[str]:
     ]
 
 
-def _few(record):
+def _few(record: dict[str, Any]) -> float:
     return record["test"][FEW]["accuracy"]
 
 
-def _row(results: Results, name: str) -> list[str]:
-    records = results.by_seed(name)
-    title = results.experiment.method(name).title
-    if not records:
-        return [title, cells.NOT_RUN]
-    row = [title]
-    for domains in (("mnist",), ("fashion_mnist",), (FEW,), None):
-        values = {
-            seed: float(
-                np.mean(
-                    [
-                        record["test"][domain]["accuracy"]
-                        for domain in domains or record["test"]
-                    ]
-                )
-            )
-            for seed, record in records.items()
-        }
-        row.append(cells.number(estimate(values), 100.0, 1))
-    rho = next(iter(records.values()))["rho"]
-    return [*row, "" if rho is None else f"{rho:g}", str(len(records))]
+def _cells(name: str, records: tables.Records) -> list[str]:
+    return [
+        *(
+            tables.mean(records, functools.partial(_accuracy, domains))
+            for domains in (("mnist",), ("fashion_mnist",), (FEW,), None)
+        ),
+        tables.radius(records),
+        str(len(records)),
+    ]
+
+
+def _accuracy(domains: tuple[str, ...] | None, record: dict[str, Any]) -> float:
+    """The mean of some domains, `None` for all."""
+    of_test = record["test"]
+    chosen = domains or of_test
+    return float(np.mean([of_test[it]["accuracy"] for it in chosen]))

@@ -33,6 +33,10 @@ class Method:
         """Whether it trains one model per task."""
         return self.make is None
 
+    def strategy(self, rho: float | None) -> Any:
+        """Returns what `compile` takes; single tasks have nothing to merge."""
+        return "ew" if self.make is None else self.make(rho)
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:

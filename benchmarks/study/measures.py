@@ -1,6 +1,5 @@
 """What is measured beside the tasks' metrics."""
 
-import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -16,38 +15,18 @@ from keras_mtl import MultiTaskModel
 GAP_SAMPLES = 1000
 
 
-class EpochCost(keras.callbacks.Callback):
-    """Times every epoch; what comes after it is not counted.
+def mean_accuracy(record: dict[str, Any], split: str) -> float:
+    """Returns the mean of the tasks' accuracies."""
+    return float(np.mean([task["accuracy"] for task in record[split].values()]))
 
-    CPU time is what the process uses, whatever else the machine is doing.
 
-    Args:
-        after_epoch: Optional function, called after each epoch.
+def chosen_rho(records: list[dict[str, Any]]) -> float:
+    """Returns the radius with the best mean accuracy on validation samples.
+
+    Of equal ones the smallest.
     """
-
-    def __init__(self, after_epoch: Callable[[], None] | None = None):
-        super().__init__()
-        self.after_epoch = after_epoch
-        self.cpu: list[float] = []
-        self.wall: list[float] = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.process_time(), time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        # Reading the loss waits for the last step.
-        float(logs["loss"])
-        self.cpu.append(time.process_time() - self.started[0])
-        self.wall.append(time.perf_counter() - self.started[1])
-        if self.after_epoch is not None:
-            self.after_epoch()
-
-    def median(self) -> dict[str, float]:
-        """Returns seconds per epoch, without the first one's compiling."""
-        return {
-            "cpu_per_epoch": float(np.median(self.cpu[1:] or self.cpu)),
-            "wall_per_epoch": float(np.median(self.wall[1:] or self.wall)),
-        }
+    ordered = sorted(records, key=lambda record: record["rho"])
+    return max(ordered, key=lambda it: mean_accuracy(it, "validation"))["rho"]
 
 
 def sam_gaps(
@@ -79,7 +58,9 @@ def sam_gaps(
     for index, (task, part) in enumerate(models.items()):
         inputs = ops.convert_to_tensor(problem.inputs((x, labels), task))
 
-        def loss(inputs=inputs, task=task, part=part):
+        def loss(
+            inputs: Any = inputs, task: str = task, part: keras.Model = part
+        ) -> float:
             outputs = part(inputs, training=False)
             value = problem.losses[task](labels[task], outputs)
             return float(ops.stop_gradient(value))
@@ -106,7 +87,11 @@ def _moved(
     ]
 
 
-def _with_values(variables, values, function):
+def _with_values(
+    variables: list[keras.Variable],
+    values: list[np.ndarray],
+    function: Callable[[], float],
+) -> float:
     """Calls a function while the variables have other values."""
     before = [ops.convert_to_numpy(it.value).copy() for it in variables]
     _assign(variables, values)
@@ -115,6 +100,6 @@ def _with_values(variables, values, function):
     return result
 
 
-def _assign(variables, values):
+def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -1,5 +1,7 @@
 """The methods of the experiments."""
 
+from collections.abc import Callable
+
 from benchmarks.study.experiment import Method
 from keras_mtl import Strategy
 from keras_mtl import aggregators
@@ -58,7 +60,7 @@ def named(name: str, title: str) -> Method:
 def with_flat_variants(name: str, title: str) -> tuple[Method, ...]:
     """Returns an aggregator plain, with FS-MTL direct and with FS-MTL."""
 
-    def flat(combine):
+    def flat(combine: str) -> Callable[[float | None], FSMTL]:
         return lambda rho: FSMTL(name, rho=rho, combine=combine)
 
     return (

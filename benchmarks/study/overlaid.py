@@ -4,6 +4,7 @@ import keras
 
 from benchmarks.study.experiment import Settings
 from benchmarks.study.problem import NUM_CLASSES
+from benchmarks.study.problem import Data
 from benchmarks.study.problem import Problem
 from benchmarks.study.problem import cross_entropy
 from benchmarks.study.problem import divided
@@ -21,7 +22,7 @@ def make_problem(
 ) -> Problem:
     """Returns the problem with the pairs of a seed."""
 
-    def load(split):
+    def load(split: str) -> Data:
         return datasets.load(
             dataset,
             split,

@@ -1,15 +1,15 @@
 """Experiment A on the page: two overlaid images."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from benchmarks.study import cells
-from benchmarks.study import comparisons
+from benchmarks.study import tables
 from benchmarks.study.intervals import estimate
 from benchmarks.study.intervals import paired
+from benchmarks.study.measures import mean_accuracy
 from benchmarks.study.results import Results
-from benchmarks.study.runner import mean_accuracy
 
 BASES = ("mgda", "pcgrad", "cagrad", "imtl_g")
 
@@ -66,11 +66,11 @@ def paragraphs(results: Results) -> list[str]:
         f"{settings['num_validation']:,} to choose the radius by, "
         f"{settings['num_test']:,} test images; {settings['epochs']} epochs "
         f"of batches of {settings['batch_size']}.",
-        cells.markdown(HEAD, [_row(results, it) for it in _names(results)]),
+        tables.markdown(HEAD, tables.method_rows(results, _cells)),
         "Differences of mean accuracy between runs with the same seed, in "
         "bold where the interval does not contain 0; p values of paired t "
         "tests, not corrected for how many there are:",
-        cells.markdown(
+        tables.markdown(
             [*head, "gap at rho"],
             _difference_rows(results),
         ),
@@ -80,24 +80,18 @@ def paragraphs(results: Results) -> list[str]:
     ]
 
 
-def _names(results):
-    return [method.name for method in results.experiment.methods]
-
-
-def _row(results: Results, name: str) -> list[str]:
-    records = results.by_seed(name)
-    title = results.experiment.method(name).title
-    if not records:
-        return [title, cells.NOT_RUN]
-
-    def shown(read, factor=100.0, digits=1):
-        values = {seed: read(record) for seed, record in records.items()}
-        return cells.number(estimate(values), factor, digits)
-
+def _cells(name: str, records: tables.Records) -> list[str]:
     first = next(iter(records.values()))
     has_conflict = "conflict_ratio" in first
+
+    def shown(
+        read: Callable[[dict[str, Any]], float],
+        factor: float = 100.0,
+        digits: int = 1,
+    ) -> str:
+        return tables.mean(records, read, factor, digits)
+
     return [
-        title,
         shown(lambda it: it["test"]["left"]["accuracy"]),
         shown(lambda it: it["test"]["right"]["accuracy"]),
         shown(lambda it: mean_accuracy(it, "test"), digits=2),
@@ -105,7 +99,7 @@ def _row(results: Results, name: str) -> list[str]:
         shown(_mean_ece),
         shown(lambda it: it["sam_gap"][COMMON_RHO], 1.0, 2),
         shown(lambda it: it["conflict_ratio"]) if has_conflict else "",
-        "" if first["rho"] is None else f"{first['rho']:g}",
+        tables.radius(records),
         str(first["epochs"]),
         f"{np.median([r['cpu_per_epoch'] for r in records.values()]):.2f}",
         str(len(records)),
@@ -121,19 +115,17 @@ def accuracies(results: Results, name: str) -> dict[int, float]:
     return results.values(name, lambda it: mean_accuracy(it, "test"))
 
 
-def _pairs_of(first: str, second: str) -> list[comparisons.Pair]:
+def _pairs_of(first: str, second: str) -> list[tables.Pair]:
     return [(first + base, second + base) for base in BASES]
 
 
 def _difference_rows(results: Results) -> list[list[str]]:
-    pairs = comparisons.base_pairs(results)
+    pairs = tables.base_pairs(results)
     pairs += _pairs_of("fs_", "direct_")
     pairs += [(f"fs_{base}", "ew_equal_time") for base in BASES]
     pairs += [(f"fs_{base}", "ew_global_sam") for base in BASES]
-    found = comparisons.differences(
-        pairs, lambda name: accuracies(results, name)
-    )
-    rows = comparisons.rows(results, found, 100.0)
+    found = tables.differences(pairs, lambda name: accuracies(results, name))
+    rows = tables.rows(results, found, 100.0)
     return [
         [*row, _gaps(results, *pair)]
         for row, pair in zip(rows, found, strict=True)
@@ -164,22 +156,20 @@ def gains(known: dict[str, Results]) -> str:
     rows = []
     for base in BASES:
         pair = (f"fs_{base}", base)
-        cells_of_row = []
+        texts = []
         for results in known.values():
             title = results.experiment.method(base).title
-            found = comparisons.differences(
-                [pair], lambda name, it=results: accuracies(it, name)
-            )
-            cells_of_row.append(cells.difference(found[pair], 100.0)[0])
-        rows.append([title, *cells_of_row])
-    return cells.markdown(["base", *(f"`{it}`" for it in known)], rows)
+            found = paired(*(accuracies(results, name) for name in pair))
+            texts.append(tables.difference_cells(found, 100.0)[0])
+        rows.append([title, *texts])
+    return tables.markdown(["base", *(f"`{it}`" for it in known)], rows)
 
 
 def _summary(results: Results, subject: str, first: str, second: str) -> str:
-    found = comparisons.differences(
+    found = tables.differences(
         _pairs_of(first, second), lambda name: accuracies(results, name)
     )
-    return comparisons.summary(subject, found)
+    return tables.summary(subject, found)
 
 
 def _summaries(results: Results) -> list[str]:
@@ -198,5 +188,5 @@ def _summaries(results: Results) -> list[str]:
             )
             for name in BASES
         }
-        sentences.append(comparisons.summary(f"FS-MTL against {title}", found))
+        sentences.append(tables.summary(f"FS-MTL against {title}", found))
     return sentences

@@ -1,22 +1,16 @@
 """The plots of the page, as small SVG files, the same in every run."""
 
 from pathlib import Path
-from typing import Any
 
-import matplotlib
-
+from benchmarks.study.measures import mean_accuracy
 from benchmarks.study.results import Results
-from benchmarks.study.runner import mean_accuracy
 from keras_mtl.visualization.canvas import COLOURS
 from keras_mtl.visualization.canvas import MARKERS
 from keras_mtl.visualization.canvas import add_legend
 from keras_mtl.visualization.canvas import finish
 from keras_mtl.visualization.canvas import new_figure
-
-#: Text stays text, and identifiers are the same in every run.
-STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "study"}
-
-METADATA = {"Date": None, "Creator": None}
+from keras_mtl.visualization.svg import svg_style
+from keras_mtl.visualization.svg import svg_text
 
 
 def plot_radii(results: Results, path: Path) -> None:
@@ -26,7 +20,7 @@ def plot_radii(results: Results, path: Path) -> None:
         results: Runs, perhaps not all.
         path: The SVG file.
     """
-    with matplotlib.rc_context(STYLE):
+    with svg_style(salt="study"):
         figure = new_figure((7.5, 3.6))
         axes = figure.subplots()
         flat = [it for it in results.experiment.methods if it.flat]
@@ -53,4 +47,4 @@ def plot_radii(results: Results, path: Path) -> None:
             )
         finish(axes, "radius; 0 is the base", "validation accuracy, percent")
         add_legend(axes)
-        figure.savefig(path, format="svg", metadata=METADATA)
+        path.write_text(svg_text(figure))

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from benchmarks.study import cells
 from benchmarks.study import domains_section
 from benchmarks.study import overlaid_section
 from benchmarks.study import plots
 from benchmarks.study import rooms_section
+from benchmarks.study import tables
 from benchmarks.study.experiments import EXPERIMENTS
 from benchmarks.study.results import Results
 from benchmarks.study.results import read_results
@@ -121,7 +121,7 @@ def _progress(known: Known) -> str:
     rows = []
     for name, experiment in EXPERIMENTS.items():
         for dataset in experiment.datasets:
-            row = [name, f"`{dataset}`", cells.NOT_RUN]
+            row = [name, f"`{dataset}`", tables.NOT_RUN]
             if (name, dataset) in known:
                 found = known[name, dataset]
                 seeds = len({record["seed"] for record in found.runs})
@@ -129,7 +129,7 @@ def _progress(known: Known) -> str:
                 row += [str(seeds), _versions(found)]
             rows.append(row)
     head = ["experiment", "data set", "runs", "seeds begun", "with"]
-    return "## What has been run\n\n" + cells.markdown(head, rows)
+    return "## What has been run\n\n" + tables.markdown(head, rows)
 
 
 def _versions(results: Results) -> str:

@@ -8,7 +8,10 @@ from typing import Any
 
 from benchmarks.study.experiment import Experiment
 from benchmarks.study.experiments import EXPERIMENTS
-from benchmarks.study.runner import chosen_rho
+from benchmarks.study.measures import chosen_rho
+from keras_mtl.atomic_files import write_atomically
+from keras_mtl.comparison.results_folder import check_same
+from keras_mtl.comparison.results_folder import read_json
 
 #: A number by seed.
 BySeed = dict[int, float]
@@ -87,3 +90,41 @@ def read_results(folder: Path) -> dict[tuple[str, str], Results]:
             EXPERIMENTS[name], dataset, settings, content["runs"]
         )
     return found
+
+
+def gather(runs: Path, results: Path) -> None:
+    """Writes the runs of each experiment and data set into one file.
+
+    What the file has already stays, unless it was run again.
+
+    Args:
+        runs: Folder of the records, in folders by experiment and data set.
+        results: Folder of the files.
+
+    Raises:
+        ValueError: If a file has runs with other settings.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    for path_of_settings in sorted(runs.glob("*/*/settings.json")):
+        folder = path_of_settings.parent
+        settings = read_json(path_of_settings)
+        path = results / f"{folder.parent.name}_{folder.name}.json"
+        known = {}
+        if path.exists():
+            content = read_json(path)
+            check_same(path, content["settings"], settings, "--results")
+            known = {_key(record): record for record in content["runs"]}
+        for file in set(folder.glob("*.json")) - {path_of_settings}:
+            record = read_json(file)
+            known[_key(record)] = record
+        # A line per run, so that changes can be looked at.
+        lines = ",\n".join(json.dumps(known[key]) for key in sorted(known))
+        head = json.dumps(settings)
+        write_atomically(
+            path, f'{{"settings": {head},\n"runs": [\n{lines}\n]}}\n'
+        )
+
+
+def _key(record: dict[str, Any]) -> tuple[str, float, int]:
+    """Returns what tells a run from others."""
+    return record["method"], record["rho"] or 0.0, record["seed"]

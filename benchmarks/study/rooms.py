@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from benchmarks.study.experiment import Settings
+from benchmarks.study.problem import Data
 from benchmarks.study.problem import Problem
 from benchmarks.study.problem import cross_entropy
 from keras_mtl import MultiTaskModel
@@ -36,7 +37,7 @@ def make_problem(
     """Returns the problem with the rooms of a seed."""
     unit = UNITS[dataset]
 
-    def load(split):
+    def load(split: str) -> Data:
         x, y = datasets.rendered_rooms(
             split,
             num_train=settings.num_train,
@@ -68,7 +69,7 @@ def make_problem(
 class OneMinusCosine(keras.losses.Loss):
     """One minus the cosine of the angle to the true normal."""
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         return 1.0 - ops.sum(y_true * y_pred, axis=-1)
 
 
@@ -81,7 +82,7 @@ def build(unit: float) -> MultiTaskModel:
     """
     layers = keras.layers
 
-    def convolution(filters, stride=1):
+    def convolution(filters: int, stride: int = 1) -> keras.layers.Layer:
         return layers.Conv2D(
             filters, 3, strides=stride, padding="same", activation="relu"
         )
@@ -94,7 +95,7 @@ def build(unit: float) -> MultiTaskModel:
         x = layers.UpSampling2D(interpolation="bilinear")(x)
         x = convolution(filters)(layers.Concatenate()([x, level]))
 
-    def head(task, channels):
+    def head(task: str, channels: int) -> Any:
         y = layers.Conv2D(channels, 3, padding="same", name=task)(x)
         return layers.UpSampling2D(interpolation="bilinear")(y)
 

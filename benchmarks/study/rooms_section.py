@@ -1,11 +1,11 @@
 """Experiment B on the page: three tasks for each pixel."""
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from benchmarks.study import cells
-from benchmarks.study import comparisons
+from benchmarks.study import tables
 from benchmarks.study.intervals import estimate
 from benchmarks.study.intervals import paired
 from benchmarks.study.results import BySeed
@@ -55,8 +55,8 @@ HEAD = [
 def paragraphs(results: Results) -> list[str]:
     """Returns what is shown of a data set."""
     settings = results.settings
-    found = comparisons.differences(
-        comparisons.base_pairs(results),
+    found = tables.differences(
+        tables.base_pairs(results),
         lambda name: gains(results, name, delta_p),
     )
     return [
@@ -64,14 +64,14 @@ def paragraphs(results: Results) -> list[str]:
         f"test images; {settings['epochs']} epochs of batches of "
         f"{settings['batch_size']}. All nine metrics count in `delta_m` and "
         "`delta_p`.",
-        cells.markdown(
+        tables.markdown(
             HEAD,
-            [_row(results, it.name) for it in results.experiment.methods],
+            tables.method_rows(results, functools.partial(_cells, results)),
         ),
         "Differences of `delta_p` between runs with the same seed:",
-        cells.markdown(
+        tables.markdown(
             ["method", "against", "delta_p, points", "p value", "seeds"],
-            comparisons.rows(results, found, 1.0),
+            tables.rows(results, found, 1.0),
         ),
         _order(results),
     ]
@@ -80,7 +80,7 @@ def paragraphs(results: Results) -> list[str]:
 def headlines(results: Results) -> list[str]:
     """Returns what the data set says about the question, in sentences."""
     return [
-        comparisons.statement(
+        tables.statement(
             f"`delta_p` of {results.experiment.method(name).title} against EW",
             paired(
                 gains(results, name, delta_p), gains(results, "ew", delta_p)
@@ -102,29 +102,26 @@ def gains(results: Results, name: str, measure: Any) -> BySeed:
     }
 
 
-def _row(results: Results, name: str) -> list[str]:
-    records = results.by_seed(name)
-    title = results.experiment.method(name).title
-    if not records:
-        return [title, cells.NOT_RUN]
-    row = [title]
+def _cells(results: Results, name: str, records: tables.Records) -> list[str]:
+    row = []
     for task, metric, head, factor, digits in COLUMNS:
         if head == "depth, m":
             factor = factor / UNITS[results.dataset]
-        values = {
-            seed: record["test"][task][metric]
-            for seed, record in records.items()
-        }
-        row.append(cells.number(estimate(values), factor, digits))
+        read = functools.partial(_measured, task, metric)
+        row.append(tables.mean(records, read, factor, digits))
     for measure in (delta_m, delta_p):
         shown = (
             ""
             if name == "single"
-            else cells.number(estimate(gains(results, name, measure)), 1.0, 2)
+            else tables.number(estimate(gains(results, name, measure)), 1.0, 2)
         )
         row.append(shown)
     seconds = [record["cpu_per_epoch"] for record in records.values()]
     return [*row, f"{np.median(seconds):.1f}", str(len(records))]
+
+
+def _measured(task: str, metric: str, record: dict[str, Any]) -> float:
+    return record["test"][task][metric]
 
 
 def _order(results: Results) -> str:

@@ -1,6 +1,6 @@
 """Trains once and shows what the tasks did, epoch by epoch."""
 
-from benchmarks.study import cells
+from benchmarks.study import tables
 from benchmarks.study.experiment import Experiment
 from benchmarks.study.problem import Problem
 from benchmarks.study.training import new_model
@@ -37,7 +37,7 @@ def trace(
     """
     settings = experiment.settings
     tasks = list(problem.losses)
-    strategy = experiment.method(name).make(rho)
+    strategy = experiment.method(name).strategy(rho)
     model = new_model(problem, strategy, seed, settings, tasks)
     history = model.fit(
         **problem.batches(settings.batch_size, seed),
@@ -55,4 +55,4 @@ def trace(
         [str(epoch + 1), *(f"{values[epoch]:.2g}" for _, values in logged)]
         for epoch in range(settings.epochs)
     ]
-    return cells.markdown(["epoch", *(head for head, _ in logged)], rows)
+    return tables.markdown(["epoch", *(head for head, _ in logged)], rows)

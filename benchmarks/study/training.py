@@ -10,7 +10,10 @@ from benchmarks.study.experiment import Method
 from benchmarks.study.experiment import Settings
 from benchmarks.study.problem import Problem
 from keras_mtl import MultiTaskModel
-from keras_mtl.demo.probe import count_conflicts
+from keras_mtl.comparison.training_run import EpochTimer
+from keras_mtl.comparison.training_run import count_conflicts
+from keras_mtl.comparison.training_run import fresh_start
+from keras_mtl.comparison.training_run import median_epoch
 
 SPLITS = ("train", "validation", "test")
 DIGITS = 5
@@ -58,8 +61,7 @@ def new_model(
     problem: Problem, strategy: Any, seed: int, settings: Settings, tasks: Any
 ) -> MultiTaskModel:
     """Returns a compiled model; a seed's first weights are always the same."""
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
+    fresh_start(seed)
     model = problem.build()
     model.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate),
@@ -74,27 +76,35 @@ def new_model(
     return model
 
 
-def _train(problem, method, rho, seed, settings, epochs, tasks):
+def _train(
+    problem: Problem,
+    method: Method,
+    rho: float | None,
+    seed: int,
+    settings: Settings,
+    epochs: int,
+    tasks: list[str],
+) -> dict[str, Any]:
     """Trains one model on some of the tasks."""
-    strategy = "ew" if method.is_single else method.make(rho)
-    model = new_model(problem, strategy, seed, settings, tasks)
+    model = new_model(problem, method.strategy(rho), seed, settings, tasks)
     probe = None
     if settings.probed and len(tasks) > 1:
         probe = ConflictProbe(model, problem, settings, seed)
-    cost = measures.EpochCost(probe)
+    timer = EpochTimer(lambda logs: None if probe is None else probe())
     model.fit(
         **problem.batches(settings.batch_size, seed),
         epochs=epochs,
         verbose=0,
-        callbacks=[cost],
+        callbacks=[timer],
     )
     models = {task: model.task_model(task) for task in tasks}
-    result = {
+    result: dict[str, Any] = {
         split: problem.measure(models, getattr(problem, split))
         for split in SPLITS
         if getattr(problem, split) is not None
     }
-    result |= cost.median()
+    result["cpu_per_epoch"] = median_epoch(timer.cpu)
+    result["wall_per_epoch"] = median_epoch(timer.wall)
     result["sam_gap"] = measures.sam_gaps(model, models, problem, settings.rhos)
     if probe is not None:
         result["conflict_ratio"] = probe.share()
@@ -111,7 +121,13 @@ class ConflictProbe:
         seed: Seed of the batches.
     """
 
-    def __init__(self, model, problem, settings, seed):
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        problem: Problem,
+        settings: Settings,
+        seed: int,
+    ):
         self.model = model
         self.data = problem.train
         self.shape = settings.probed, settings.batch_size
@@ -119,7 +135,7 @@ class ConflictProbe:
         self.conflicts = 0
         self.batches = 0
 
-    def __call__(self):
+    def __call__(self) -> None:
         x, y = self.data
         rows = self.generator.integers(0, len(x), self.shape)
         self.conflicts += count_conflicts(self.model, x, y, rows)
@@ -130,7 +146,7 @@ class ConflictProbe:
         return self.conflicts / self.batches
 
 
-def _rounded(value):
+def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _rounded(entry) for name, entry in value.items()}
     return round(value, DIGITS) if isinstance(value, float) else value

@@ -1,6 +1,7 @@
-"""`python -m keras_mtl compare`: strategies and backends side by side.
+"""Runs of strategies, backends and seeds, side by side.
 
-The parent process reads the settings, starts one worker process per backend
-and writes the reports; a worker trains. What they have in common is the folder
-of results, in which each finished run is a file of its own.
+The harness of `python -m keras_mtl compare` and `python -m keras_mtl demo`: the
+parent process says what is to do (`Work`), starts one worker process per
+backend and writes the reports; a worker trains. What they have in common is the
+folder of results, in which each finished job is a file of its own.
 """

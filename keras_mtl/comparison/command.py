@@ -3,30 +3,30 @@
 import argparse
 import importlib.util
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 import keras
 
 from keras_mtl.backend_choice import is_installed
+from keras_mtl.comparison.comparison_folder import REPORTS
+from keras_mtl.comparison.comparison_work import ComparisonWork
+from keras_mtl.comparison.html_report import WITHOUT_DRAWINGS
+from keras_mtl.comparison.html_report import can_draw
 from keras_mtl.comparison.html_report import html_report
-from keras_mtl.comparison.jobs import Job
-from keras_mtl.comparison.jobs import all_agreements
 from keras_mtl.comparison.jobs import all_runs
-from keras_mtl.comparison.markdown_report import markdown_report
 from keras_mtl.comparison.problem import check_problem
-from keras_mtl.comparison.progress import LiveProgress
-from keras_mtl.comparison.progress import PlainProgress
-from keras_mtl.comparison.results import collect
-from keras_mtl.comparison.results_folder import REPORTS
-from keras_mtl.comparison.results_folder import ResultsFolder
-from keras_mtl.comparison.results_folder import fixed_settings
 from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.settings import read_settings
 from keras_mtl.comparison.supervisor import Supervisor
+from keras_mtl.comparison.supervisor import supervise
+from keras_mtl.comparison.tables import markdown_report
 from keras_mtl.comparison.tables import summary_csv
 from keras_mtl.terminal import print_error
 from keras_mtl.terminal import printable
+
+Kind = TypeVar("Kind", bound=ComparisonWork)
 
 #: Exit status after Ctrl-C, as shells have it.
 INTERRUPTED = 130
@@ -92,19 +92,30 @@ def main(options: argparse.Namespace) -> int:
     try:
         settings = read_settings(options, keras.backend.backend())
         _check_packages(settings)
-        check_problem(settings)
-        fixed = fixed_settings(settings)
-        folder = ResultsFolder(settings.output)
-        folder.check_place()
-        folder.check(fixed)
-        folder.check_runs([*all_agreements(settings), *all_runs(settings)])
+        work = ComparisonWork(settings)
+        check_work(work)
     except (ValueError, ImportError, OSError) as error:
         print_error(error)
         return 2
     if options.dry_run:
-        _list_runs(settings, folder)
+        _list_jobs(work)
         return 0
-    return _compare(settings, folder, fixed)
+    return run(work, write_reports)
+
+
+def check_work(work: ComparisonWork) -> None:
+    """Finds what is wrong before anything is started.
+
+    Raises:
+        ValueError: If a setting means nothing, or the folder cannot be used.
+        ImportError: If a package is missing.
+        OSError: If a file is missing, or the folder cannot be read.
+    """
+    check_problem(work.settings)
+    fixed = work.fixed()
+    work.folder.check_place()
+    work.folder.check(fixed)
+    work.folder.check_runs(work.reported_jobs())
 
 
 def _check_packages(settings: Settings) -> None:
@@ -120,29 +131,33 @@ def _check_packages(settings: Settings) -> None:
         )
 
 
-def _list_runs(settings: Settings, folder: ResultsFolder) -> None:
-    jobs = [*all_agreements(settings), *all_runs(settings)]
-    to_do = set(folder.unfinished(jobs))
+def _list_jobs(work: ComparisonWork) -> None:
+    jobs, epochs = work.reported_jobs(), work.settings.epochs
+    to_do = set(work.folder.unfinished(jobs))
     for job in jobs:
         state = "to do" if job in to_do else "done "
         print(printable(f"{state}  {job.title}"))
     print(
-        f"{len(to_do)} of {len(jobs)} to do, {settings.epochs} epochs each run;"
-        f" results in {printable(str(folder.path))}"
+        f"{len(to_do)} of {len(jobs)} to do, {epochs} epochs each run;"
+        f" results in {printable(str(work.folder.path))}"
     )
 
 
-def _compare(
-    settings: Settings, folder: ResultsFolder, fixed: dict[str, Any]
-) -> int:
+def run(work: Kind, report: Callable[[Kind, Supervisor], None]) -> int:
+    """Does what is to do and reports on it; returns the exit status.
+
+    Args:
+        work: What is to do.
+        report: Called when there is a run to report on.
+    """
     try:
-        with folder:
-            failed, complete = _train(settings, folder, fixed)
-            runs = all_runs(settings)
-            if len(folder.unfinished(runs)) == len(runs):
+        with work.folder:
+            supervisor = supervise(work, work.settings.epochs)
+            runs = all_runs(work.settings)
+            if len(work.folder.unfinished(runs)) == len(runs):
                 # Nothing to report on, and why has been shown.
                 return 1
-            write_reports(folder, collect(settings, folder, failed))
+            report(work, supervisor)
     except BlockingIOError as error:
         print_error(error)
         return 2
@@ -156,39 +171,13 @@ def _compare(
             file=sys.stderr,
         )
         return INTERRUPTED
-    print(f"Wrote {', '.join(REPORTS)} in {printable(str(folder.path))}")
-    return 0 if complete else 1
+    return 0 if supervisor.is_complete() else 1
 
 
-def _train(
-    settings: Settings, folder: ResultsFolder, fixed: dict[str, Any]
-) -> tuple[dict[Job, str], bool]:
-    """Does what is to do; returns what failed, and whether all is done."""
-    from rich.console import Console
-    from rich.live import Live
-
-    jobs = [*all_agreements(settings), *all_runs(settings)]
-    to_do = folder.unfinished(jobs)
-    if len(to_do) < len(jobs):
-        print(f"{len(jobs) - len(to_do)} of {len(jobs)} are done already.")
-    console = Console()
-    if not console.is_terminal:
-        plain = PlainProgress(sys.stdout, to_do=to_do, epochs=settings.epochs)
-        supervisor = Supervisor(settings, folder, fixed, plain)
-        return supervisor.failed, supervisor.run()
-    with Live(console=console, auto_refresh=False) as live:
-        table = LiveProgress(live, to_do=to_do, epochs=settings.epochs)
-        supervisor = Supervisor(settings, folder, fixed, table)
-        return supervisor.failed, supervisor.run()
-
-
-def write_reports(folder: ResultsFolder, document: dict[str, Any]) -> None:
-    """Writes the results and what they look like.
-
-    Args:
-        folder: Where.
-        document: What `results.collect` returns.
-    """
+def write_reports(work: ComparisonWork, supervisor: Supervisor) -> None:
+    """Writes the results and what they look like."""
+    folder = work.folder
+    document = folder.collect(work.settings, supervisor.failed)
     texts = (
         json_text(document),
         summary_csv(document),
@@ -197,3 +186,6 @@ def write_reports(folder: ResultsFolder, document: dict[str, Any]) -> None:
     )
     for name, text in zip(REPORTS, texts, strict=True):
         folder.write(folder.path / name, text)
+    print(f"Wrote {', '.join(REPORTS)} in {printable(str(folder.path))}")
+    if not can_draw():
+        print(WITHOUT_DRAWINGS)

@@ -1,56 +1,97 @@
-"""What the report draws: curves, maps of conflicts and bars of cost."""
+"""What the page draws: curves, maps of conflicts and bars of cost."""
 
 import statistics
 from typing import Any
 
 from keras_mtl.comparison.summary import epoch_measures
-from keras_mtl.comparison.svg_bars import Bar
-from keras_mtl.comparison.svg_bars import draw_bars
-from keras_mtl.comparison.svg_curves import Curve
-from keras_mtl.comparison.svg_curves import Point
-from keras_mtl.comparison.svg_curves import draw_curves
-from keras_mtl.comparison.svg_matrix import draw_matrix
-from keras_mtl.comparison.tables import milliseconds
+from keras_mtl.terminal import printable
 from keras_mtl.visualization.canvas import COLOURS
+from keras_mtl.visualization.canvas import finish
+from keras_mtl.visualization.canvas import new_figure
+from keras_mtl.visualization.plot_conflicts import plot_conflicts
+from keras_mtl.visualization.seeds import Point
+from keras_mtl.visualization.seeds import draw_bars
+from keras_mtl.visualization.seeds import draw_seeds
+from keras_mtl.visualization.seeds import points_of
+from keras_mtl.visualization.svg import TIPS
+from keras_mtl.visualization.svg import embedded_svg
+from keras_mtl.visualization.svg import svg_style
+
+#: Longest name in a drawing.
+LONGEST = 16
+
+#: For each strategy, values by epoch of each of its runs.
+Values = dict[str, list[list[float | None]]]
+
+
+def index_of(document: dict[str, Any], strategy: str) -> int:
+    """Returns the position of a strategy, which decides its colour."""
+    return list(document["settings"]["strategies"]).index(strategy)
 
 
 def colour_of(document: dict[str, Any], strategy: str) -> str:
     """Returns the colour that a strategy has in all drawings."""
-    index = list(document["settings"]["strategies"]).index(strategy)
-    return COLOURS[index % len(COLOURS)]
+    return COLOURS[index_of(document, strategy) % len(COLOURS)]
 
 
-def curves_of(document: dict[str, Any], backend: str) -> dict[str, str]:
-    """Returns a drawing for each measurement, with a curve per strategy."""
-    runs = [
-        run
-        for run in document["runs"]
-        if run["backend"] == backend and run["history"]
-    ]
+def epochs_of(document: dict[str, Any], backend: str) -> dict[str, Values]:
+    """Returns the values of each measurement by epoch, of a backend's runs."""
+    found: dict[str, Values] = {}
+    runs = [run for run in document["runs"] if run["backend"] == backend]
     measured = [
         [epoch_measures(run["tasks"], logs) for logs in run["history"]]
         for run in runs
     ]
-    names = dict.fromkeys(
+    for name in dict.fromkeys(
         name for epochs in measured for epoch in epochs for name in epoch
-    )
-    strategies = dict.fromkeys(run["strategy"] for run in runs)
+    ):
+        found[name] = {}
+        for run, epochs in zip(runs, measured, strict=True):
+            values = [epoch.get(name) for epoch in epochs]
+            found[name].setdefault(run["strategy"], []).append(values)
+    return found
+
+
+def curves_of(document: dict[str, Any], backend: str) -> dict[str, str]:
+    """Returns a drawing for each measurement, with a curve per strategy."""
     drawn = {}
-    for name in names:
+    for name, values in epochs_of(document, backend).items():
         title = name.replace("_", " ")
-        curves = []
-        for strategy in strategies:
-            lists = [
-                [epoch.get(name) for epoch in epochs]
-                for run, epochs in zip(runs, measured, strict=True)
-                if run["strategy"] == strategy
-            ]
-            colour = colour_of(document, strategy)
-            curves.append(Curve(strategy, colour, _points(lists)))
-        drawing = draw_curves(title, curves)
-        if drawing:
+        drawing = _curves(document, title, values)
+        if drawing is not None:
             drawn[title] = drawing
     return drawn
+
+
+def _curves(document: dict[str, Any], title: str, values: Values) -> str | None:
+    tips = {}
+    with svg_style():
+        figure = new_figure((4.4, 2.6))
+        axes = figure.subplots()
+        for strategy, runs in values.items():
+            points = points_of(runs)
+            if not points:
+                continue
+            index = index_of(document, strategy)
+            draw_seeds(axes, index, points, strategy).set_gid(f"{TIPS}{index}")
+            tips[str(index)] = [
+                f"{strategy}, epoch {it.epoch}: {title} {it.mean:.4g}"
+                + (
+                    f" ({it.low:.4g} to {it.high:.4g})"
+                    if it.low < it.high
+                    else ""
+                )
+                for it in points
+            ]
+        finish(axes, "epoch", "")
+        return embedded_svg(figure, title, tips) if tips else None
+
+
+def _range(point: Point) -> str:
+    text = f"{point.mean:.4g}"
+    if point.low < point.high:
+        text += f" ({point.low:.4g} to {point.high:.4g})"
+    return text
 
 
 def conflicts_of(document: dict[str, Any], backend: str) -> dict[str, str]:
@@ -69,37 +110,51 @@ def conflicts_of(document: dict[str, Any], backend: str) -> dict[str, str]:
                 for rows in zip(*(run["cosines"] for run in runs), strict=True)
             ]
             title = f"{strategy} on {backend}"
-            drawn[title] = draw_matrix(title, runs[0]["tasks"], matrix)
+            tasks = [_shortened(task) for task in runs[0]["tasks"]]
+            with svg_style():
+                drawn[title] = embedded_svg(
+                    plot_conflicts(matrix, tasks), title
+                )
     return drawn
 
 
 def costs_of(document: dict[str, Any]) -> dict[str, str]:
     """Returns bars of the time per step for each backend."""
-    bars: dict[str, list[Bar]] = {}
-    for row in document["summary"]:
-        seconds = row["measures"].get("seconds_per_step")
-        value = milliseconds(seconds)["mean"]
-        if value is not None:
-            strategy = row["strategy"]
-            colour = colour_of(document, strategy)
-            bar = Bar(strategy, colour, value)
-            bars.setdefault(row["backend"], []).append(bar)
-    return {
-        backend: draw_bars(f"time per step on {backend}", "ms", members)
-        for backend, members in bars.items()
-    }
+    drawn = {}
+    for backend in document["versions"]:
+        means = {
+            row["strategy"]: 1000.0 * spread["mean"]
+            for row in document["summary"]
+            if row["backend"] == backend
+            and (spread := row["measures"].get("seconds_per_step"))
+            and spread["mean"] is not None
+        }
+        if means:
+            drawn[backend] = _bars(document, backend, means)
+    return drawn
 
 
-def _points(lists: list[list[float | None]]) -> list[Point]:
-    """Points of the epochs in which all runs that got there have a number."""
-    points = []
-    for epoch in range(max(len(values) for values in lists)):
-        values = [it[epoch] for it in lists if epoch < len(it)]
-        known = [value for value in values if value is not None]
-        if len(known) == len(values):
-            mean = statistics.fmean(known)
-            points.append(Point(epoch + 1, mean, min(known), max(known)))
-    return points
+def _bars(
+    document: dict[str, Any], backend: str, means: dict[str, float]
+) -> str:
+    with svg_style():
+        figure = new_figure((4.4, 0.6 + 0.35 * len(means)))
+        axes = figure.subplots()
+        draw_bars(
+            axes,
+            [_shortened(strategy) for strategy in means],
+            [[mean] for mean in means.values()],
+            [f"{mean:.3g} ms" for mean in means.values()],
+            [index_of(document, strategy) for strategy in means],
+        )
+        axes.set_xticks([])
+        return embedded_svg(figure, f"time per step on {backend}")
+
+
+def _shortened(name: str) -> str:
+    # Commands of a terminal have no place in XML either.
+    name = printable(name)
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -1,22 +1,31 @@
 """report.html: everything on one page, which loads nothing."""
 
 import html
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 from keras_mtl.comparison import drawings
-from keras_mtl.comparison.svg_frame import element
 from keras_mtl.comparison.tables import Table
-from keras_mtl.comparison.tables import agreement_table
-from keras_mtl.comparison.tables import cost_table
-from keras_mtl.comparison.tables import summary_table
+from keras_mtl.comparison.tables import sections
 from keras_mtl.comparison.tables import title_of_missing
 
 PAGE = Path(__file__).parent / "page"
 
+#: What stands in the place of the drawings.
+WITHOUT_DRAWINGS = (
+    "Curves, maps of conflicts and bars of cost are left out: they need "
+    'Matplotlib, pip install "keras-mtl[demo]".'
+)
+
 #: Curves that are shown at once; the others are unfolded.
 CURVES_SHOWN = 3
+
+
+def can_draw() -> bool:
+    """Whether what drawings need is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
 
 
 def html_report(document: dict[str, Any]) -> str:
@@ -26,18 +35,14 @@ def html_report(document: dict[str, Any]) -> str:
     tasks and strategies above all, is text on it and nothing else.
 
     Args:
-        document: What `results.collect` returns.
+        document: What `ComparisonFolder.collect` returns.
     """
     style = (PAGE / "report.css").read_text(encoding="utf-8")
     script = (PAGE / "report.js").read_text(encoding="utf-8")
     body = "\n".join(
         [
             _head(document),
-            _results(document),
-            _curves(document),
-            _conflicts(document),
-            _agreement(document),
-            _cost(document),
+            *_sections(document),
             _missing(document),
             _settings(document),
         ]
@@ -76,18 +81,23 @@ def _head(document: dict[str, Any]) -> str:
         "<h1>Comparison of strategies</h1>"
         f"<p>{_safe(settings['dataset'])}, {_safe(model)}: "
         f"{settings['epochs']} epochs, seeds: {settings['seeds']}, backends: "
-        f"{_safe(', '.join(settings['backends']))}.</p>"
+        f"{_safe(', '.join(settings['backends']))}. Click on the heading of "
+        "a column to sort by it.</p>"
     )
 
 
-def _results(document: dict[str, Any]) -> str:
-    return (
-        "<h2>Results</h2><p>Of the last epoch; mean ± standard deviation over "
-        "the seeds. Click on a heading to sort. The conflict ratio is the "
-        "share of pairs of task gradients that point against each other, in "
-        "all steps; strategies that take no task gradients have none.</p>"
-        + _table(summary_table(document))
-    )
+def _sections(document: dict[str, Any]) -> list[str]:
+    """The parts with a table, and the drawings where they belong."""
+    parts = {
+        title: f"<h2>{title}</h2><p>{text}</p>{_table(table)}"
+        for title, text, table in sections(document).values()
+    }
+    if can_draw():
+        parts["Results"] += _curves(document) + _conflicts(document)
+        parts["Cost"] += _costs(document)
+    else:
+        parts["Results"] += f"<h2>Drawings</h2><p>{_safe(WITHOUT_DRAWINGS)}</p>"
+    return list(parts.values())
 
 
 def _curves(document: dict[str, Any]) -> str:
@@ -115,9 +125,9 @@ def _legend(document: dict[str, Any]) -> str:
     items = []
     for strategy in document["settings"]["strategies"]:
         colour = drawings.colour_of(document, strategy)
-        chip = element("circle", cx=5, cy=5, r=5, fill=colour)
         items.append(
-            f'<li><svg viewBox="0 0 10 10" aria-hidden="true">{chip}</svg>'
+            '<li><svg viewBox="0 0 10 10" aria-hidden="true">'
+            f'<circle cx="5" cy="5" r="5" fill="{colour}"></circle></svg>'
             f"{_safe(strategy)}</li>"
         )
     return f'<ul class="legend">{"".join(items)}</ul>'
@@ -139,33 +149,10 @@ def _conflicts(document: dict[str, Any]) -> str:
     )
 
 
-def _agreement(document: dict[str, Any]) -> str:
-    if not document["agreement"]:
-        return ""
-    steps = document["settings"]["agreement_steps"]
-    return (
-        f"<h2>Agreement of the backends</h2><p>Weights after {steps} steps of "
-        "plain gradient descent from equal weights on equal batches: the "
-        "largest difference between two backends, and how far the weight that "
-        "moved most has moved. Rounding alone gives differences far below a "
-        "thousandth of the movement. Whatever draws random numbers, dropout "
-        "for instance, draws others on each backend.</p>"
-        + _table(agreement_table(document))
-    )
-
-
-def _cost(document: dict[str, Any]) -> str:
-    drawn = [
-        _figure(backend, drawing)
-        for backend, drawing in drawings.costs_of(document).items()
-    ]
-    return (
-        "<h2>Cost</h2><p>Milliseconds per step, and the median epoch without "
-        "the first one, which compiles, and without the evaluation.</p>"
-        + _grid(drawn)
-        + "<h3>In numbers</h3>"
-        + _table(cost_table(document))
-    )
+def _costs(document: dict[str, Any]) -> str:
+    costs = drawings.costs_of(document)
+    drawn = [_figure(backend, drawing) for backend, drawing in costs.items()]
+    return f"<h3>Milliseconds per step</h3>{_grid(drawn)}"
 
 
 def _missing(document: dict[str, Any]) -> str:

@@ -143,7 +143,7 @@ def _without_names(value: Any) -> Any:
     """Numbers layers, which Keras names by how many there were before."""
     numbers: dict[str, str] = {}
 
-    def collect(node):
+    def collect(node: Any) -> None:
         if isinstance(node, dict):
             config = node.get("config")
             if isinstance(config, dict) and not str(
@@ -158,7 +158,7 @@ def _without_names(value: Any) -> Any:
             for item in node:
                 collect(item)
 
-    def replace(node):
+    def replace(node: Any) -> Any:
         if isinstance(node, dict):
             if node.get("class_name") in ("__lambda__", "__bytes__"):
                 return node["class_name"]

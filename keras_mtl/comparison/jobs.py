@@ -12,7 +12,8 @@ class Job(NamedTuple):
 
     Attributes:
         backend: The backend of the worker.
-        strategy: Name or import path of the strategy.
+        strategy: Name or import path of the strategy; empty for the weights
+            from which backends take steps.
         seed: Seed of the run, or `None` for the steps by which backends are
             compared with each other.
     """
@@ -24,6 +25,8 @@ class Job(NamedTuple):
     @property
     def title(self) -> str:
         """What the job is called on the screen."""
+        if not self.strategy:
+            return f"{self.backend}, weights to compare backends from"
         if self.seed is None:
             return f"{self.backend}, {self.strategy}, steps to compare backends"
         return f"{self.backend}, {self.strategy}, seed {self.seed}"
@@ -56,6 +59,13 @@ def all_agreements(settings: Settings) -> list[Job]:
         for backend in settings.backends
         for strategy in settings.strategies
     ]
+
+
+def all_starts(settings: Settings) -> list[Job]:
+    """Returns the weights to start from, which one of the backends writes."""
+    if not settings.compares_backends():
+        return []
+    return [Job(backend, "", None) for backend in settings.backends]
 
 
 def _file_name(strategy: str) -> str:

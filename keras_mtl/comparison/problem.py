@@ -8,14 +8,20 @@ import keras
 from keras_mtl import datasets
 from keras_mtl import strategies
 from keras_mtl.arguments import checked_choice
-from keras_mtl.comparison.default_models import IMAGE_PAIRS
-from keras_mtl.comparison.default_models import default_model
 from keras_mtl.comparison.import_path import import_object
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.datasets.domain_folders import DOMAINS
 from keras_mtl.datasets.recipes import RECIPES
 from keras_mtl.models import MultiTaskModel
+
+#: Data sets that have a model: side of the images, and Adam's learning rate.
+IMAGE_PAIRS = {
+    "multi_digits": (20, 5e-3),
+    "multi_fashion": (36, 1e-3),
+    "multi_fashion_mnist": (36, 1e-3),
+    "multi_mnist": (36, 1e-3),
+}
 
 
 class Data(NamedTuple):
@@ -115,6 +121,41 @@ def make_model(settings: Settings) -> MultiTaskModel:
                 "optimizer has a schedule: leave it out, or give the "
                 f"optimizer a number. {error}"
             ) from error
+    return model
+
+
+def default_model(dataset: str) -> MultiTaskModel:
+    """Returns a small convolutional trunk with a classifier per image.
+
+    In the manner of LeNet: two convolutions, which halve the image, and a
+    dense layer, all shared; each task has one dense layer of its own. It is
+    compiled with Adam and a cross-entropy per task.
+
+    Args:
+        dataset: One of `IMAGE_PAIRS`.
+    """
+    side, learning_rate = IMAGE_PAIRS[dataset]
+    inputs = keras.Input((side, side, 1), name="image")
+    x = keras.layers.Conv2D(
+        32, 4, strides=2, activation="relu", name="convolution_1"
+    )(inputs)
+    x = keras.layers.Conv2D(
+        32, 3, strides=2, activation="relu", name="convolution_2"
+    )(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = keras.layers.Dense(64, activation="relu", name="features")(x)
+    outputs = {
+        task: keras.layers.Dense(10, name=task)(x) for task in ("left", "right")
+    }
+    model = MultiTaskModel(inputs, outputs)
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss={
+            task: keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            for task in outputs
+        },
+        metrics={task: ["accuracy"] for task in outputs},
+    )
     return model
 
 

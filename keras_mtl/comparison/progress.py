@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from typing import TextIO
 
-from keras_mtl.comparison.jobs import Job
+from keras_mtl.comparison.work import Job
 from keras_mtl.terminal import printable
 
 #: Results of the last epoch that the table shows.
@@ -40,16 +40,19 @@ class Progress:
     def begin(self, job: Job) -> None:
         """Notes that a job has begun."""
         self.current[job.backend] = (job, 0, {})
+        self.tick()
 
     def epoch(self, job: Job, epoch: int, logs: dict[str, Any]) -> None:
         """Notes an epoch that is over."""
         self.current[job.backend] = (job, epoch, logs)
         self._epochs_done += 1
+        self.tick()
 
     def end(self, job: Job) -> None:
         """Notes that a job is done."""
         del self.current[job.backend]
         self.finished += job.seed is not None
+        self.tick()
 
     def fail(self, backend: str, job: Job | None, message: str) -> None:
         """Notes that a job, or all of a backend, will not be done."""
@@ -57,9 +60,10 @@ class Progress:
         if begun is not None and begun[0].seed is not None:
             self.epochs -= self.epochs_per_run - begun[1]
         self.failed += 1
+        self.tick()
 
     def tick(self) -> None:
-        """Nothing has happened for a moment."""
+        """Shows what there is; called again and again while nothing happens."""
 
     def seconds_left(self) -> float | None:
         """Estimates the time that is left; `None` before the first epoch."""
@@ -114,28 +118,14 @@ class LiveProgress(Progress):
     def __init__(self, live: Any, **arguments: Any):
         super().__init__(**arguments)
         self.live = live
-        self.tick()
-
-    def begin(self, job: Job) -> None:
-        super().begin(job)
-        self.tick()
-
-    def epoch(self, job: Job, epoch: int, logs: dict[str, Any]) -> None:
-        super().epoch(job, epoch, logs)
-        self.tick()
-
-    def end(self, job: Job) -> None:
-        super().end(job)
-        self.tick()
 
     def fail(self, backend: str, job: Job | None, message: str) -> None:
         from rich.text import Text
 
-        super().fail(backend, job, message)
         # Above the table, where it stays.
         text = f"failed: {job.title if job else backend}\n{message}"
         self.live.console.print(Text(printable(text)))
-        self.tick()
+        super().fail(backend, job, message)
 
     def tick(self) -> None:
         self.live.update(self.table())

@@ -1,60 +1,48 @@
-"""The folder in which a comparison keeps what it has."""
+"""A folder in which a command keeps what it has, to go on with it later."""
 
 import json
+import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 from typing import Any
 
 from keras_mtl.atomic_files import write_atomically
-from keras_mtl.comparison.folder_lock import LOCK
-from keras_mtl.comparison.folder_lock import lock_folder
-from keras_mtl.comparison.identity import OF_ALL_BACKENDS
-from keras_mtl.comparison.identity import OF_ONE_BACKEND
-from keras_mtl.comparison.identity import check_identity
-from keras_mtl.comparison.import_path import is_import_path
-from keras_mtl.comparison.import_path import source_digest
-from keras_mtl.comparison.jobs import Job
-from keras_mtl.comparison.record_form import check_record
-from keras_mtl.comparison.settings import Settings
-from keras_mtl.comparison.versions import versions_of
 from keras_mtl.output_folder import check_output_folder
 from keras_mtl.output_folder import check_own_file
 from keras_mtl.output_folder import check_own_subfolder
 from keras_mtl.output_folder import naming
 
-#: Version of the files' form; raised when older readers would misread it.
-SCHEMA = 1
-
-REPORTS = ("results.json", "summary.csv", "report.md", "report.html")
-
-#: Beginning of the names, in the settings, of what backends have been given.
-IDENTITY = "identity/"
+#: Name of the file that is locked: one that nobody else gives.
+LOCK = ".keras_mtl.lock"
 
 
 class ResultsFolder:
-    """The folder in which a comparison keeps what it has.
+    """A folder in which each finished job has a file of its own.
 
-    Each finished job has a file of its own, written at once: what is there is
-    whole, and what is not there is still to be done.
+    Files are written at once: what is there is whole, and what is not there is
+    still to be done.
 
     Args:
         path: The folder. Nothing is written before `prepare`. As a context,
             it is kept from other commands.
     """
 
+    #: The option that names another folder.
+    option = "--output"
+    #: The setting by which a folder is known as one of the command.
+    mark = "schema"
+
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.runs = self.path / "runs"
-        self.weights = self.path / "weights"
         self.settings_file = self.path / "settings.json"
-        self.start = self.weights / "start.npz"
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> "ResultsFolder":
         # A new one is locked when it is made.
         if self.settings_file.exists():
-            self._lock = lock_folder(self.path)
+            self._lock = lock_folder(self.path, self.option)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -62,115 +50,81 @@ class ResultsFolder:
             self._lock.close()
             self._lock = None
 
+    def subfolders(self) -> tuple[Path, ...]:
+        """Returns the folders that are made in it."""
+        return ()
+
+    def others(self) -> tuple[Path, ...]:
+        """Returns the files beside those of the jobs and the settings."""
+        return ()
+
+    def file_of(self, job: Any) -> Path:
+        """Returns the file of a job, be it there or not."""
+        raise NotImplementedError
+
+    def unfinished(self, jobs: Iterable[Any]) -> list[Any]:
+        """Returns the jobs that have no file yet."""
+        return [job for job in jobs if not self.file_of(job).exists()]
+
     def check_place(self) -> None:
         """Raises `ValueError` if writing could touch what is another's.
 
-        Links are refused, for they lead elsewhere, and so are reports in a
+        Links are refused, for they lead elsewhere, and so are results in a
         folder that is not one of this command.
         """
         check_output_folder(self.path)
-        for folder in (self.runs, self.weights):
+        for folder in self.subfolders():
             check_own_subfolder(folder)
             if folder.exists():
                 check_output_folder(folder)
         for path in (self.settings_file, self.path / LOCK):
             check_own_file(path)
-        for path in (self.start, *(self.path / name for name in REPORTS)):
-            self._check_known(path)
+        for path in self.others():
+            self.check_known(path)
 
-    def _check_known(self, path: Path) -> None:
+    def check_known(self, path: Path) -> None:
+        """Raises `ValueError` for a file that may be another's."""
         check_own_file(path)
         if path.exists() and not self.settings_file.exists():
             raise ValueError(
                 f"{path} is there, but it is not known how it was made: there "
                 f"is no {self.settings_file}. Name another folder with "
-                "--output."
+                f"{self.option}."
             )
 
     def check(self, fixed: dict[str, Any]) -> None:
         """Raises `ValueError` if the folder has results of other settings.
 
         Args:
-            fixed: What `fixed_settings` returns.
+            fixed: What must be the same for all results, as in `check_same`.
         """
-        if not self.settings_file.exists():
-            return
-        known = self._known_settings()
-        for name in sorted({*fixed, *known}):
-            # What only one side has, a backend or a module more, differs in
-            # nothing that both have run.
-            if name.count("/") and not (name in fixed and name in known):
-                continue
-            if fixed.get(name) != known.get(name):
-                raise ValueError(
-                    f"{self.path} has results with {name}={known.get(name)!r}; "
-                    f"now it is {fixed.get(name)!r}. Name another folder with "
-                    "--output, or go back to the old setting."
-                )
+        known = self.known_settings()
+        if known:
+            check_same(self.path, known, fixed, self.option)
 
-    def check_runs(self, jobs: Iterable[Job]) -> None:
-        """Raises `ValueError` if runs that are there are not of one problem.
-
-        Args:
-            jobs: What will be compared, be it there or not.
-        """
-        known: dict[str, Any] = {}
-        if self.settings_file.exists():
-            known = self._known_settings()
-        for job in jobs:
-            path = self.file_of(job)
-            self._check_known(path)
-            if path.exists() and job.seed is not None:
-                record = self.read_run(job)
-                self._check_identity(known, job.backend, record, str(path))
-                known[IDENTITY + job.backend] = record
-
-    def note_identity(self, backend: str, identity: dict[str, Any]) -> None:
-        """Notes what a backend is given, or raises if it has changed.
+    def identify(self, backend: str, identity: dict[str, Any]) -> None:
+        """Notes what the results of a backend are of.
 
         Args:
             backend: The backend.
-            identity: What `model_identity` and `data_identity` return.
+            identity: What `Work.prepare` returns.
 
         Raises:
-            ValueError: If the folder has results of another model, or of
-                other data.
+            ValueError: If the folder has results of something else.
         """
-        known = self._known_settings()
-        self._check_identity(known, backend, identity, "this command")
-        name = IDENTITY + backend
-        if known.get(name) != identity:
-            self._write_settings({**known, name: identity})
-
-    def _check_identity(self, known, backend, identity, where):
-        for name, other in known.items():
-            if not name.startswith(IDENTITY):
-                continue
-            if not isinstance(other, dict):
-                raise ValueError(
-                    f"{name!r} in {self.settings_file} must be an object, not "
-                    f"{type(other).__name__}. Name another folder with "
-                    "--output."
-                )
-            parts = [*OF_ALL_BACKENDS]
-            if name == IDENTITY + backend:
-                parts += OF_ONE_BACKEND
-            check_identity({it: identity[it] for it in parts}, other, where)
 
     def prepare(self, fixed: dict[str, Any]) -> None:
         """Makes the folder, if need be, and notes the settings in it."""
         self.path.mkdir(parents=True, exist_ok=True)
         if self._lock is None:
-            self._lock = lock_folder(self.path)
+            self._lock = lock_folder(self.path, self.option)
             # Another command may have been here before the lock was had.
             self.check(fixed)
-        known = {}
-        if self.settings_file.exists():
-            known = self._known_settings()
+        known = self.known_settings()
         # First, for by it a folder is known as one of this command.
         if known != {**known, **fixed}:
-            self._write_settings({**known, **fixed})
-        for folder in (self.runs, self.weights):
+            self.write_settings({**known, **fixed})
+        for folder in self.subfolders():
             folder.mkdir(exist_ok=True)
 
     def write(self, path: Path, content: bytes | str) -> None:
@@ -186,44 +140,94 @@ class ResultsFolder:
         with naming(path):
             write_atomically(path, content)
 
-    def _write_settings(self, settings: dict[str, Any]) -> None:
+    def write_settings(self, settings: dict[str, Any]) -> None:
+        """Writes the settings that results are kept with."""
         self.write(self.settings_file, json_text(settings))
 
-    def _known_settings(self) -> dict[str, Any]:
-        known = _read_json(self.settings_file)
+    def known_settings(self) -> dict[str, Any]:
+        """Returns the settings of the results, none in a new folder."""
+        if not self.settings_file.exists():
+            return {}
+        known = read_json(self.settings_file)
+        reason = None
         if not isinstance(known, dict):
+            reason = f"must hold an object, not {type(known).__name__}"
+        elif self.mark not in known:
+            reason = f"has no {self.mark!r}: another command has written it"
+        if reason is not None:
             raise ValueError(
-                f"{self.settings_file} must hold an object, not "
-                f"{type(known).__name__}. Name another folder with --output."
-            )
-        if "schema" not in known:
-            raise ValueError(
-                f"{self.settings_file} is not of a comparison. Name another "
-                "folder with --output."
+                f"{self.settings_file} {reason}. Name another folder with "
+                f"{self.option}."
             )
         return known
 
-    def file_of(self, job: Job) -> Path:
-        """Returns the file of a job, be it there or not."""
-        folder = self.weights if job.seed is None else self.runs
-        return folder / job.file_name
 
-    def unfinished(self, jobs: Iterable[Job]) -> list[Job]:
-        """Returns the jobs that have no file yet."""
-        return [job for job in jobs if not self.file_of(job).exists()]
+def check_same(
+    path: Path, known: dict[str, Any], wanted: dict[str, Any], option: str
+) -> None:
+    """Raises `ValueError` if settings differ.
 
-    def read_run(self, job: Job) -> dict[str, Any]:
-        """Returns the record of a finished run."""
-        path = self.file_of(job)
-        record = _read_json(path)
-        check_record(path, record)
-        found = [record.get(it) for it in ("schema", "backend", "strategy")]
-        if [*found, record.get("seed")] != [SCHEMA, *job]:
+    Args:
+        path: What has results of the known settings.
+        known: These settings.
+        wanted: Those that are asked for. Names with a slash hold for a part of
+            the results: what only one side has differs in nothing that both
+            have run.
+        option: The option that names another folder.
+    """
+    for name in sorted({*wanted, *known}):
+        if name.count("/") and not (name in wanted and name in known):
+            continue
+        before, now = known.get(name), wanted.get(name)
+        if before != now:
             raise ValueError(
-                f"{path} is not the record of this run. Remove it, and the "
-                "run is done again."
+                f"{path} has results with {name}={before!r}; now it is "
+                f"{now!r}. Name another folder with {option}, or go back to "
+                "the old setting."
             )
-        return record
+
+
+def lock_folder(folder: Path, option: str = "--output") -> IO[bytes]:
+    """Locks a folder for as long as the returned file is open.
+
+    The operating system drops the lock with the process, however that ends.
+
+    Args:
+        folder: The folder.
+        option: The option that names another one.
+
+    Raises:
+        BlockingIOError: If another process has the lock.
+        ValueError: If a link is in the place of the file that is locked.
+    """
+    path = folder / LOCK
+    check_own_file(path)
+    # Made if need be, but neither emptied nor followed.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    file = os.fdopen(os.open(path, flags, 0o666), "rb+")
+    try:
+        _lock(file)
+    except (BlockingIOError, PermissionError) as error:
+        file.close()
+        raise BlockingIOError(
+            f"Another command is working on {folder}. Wait for its end, or "
+            f"name another folder with {option}."
+        ) from error
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _lock(file: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def json_text(value: Any) -> str:
@@ -231,25 +235,12 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
-def fixed_settings(settings: Settings) -> dict[str, Any]:
-    """Returns what must be the same for all results of a folder.
+def read_json(path: Path) -> Any:
+    """Returns what a file of the folder holds.
 
-    Names with a slash hold for one backend or one module of the user.
+    Raises:
+        ValueError: If it is a link or not JSON; names it.
     """
-    fixed = {"schema": SCHEMA, **settings.of_a_run()}
-    for backend in settings.backends:
-        for name, version in versions_of(backend).items():
-            fixed[f"versions/{backend}/{name}"] = version
-    for argument in ("dataset", "model", "strategies"):
-        given = getattr(settings, argument)
-        for path in (given,) if isinstance(given, str) else given or ():
-            if is_import_path(path):
-                module = path.partition(":")[0]
-                fixed[f"source/{module}"] = source_digest(argument, path)
-    return fixed
-
-
-def _read_json(path: Path) -> Any:
     check_own_file(path)
     try:
         return json.loads(

@@ -2,17 +2,30 @@
 
 import argparse
 import dataclasses
+import platform
 import tomllib
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import keras_mtl
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
+from keras_mtl.comparison.import_path import is_import_path
+from keras_mtl.comparison.import_path import source_digest
+from keras_mtl.comparison.records import SCHEMA
 from keras_mtl.registry import unknown_name
 
-BACKENDS = ("tensorflow", "jax", "torch")
+#: The packages whose versions matter to a result, by backend.
+PACKAGES = {
+    "tensorflow": ("tensorflow", "tensorflow-cpu"),
+    "jax": ("jax", "jaxlib"),
+    "torch": ("torch",),
+}
+BACKENDS = tuple(PACKAGES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +67,7 @@ class Settings:
     output: str = "report"
     jobs: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for backend in self.backends:
             checked_choice("backends", backend, BACKENDS)
         for name in ("seeds", "epochs", "batch_size", "jobs"):
@@ -110,6 +123,45 @@ def read_settings(options: argparse.Namespace, backend: str) -> Settings:
         if name in given:
             given[name] = _names(name, given[name])
     return Settings(**given)
+
+
+def fixed_settings(settings: Settings) -> dict[str, Any]:
+    """Returns what must be the same for all results of a folder.
+
+    Names with a slash hold for one backend or one module of the user.
+    """
+    fixed = {"schema": SCHEMA, **settings.of_a_run()}
+    for backend in settings.backends:
+        for name, number in versions_of(backend).items():
+            fixed[f"versions/{backend}/{name}"] = number
+    for argument in ("dataset", "model", "strategies"):
+        given = getattr(settings, argument)
+        for path in (given,) if isinstance(given, str) else given or ():
+            if is_import_path(path):
+                module = path.partition(":")[0]
+                fixed[f"source/{module}"] = source_digest(argument, path)
+    return fixed
+
+
+def versions_of(backend: str) -> dict[str, str]:
+    """Returns versions by name, without importing the backend."""
+    found = {
+        "python": platform.python_version(),
+        "keras_mtl": keras_mtl.__version__,
+    }
+    for package in ("keras", "numpy", *PACKAGES[backend]):
+        number = _version(package)
+        if number is not None:
+            found[package] = number
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        # TensorFlow has two names; one of them is there.
+        return None
 
 
 def _read_file(path: str, names: Sequence[str]) -> dict[str, Any]:

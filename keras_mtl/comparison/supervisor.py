@@ -1,61 +1,43 @@
-"""Runs the workers until every job is done or has failed."""
+"""Has workers do the jobs until every job is done or has failed."""
 
+import contextlib
 import queue
+import sys
 from typing import Any
-from typing import Protocol
 
-from keras_mtl.comparison.jobs import Job
-from keras_mtl.comparison.jobs import all_agreements
-from keras_mtl.comparison.jobs import all_runs
-from keras_mtl.comparison.results_folder import ResultsFolder
-from keras_mtl.comparison.settings import Settings
+from keras_mtl.comparison.progress import LiveProgress
+from keras_mtl.comparison.progress import PlainProgress
+from keras_mtl.comparison.progress import Progress
+from keras_mtl.comparison.work import Job
+from keras_mtl.comparison.work import Work
+from keras_mtl.comparison.work import import_path_of
 from keras_mtl.comparison.worker_process import WorkerProcess
 
 #: Seconds between two looks at the clock on the screen.
 TICK = 0.5
 
 
-class Display(Protocol):
-    """What is told about the progress."""
-
-    def begin(self, job: Job) -> None: ...
-
-    def epoch(self, job: Job, epoch: int, logs: dict[str, Any]) -> None: ...
-
-    def end(self, job: Job) -> None: ...
-
-    def fail(self, backend: str, job: Job | None, message: str) -> None: ...
-
-    def tick(self) -> None: ...
-
-
 class Supervisor:
-    """Runs the workers until every job is done or has failed.
+    """Has workers do the jobs until every job is done or has failed.
 
-    A worker does its jobs one after the other. If it ends in the middle of
-    one, that job has failed, and a new worker does the others. If it ends
-    before the first, its backend is given up.
+    A worker is given one job after the other. If it ends in the middle of one,
+    that job has failed, and a new worker does the others. If it ends before
+    the first, its backend is given up.
 
     Args:
-        settings: The settings.
-        folder: Where results go.
-        fixed: The settings that the folder keeps.
+        work: What is to do.
         display: What is told about the progress.
+        limit: The most jobs that are begun. Defaults to `None`: all.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        folder: ResultsFolder,
-        fixed: dict[str, Any],
-        display: Display,
-    ):
-        self.settings = settings
-        self.folder = folder
-        self.fixed = fixed
+    def __init__(self, work: Work, display: Progress, limit: int | None = None):
+        self.work = work
+        self.folder = work.folder
         self.display = display
+        self.limit = limit
+        self.begun = 0
         self.done: set[Job] = set()
-        self.failed: dict[Job, str] = {}
+        self.failed: dict[Any, str] = {}
         self.given_up: dict[str, str] = {}
         self.messages: Any = queue.SimpleQueue()
         self.workers: list[WorkerProcess] = []
@@ -69,28 +51,47 @@ class Supervisor:
         finally:
             for worker in self.workers:
                 worker.stop()
+        return self.is_complete()
+
+    def is_complete(self) -> bool:
+        """Whether nothing has failed."""
         return not self.failed and not self.given_up
 
-    def _to_do(self, backend: str) -> list[Job]:
-        jobs = [*all_agreements(self.settings), *all_runs(self.settings)]
-        own = [job for job in jobs if job.backend == backend]
-        tried = {*self.failed, *self.done}
-        return [job for job in self.folder.unfinished(own) if job not in tried]
+    def _next_job(self, backend: str) -> Any:
+        if self.begun == self.limit:
+            return None
+        # Some files are of every backend: one worker at a time writes them.
+        under_way = {
+            self.folder.file_of(worker.job)
+            for worker in self.workers
+            if worker.job is not None
+        }
+        for job in self.folder.unfinished(self.work.jobs()):
+            is_tried = job in self.done or job in self.failed
+            if (
+                job.backend == backend
+                and not is_tried
+                and self.folder.file_of(job) not in under_way
+            ):
+                return job
+        return None
 
     def _start_workers(self) -> bool:
         """Starts as many as there may be; returns whether it started any."""
         before = len(self.workers)
-        for backend in self.settings.backends:
-            if len(self.workers) >= self.settings.jobs:
+        task = {
+            "work": import_path_of(self.work),
+            "arguments": self.work.arguments(),
+        }
+        for backend in self.work.backends:
+            if len(self.workers) >= self.work.workers:
                 break
             busy = {worker.backend for worker in self.workers}
             if backend in busy or backend in self.given_up:
                 continue
-            jobs = self._to_do(backend)
-            if jobs:
-                self.workers.append(
-                    WorkerProcess(backend, self.settings, jobs, self.messages)
-                )
+            if self._next_job(backend) is not None:
+                worker = WorkerProcess(backend, task, self.messages)
+                self.workers.append(worker)
         return len(self.workers) > before
 
     def _handle_next_message(self) -> None:
@@ -101,49 +102,42 @@ class Supervisor:
             return
         event = message["event"]
         if event == "ready":
-            if not self.is_prepared:
-                # The first thing that is written, now that all seems well.
-                self.folder.prepare(self.fixed)
-                self.is_prepared = True
-            self._note_identity(worker, message["identity"])
+            self._begin_with(worker, message["identity"])
         elif event == "refused":
             worker.refusal = message["message"]
-        elif event == "begin":
-            worker.job = Job(*message["job"])
-            self.display.begin(worker.job)
         elif event == "epoch":
             self.display.epoch(worker.job, message["epoch"], message["logs"])
         elif event == "end":
             self.display.end(worker.job)
             self.done.add(worker.job)
-            worker.job = None
+            self._give_job(worker)
         elif event == "done":
             worker.finish()
         elif event == "exit":
             self._remove(worker)
-        self._let_go()
 
-    def _note_identity(
+    def _begin_with(
         self, worker: WorkerProcess, identity: dict[str, Any]
     ) -> None:
+        if not self.is_prepared:
+            # The first thing that is written, now that all seems well.
+            self.folder.prepare(self.work.fixed())
+            self.is_prepared = True
         try:
-            self.folder.note_identity(worker.backend, identity)
+            self.folder.identify(worker.backend, identity)
         except ValueError as error:
-            # It is never told to go, and nothing is trained.
+            # It is given nothing, and nothing is trained.
             worker.refuse(str(error))
         else:
-            worker.is_ready = True
+            self._give_job(worker)
 
-    def _let_go(self) -> None:
-        """Has one worker write the common weights; the others wait for it."""
-        for worker in self.workers:
-            if not worker.is_ready or worker.has_gone:
-                continue
-            needs_start = any(job.seed is None for job in worker.jobs)
-            if not needs_start or self.folder.start.exists():
-                worker.go(writes_start=False)
-            elif not any(other.writes_start for other in self.workers):
-                worker.go(writes_start=True)
+    def _give_job(self, worker: WorkerProcess) -> None:
+        worker.job = None
+        job = self._next_job(worker.backend)
+        worker.give(job)
+        if job is not None:
+            self.begun += 1
+            self.display.begin(job)
 
     def _remove(self, worker: WorkerProcess) -> None:
         self.workers.remove(worker)
@@ -155,3 +149,31 @@ class Supervisor:
             self.failed[worker.job] = failure
         else:
             self.given_up[worker.backend] = failure
+
+
+def supervise(work: Work, epochs: int) -> Supervisor:
+    """Does what is to do, and shows how far it is; returns what has done it.
+
+    Args:
+        work: What is to do.
+        epochs: Epochs per run.
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    jobs = work.reported_jobs()
+    to_do = work.folder.unfinished(jobs)
+    if len(to_do) < len(jobs):
+        print(f"{len(jobs) - len(to_do)} of {len(jobs)} are done already.")
+    console = Console()
+    shown = {"to_do": to_do, "epochs": epochs}
+    with contextlib.ExitStack() as stack:
+        display: Progress = PlainProgress(sys.stdout, **shown)
+        if console.is_terminal:
+            live = stack.enter_context(
+                Live(console=console, auto_refresh=False)
+            )
+            display = LiveProgress(live, **shown)
+        supervisor = Supervisor(work, display)
+        supervisor.run()
+    return supervisor

@@ -1,12 +1,15 @@
-"""The comparison as tables, before any markup."""
+"""The comparison as tables, as CSV and as Markdown."""
 
 import csv
+import html
 import io
+import re
 from typing import Any
 from typing import NamedTuple
 
 from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.summary import measure_names
+from keras_mtl.terminal import printable
 
 
 class Cell(NamedTuple):
@@ -63,7 +66,7 @@ def cost_table(document: dict[str, Any]) -> Table:
                 text_cell(row["backend"]),
                 text_cell(row["strategy"]),
                 _spread(measures.get("seconds_per_epoch")),
-                _spread(milliseconds(measures.get("seconds_per_step"))),
+                _spread(_milliseconds(measures.get("seconds_per_step"))),
                 _count(parameters[row["backend"], row["strategy"]]),
             ]
         )
@@ -90,10 +93,9 @@ def agreement_table(document: dict[str, Any]) -> Table:
     )
 
 
-def milliseconds(
+def _milliseconds(
     spread: dict[str, float | None] | None,
 ) -> dict[str, float | None]:
-    """Turns seconds into milliseconds."""
     return {
         name: None if value is None else 1000.0 * value
         for name, value in (spread or {"mean": None}).items()
@@ -144,6 +146,97 @@ def summary_csv(document: dict[str, Any]) -> str:
                 ]
             )
     return stream.getvalue()
+
+
+class Section(NamedTuple):
+    """A part of the report: a heading, what the table shows, the table."""
+
+    title: str
+    text: str
+    table: Table
+
+
+def sections(document: dict[str, Any]) -> dict[str, Section]:
+    """Returns the parts of the report that have a table, by title.
+
+    Args:
+        document: What `ComparisonFolder.collect` returns.
+    """
+    found = [
+        Section(
+            "Results",
+            "Of the last epoch; mean ± standard deviation over the seeds. The "
+            "conflict ratio is the share of pairs of task gradients that point "
+            "against each other, in all steps; strategies that take no task "
+            "gradients have none.",
+            summary_table(document),
+        ),
+        Section(
+            "Cost",
+            "The median epoch without the first one, which compiles, and "
+            "without the evaluation; that divided by the number of steps.",
+            cost_table(document),
+        ),
+    ]
+    if document["agreement"]:
+        steps = document["settings"]["agreement_steps"]
+        agreement = Section(
+            "Agreement of the backends",
+            f"Weights after {steps} steps of plain gradient descent from equal "
+            "weights on equal batches: the largest difference between two "
+            "backends, and how far the weight that moved most has moved. "
+            "Rounding alone gives differences far below a thousandth of the "
+            "movement. Whatever draws random numbers, dropout for instance, "
+            "draws others on each backend.",
+            agreement_table(document),
+        )
+        found.insert(1, agreement)
+    return {section.title: section for section in found}
+
+
+def markdown_report(document: dict[str, Any]) -> str:
+    """Returns the tables of a comparison, and how it was made.
+
+    Args:
+        document: What `ComparisonFolder.collect` returns.
+    """
+    parts = ["# Comparison of strategies"]
+    for title, text, table in sections(document).values():
+        parts += [f"## {title}", text, _markdown(table)]
+    if document["missing"]:
+        titles = [_plain(title_of_missing(it)) for it in document["missing"]]
+        parts += ["## Missing runs", "\n".join(f"- {it}" for it in titles)]
+    parts += ["## Settings", _pairs(document["settings"]), "## Versions"]
+    for backend, versions in document["versions"].items():
+        parts += [f"### {backend}", _pairs(versions)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown(table: Table) -> str:
+    head = [_plain(name) for name in table.columns]
+    rows = [[_plain(cell.text) for cell in row] for row in table.rows]
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _pairs(pairs: dict[str, Any]) -> str:
+    return "\n".join(
+        f"- {_plain(name)}: {_plain(_text(value))}"
+        for name, value in pairs.items()
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return "–" if value is None else str(value)
+
+
+def _plain(text: str) -> str:
+    """Text in which nothing is taken for HTML or Markdown."""
+    # A line of its own would be, too; and a page may be shown on a terminal.
+    text = printable(re.sub(r"\s", " ", text))
+    return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(text, quote=False))
 
 
 def _count(number: int | None) -> Cell:

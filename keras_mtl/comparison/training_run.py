@@ -2,11 +2,15 @@
 
 import math
 import statistics
+import time
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_mtl.callbacks import TaskMonitor
 from keras_mtl.comparison.identity import check_identity
@@ -15,10 +19,11 @@ from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import make_model
 from keras_mtl.comparison.problem import resolve_strategy
 from keras_mtl.comparison.settings import Settings
-from keras_mtl.demo.probe import EpochProbe
+from keras_mtl.comparison.work import AfterEpoch
 from keras_mtl.training.monitor import NonFiniteError
 
-AfterEpoch = Callable[[int, dict[str, float | None]], None]
+#: Called with a model and the number of the epoch that is over, from 1 on.
+Probe = Callable[[Any, int], dict[str, float]]
 
 
 def fresh_start(seed: int) -> None:
@@ -35,6 +40,7 @@ def train(
     seed: int,
     after_epoch: AfterEpoch,
     identity: dict[str, Any],
+    probe: Probe | None = None,
 ) -> dict[str, Any]:
     """Trains once and returns what was measured, ready for JSON.
 
@@ -47,6 +53,8 @@ def train(
             its measurements.
         identity: What `model_identity` and `data_identity` return of the runs
             that this one is compared with.
+        probe: Returns what else is measured after an epoch. Defaults to
+            `None`: what `TaskMonitor` measures in all steps.
 
     Raises:
         OtherProblemError: If the model is another one.
@@ -61,9 +69,8 @@ def train(
     check_identity(of_model, identity, f"seed {seed}")
     monitor = TaskMonitor()
     history: list[dict[str, float | None]] = []
-    seconds: list[float] = []
 
-    def note(logs, duration):
+    def note(logs: dict[str, Any]) -> None:
         # Not `validation_data`: Keras would count it as part of the epoch.
         tested = model.evaluate(
             data.x_test,
@@ -73,10 +80,12 @@ def train(
             return_dict=True,
         )
         entry = {**logs, **{f"val_{key}": tested[key] for key in tested}}
+        if probe is not None:
+            entry |= probe(model, len(history) + 1)
         history.append({key: _number(entry[key]) for key in entry})
-        seconds.append(duration)
         after_epoch(len(history), history[-1])
 
+    timer = EpochTimer(note)
     message = None
     try:
         model.fit(
@@ -87,7 +96,7 @@ def train(
             strategy=resolve_strategy(strategy),
             verbose=0,
             # The monitor first: it adds to the logs.
-            callbacks=[monitor, EpochProbe(note)],
+            callbacks=[monitor, timer] if probe is None else [timer],
         )
     except NonFiniteError as error:
         # A result, and as good as any other: this strategy diverges.
@@ -106,8 +115,72 @@ def train(
         "steps_per_epoch": steps,
         "history": history,
         "cosines": mean_cosines(monitor.cosines),
-        "seconds": _durations(seconds, steps),
+        "seconds": _durations(timer.wall, steps),
     }
+
+
+class EpochTimer(keras.callbacks.Callback):
+    """Times every epoch; what comes after it is not counted.
+
+    CPU time is what the process uses, whatever else the machine is doing.
+
+    Args:
+        after_epoch: Called after each epoch with its logs.
+
+    Attributes:
+        wall: Seconds of each epoch.
+        cpu: Seconds of CPU time of each epoch.
+    """
+
+    def __init__(self, after_epoch: Callable[[dict[str, float]], None]):
+        super().__init__()
+        self.after_epoch = after_epoch
+        self.cpu: list[float] = []
+        self.wall: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._start = time.process_time(), time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        # Reading the values waits for steps that are still being computed.
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        self.cpu.append(time.process_time() - self._start[0])
+        self.wall.append(time.perf_counter() - self._start[1])
+        self.after_epoch(values)
+
+
+def median_epoch(seconds: Sequence[float]) -> float:
+    """Returns the median, without the first epoch, which compiles.
+
+    It counts if it is the only one.
+    """
+    return float(statistics.median(seconds[1:] or seconds))
+
+
+def count_conflicts(
+    model: Any,
+    x: np.ndarray,
+    y: dict[str, np.ndarray],
+    batches: Iterable[np.ndarray],
+) -> int:
+    """Counts the mini-batches on which the two tasks' gradients conflict.
+
+    Two tasks conflict on a mini-batch if the inner product of their gradients
+    by the shared variables is negative.
+
+    Args:
+        model: A `MultiTaskModel` with two tasks.
+        x: Inputs.
+        y: Labels of each task.
+        batches: Arrays of positions in `x`, one for each mini-batch.
+    """
+    conflicts = 0
+    for batch in batches:
+        labels = {task: values[batch] for task, values in y.items()}
+        _, gradients = model.task_gradients(x[batch], labels)
+        product = sum(ops.sum(rows[0] * rows[1]) for rows in gradients.shared)
+        conflicts += float(ops.convert_to_numpy(product)) < 0.0
+    return conflicts
 
 
 def mean_cosines(matrices: list[Any]) -> list[list[float | None]] | None:
@@ -132,10 +205,9 @@ def mean_cosines(matrices: list[Any]) -> list[list[float | None]] | None:
 
 
 def _durations(seconds: list[float], steps: int) -> dict[str, Any]:
-    """The first epoch, which compiles, counts only if it is the only one."""
     if not seconds:
         return {"epochs": [], "per_epoch": None, "per_step": None}
-    per_epoch = statistics.median(seconds[1:] or seconds)
+    per_epoch = median_epoch(seconds)
     return {
         "epochs": seconds,
         "per_epoch": per_epoch,

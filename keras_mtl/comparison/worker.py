@@ -1,14 +1,15 @@
-"""The worker: trains on one backend what the parent asks for.
+"""The worker: does on one backend what the parent asks for.
 
 Started as `python -m keras_mtl.comparison.worker` with `KERAS_BACKEND` set.
-The parent writes lines of JSON to its standard input: the task first, and the
-word to go when the folder is there. The worker answers on its standard output
-with one message a line; what the user's code prints goes to the standard error
-instead.
+The parent writes lines of JSON to its standard input: first what the work is,
+then one job at a time, and `null` when there is none left. The worker answers
+on its standard output with one message a line; what the user's code prints
+goes to the standard error instead.
 """
 
 import json
 import os
+import queue
 import signal
 import sys
 import threading
@@ -16,19 +17,10 @@ from pathlib import Path
 from typing import IO
 from typing import Any
 
-from keras_mtl.comparison import agreement
 from keras_mtl.comparison.identity import OtherProblemError
-from keras_mtl.comparison.identity import data_identity
-from keras_mtl.comparison.identity import model_identity
-from keras_mtl.comparison.jobs import Job
-from keras_mtl.comparison.problem import Data
-from keras_mtl.comparison.problem import load_data
-from keras_mtl.comparison.results_folder import SCHEMA
+from keras_mtl.comparison.import_path import import_object
 from keras_mtl.comparison.results_folder import ResultsFolder
-from keras_mtl.comparison.results_folder import json_text
-from keras_mtl.comparison.settings import Settings
-from keras_mtl.comparison.training_run import train
-from keras_mtl.comparison.versions import versions_of
+from keras_mtl.comparison.work import Work
 from keras_mtl.terminal import described
 
 
@@ -48,11 +40,14 @@ class Parent:
     def __init__(self, commands: IO[bytes], messages: IO[bytes]):
         self.messages = messages
         self.task = json.loads(commands.readline())
-        self.writes_start = False
-        self.may_go = threading.Event()
+        self._jobs: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
         threading.Thread(
             target=self._listen, args=(commands,), daemon=True
         ).start()
+
+    def next_job(self) -> list[Any] | None:
+        """Waits for a job; returns its fields, `None` if none is left."""
+        return self._jobs.get()
 
     def send(self, event: str, **content: Any) -> None:
         """Sends a message."""
@@ -62,8 +57,7 @@ class Parent:
 
     def _listen(self, commands: IO[bytes]) -> None:
         while line := commands.readline():
-            self.writes_start = json.loads(line)["writes_start"]
-            self.may_go.set()
+            self._jobs.put(json.loads(line))
         # Not `sys.exit`, which would end this thread alone. Files are safe:
         # they are renamed into place when they are complete.
         if os.name == "posix" and os.getpgrp() == os.getpid():
@@ -72,67 +66,32 @@ class Parent:
 
 
 def main() -> int:
-    """Does the jobs of the task; returns the exit status."""
+    """Does the jobs that the parent gives; returns the exit status."""
     parent = Parent(_take_standard_input(), _take_standard_output())
-    settings = Settings(**_tuples(parent.task["settings"]))
-    folder = ResultsFolder(settings.output)
     try:
-        data = load_data(settings)
+        kind = import_object("work", parent.task["work"])
+        work: Work = kind.from_arguments(parent.task["arguments"])
         # Now, so that mistakes in it are found before anything is written.
-        identity = {
-            **model_identity(agreement.built_model(settings, data)),
-            **data_identity(data),
-        }
+        identity = work.prepare()
     except (ValueError, ImportError, FileNotFoundError) as error:
         parent.send("refused", message=str(error))
         raise
     parent.send("ready", identity=identity)
-    parent.may_go.wait()
-    if parent.writes_start:
-        content = agreement.start_weights(settings, data)
-        _write(folder, folder.start, content, parent)
-        parent.send("start_written")
-    for item in parent.task["jobs"]:
-        job = Job(*item)
-        parent.send("begin", job=list(job))
+
+    def after_epoch(epoch: int, logs: dict[str, float | None]) -> None:
+        parent.send("epoch", epoch=epoch, logs=logs)
+
+    while (fields := parent.next_job()) is not None:
+        job = work.job(*fields)
         try:
-            done = _do(job, settings, data, folder, parent, identity)
+            content = work.do(job, after_epoch)
         except OtherProblemError as error:
             parent.send("refused", message=str(error))
             raise
-        _write(folder, folder.file_of(job), done, parent)
-        parent.send("end", job=list(job))
+        _write(work.folder, work.folder.file_of(job), content, parent)
+        parent.send("end")
     parent.send("done")
     return 0
-
-
-def _do(
-    job: Job,
-    settings: Settings,
-    data: Data,
-    folder: ResultsFolder,
-    parent: Parent,
-    identity: dict[str, Any],
-) -> bytes | str:
-    """Returns the content of the job's file."""
-    if job.seed is None:
-        return agreement.take_steps(settings, data, job.strategy, folder.start)
-
-    def after_epoch(epoch, logs):
-        parent.send("epoch", epoch=epoch, logs=logs)
-
-    record = train(
-        settings, data, job.strategy, job.seed, after_epoch, identity
-    )
-    versions = versions_of(job.backend)
-    return json_text(
-        {
-            "schema": SCHEMA,
-            "backend": job.backend,
-            "versions": versions,
-            **record,
-        }
-    )
 
 
 def _write(
@@ -159,14 +118,6 @@ def _take_standard_output() -> IO[bytes]:
     messages = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return messages
-
-
-def _tuples(settings: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows no tuples."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in settings.items()
-    }
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The parent's end of a worker."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import queue
@@ -10,11 +9,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from keras_mtl.comparison.jobs import Job
-from keras_mtl.comparison.settings import Settings
 
 #: What a worker is started by.
 COMMAND = (sys.executable, "-m", "keras_mtl.comparison.worker")
@@ -41,8 +37,7 @@ class WorkerProcess:
 
     Args:
         backend: The backend.
-        settings: The settings.
-        jobs: What to do, all of this backend.
+        task: What the work is, told to the worker first.
         messages: Where its messages go, as pairs of the worker and a dict,
             with `{"event": "exit"}` as the last.
     """
@@ -50,16 +45,11 @@ class WorkerProcess:
     def __init__(
         self,
         backend: str,
-        settings: Settings,
-        jobs: Sequence[Job],
+        task: Mapping[str, Any],
         messages: "queue.SimpleQueue[tuple[WorkerProcess, dict[str, Any]]]",
     ):
         self.backend = backend
-        self.jobs = list(jobs)
-        self.writes_start = False
-        self.job: Job | None = None
-        self.is_ready = False
-        self.has_gone = False
+        self.job: Any = None
         self.is_done = False
         self.refusal: str | None = None
         self._printed = tempfile.TemporaryFile()
@@ -72,9 +62,7 @@ class WorkerProcess:
             # Ctrl-C comes to the parent alone, which then ends all.
             start_new_session=True,
         )
-        self._tell(
-            {"settings": dataclasses.asdict(settings), "jobs": self.jobs}
-        )
+        self._tell(task)
         self._listener = threading.Thread(
             target=self._listen, args=(messages,), daemon=True
         )
@@ -84,16 +72,10 @@ class WorkerProcess:
         )
         self._watcher.start()
 
-    def go(self, writes_start: bool) -> None:
-        """Lets the worker begin with its jobs.
-
-        Args:
-            writes_start: Whether it first writes the weights from which all
-                backends start.
-        """
-        self.has_gone = True
-        self.writes_start = writes_start
-        self._tell({"writes_start": writes_start})
+    def give(self, job: Any) -> None:
+        """Gives the worker a job; `None` tells it that there is none left."""
+        self.job = job
+        self._tell(job)
 
     def stop(self) -> None:
         """Ends the worker and what it has started; waits for their end."""

@@ -17,7 +17,6 @@ from benchmarks.study import domains
 from benchmarks.study import intervals
 from benchmarks.study import measures
 from benchmarks.study import rooms
-from benchmarks.study import store
 from benchmarks.study.__main__ import FOLDER
 from benchmarks.study.__main__ import ROOT
 from benchmarks.study.__main__ import main
@@ -26,13 +25,19 @@ from benchmarks.study.experiments import EXPERIMENTS
 from benchmarks.study.experiments import A
 from benchmarks.study.experiments import B
 from benchmarks.study.experiments import C
+from benchmarks.study.measures import chosen_rho
 from benchmarks.study.problem import Problem
 from benchmarks.study.report import write_report
-from benchmarks.study.runner import Runner
-from benchmarks.study.runner import chosen_rho
+from benchmarks.study.results import gather
 from benchmarks.study.training import new_model
+from benchmarks.study.work import StudyFolder
+from benchmarks.study.work import StudyWork
+from benchmarks.study.work import do_runs
 from keras_mtl import MultiTaskModel
+from keras_mtl.comparison import supervisor
+from keras_mtl.comparison.results_folder import LOCK
 from tests.backend_tools import numpy
+from tests.comparison.local_worker import LocalWorker
 from tests.datasets.idx_writer import random_set
 from tests.datasets.idx_writer import write_idx
 
@@ -229,7 +234,9 @@ class FakeTraining:
 
     def __init__(self, monkeypatch):
         self.asked = []
-        monkeypatch.setattr("benchmarks.study.runner.train", self)
+        monkeypatch.setattr("benchmarks.study.work.train", self)
+        monkeypatch.setattr(supervisor, "WorkerProcess", LocalWorker)
+        monkeypatch.setitem(EXPERIMENTS, "A", MADE_UP)
 
     def __call__(self, problem, method, rho, seed, settings, epochs):
         self.asked.append((method.name, rho, seed, epochs))
@@ -240,23 +247,25 @@ class FakeTraining:
         return record
 
 
-def runner_of(runs, methods=("ew", "fs_mgda", "ew_equal_time"), **options):
-    experiment = dataclasses.replace(
-        A,
-        make_problem=lambda *arguments: None,
-        methods=tuple(
-            dataclasses.replace(it, epochs_like=("fs_mgda",))
-            if it.epochs_like
-            else it
-            for it in A.methods
-        ),
-    )
-    return Runner(experiment, "multi_mnist", runs, methods=methods, **options)
+MADE_UP = dataclasses.replace(
+    A,
+    make_problem=lambda *arguments: None,
+    methods=tuple(
+        dataclasses.replace(it, epochs_like=("fs_mgda",))
+        if it.epochs_like
+        else it
+        for it in A.methods
+    ),
+)
+
+
+def work_of(runs, methods=("ew", "fs_mgda", "ew_equal_time"), **options):
+    return StudyWork(MADE_UP, "multi_mnist", runs, methods=methods, **options)
 
 
 def test_what_is_run(tmp_path, monkeypatch):
     training = FakeTraining(monkeypatch)
-    assert runner_of(tmp_path, seeds=2).run()
+    assert do_runs(work_of(tmp_path, seeds=2))
     # The median of 1.5, 2, 3 and 5 s, 20 times.
     assert training.asked == [
         ("ew", None, 0, 20),
@@ -273,29 +282,60 @@ def test_what_is_run(tmp_path, monkeypatch):
 
 def test_what_is_there_is_not_run_again(tmp_path, monkeypatch):
     training = FakeTraining(monkeypatch)
-    assert not runner_of(tmp_path, seeds=1, limit=2).run()
+    assert not do_runs(work_of(tmp_path, seeds=1), limit=2)
     folder = tmp_path / "A" / "multi_mnist"
-    files = {"ew_seed0.json", "fs_mgda_rho0.05_seed0.json", store.SETTINGS}
-    assert {path.name for path in folder.iterdir()} == files
-    # As if the process had ended while it was writing.
-    (folder / "fs_mgda_rho0.1_seed0.unfinished").write_text('{"met')
-    assert runner_of(tmp_path, seeds=1).run()
+    files = {"ew_seed0.json", "fs_mgda_rho0.05_seed0.json", "settings.json"}
+    assert {path.name for path in folder.iterdir()} == {*files, LOCK}
+    assert do_runs(work_of(tmp_path, seeds=1))
     assert len(training.asked) == len(set(training.asked)) == 6
-    assert runner_of(tmp_path, seeds=1).run()
+    assert do_runs(work_of(tmp_path, seeds=1))
     assert len(training.asked) == 6
-    assert not list(folder.glob("*.unfinished"))
 
 
-def test_other_settings_are_refused(tmp_path):
-    runner_of(tmp_path)
-    with pytest.raises(ValueError, match="batch_size=64, and now batch_size=1"):
-        Runner(QUICK["A"], "multi_mnist", tmp_path)
+def test_a_run_that_fails_is_not_the_end(tmp_path, monkeypatch, capsys):
+    training = FakeTraining(monkeypatch)
+
+    class Worker(LocalWorker):
+        def content(self, job):
+            is_bad = (job.method, job.rho) == ("fs_mgda", 0.1)
+            return None if is_bad else super().content(job)
+
+    monkeypatch.setattr(supervisor, "WorkerProcess", Worker)
+    with pytest.raises(RuntimeError, match="Some runs have failed"):
+        do_runs(work_of(tmp_path, seeds=2))
+    assert "failed: fs_mgda, rho 0.1, seed 0" in capsys.readouterr().out
+    # What depends on it is left.
+    assert [it[1:3] for it in training.asked[1:]] == [
+        (0.05, 0),
+        (0.2, 0),
+        (0.4, 0),
+    ]
+
+
+def test_other_settings_are_refused(tmp_path, monkeypatch):
+    FakeTraining(monkeypatch)
+    do_runs(work_of(tmp_path), limit=1)
+    with pytest.raises(ValueError, match="has results with batch_size=64; now"):
+        do_runs(StudyWork(QUICK["A"], "multi_mnist", tmp_path))
+
+
+def test_folders_as_they_were_are_gone_on_with(tmp_path, monkeypatch):
+    training = FakeTraining(monkeypatch)
+    work = work_of(tmp_path, methods=["ew"], seeds=2)
+    folder = tmp_path / "A" / "multi_mnist"
+    folder.mkdir(parents=True)
+    # In one line each, and without a lock.
+    (folder / "settings.json").write_text(json.dumps(work.fixed()) + "\n")
+    record = json.dumps(made_up("ew", 0, 0.5)) + "\n"
+    (folder / "ew_seed0.json").write_text(record)
+    assert do_runs(work)
+    assert training.asked == [("ew", None, 1, 20)]
 
 
 def test_what_is_needed_first_is_named(tmp_path):
-    runner = runner_of(tmp_path, methods=["ew_equal_time"])
+    work = work_of(tmp_path, methods=["ew_equal_time"])
     with pytest.raises(ValueError, match="'fs_mgda' with rho=0.05 and seed=0"):
-        runner.run()
+        do_runs(work)
 
 
 def test_results_are_added_to(tmp_path, monkeypatch):
@@ -303,16 +343,18 @@ def test_results_are_added_to(tmp_path, monkeypatch):
     results = tmp_path / "results"
     for seeds in (1, 2):
         # Of two machines, say: the second has other runs.
-        runner_of(tmp_path / str(seeds), methods=["ew"], seeds=seeds).run()
+        do_runs(work_of(tmp_path / str(seeds), methods=["ew"], seeds=seeds))
     (tmp_path / "2" / "A" / "multi_mnist" / "ew_seed0.json").unlink()
     for folder in ("1", "2", "1"):
-        store.gather(tmp_path / folder, results)
+        gather(tmp_path / folder, results)
     path = results / "A_multi_mnist.json"
     runs = json.loads(path.read_text())["runs"]
     assert [record["seed"] for record in runs] == [0, 1]
-    Runner(QUICK["A"], "multi_mnist", tmp_path / "quick")
-    with pytest.raises(ValueError, match="Choose another folder with `--res"):
-        store.gather(tmp_path / "quick", results)
+    work = StudyWork(QUICK["A"], "multi_mnist", tmp_path / "quick")
+    with work.folder:
+        work.folder.prepare(work.fixed())
+    with pytest.raises(ValueError, match="Name another folder with --results"):
+        gather(tmp_path / "quick", results)
     assert json.loads(path.read_text())["runs"] == runs
 
 
@@ -336,7 +378,7 @@ def test_quick_run(tmp_path, data_dir, monkeypatch, capsys):
     )
     assert capsys.readouterr().out.endswith("A multi_mnist: not finished\n")
     results, docs = tmp_path / "results", tmp_path / "docs"
-    store.gather(tmp_path, results)
+    gather(tmp_path, results)
     found = json.loads((results / "A_multi_mnist.json").read_text())
     assert found["settings"]["backend"] == keras.backend.backend()
     assert sorted(it["method"] for it in found["runs"]) == sorted(methods)
@@ -396,22 +438,29 @@ def made_up_results(tmp_path):
         "experiment": "A",
         "dataset": "multi_fashion",
         **dataclasses.asdict(A.settings),
-        "rhos": (0.1, 0.2),
+        "rhos": [0.1, 0.2],
         "backend": "made up",
         "keras": "0",
         "keras_mtl": "0",
     }
-    known = store.Store(tmp_path / "runs" / "A" / "multi_fashion", settings)
+    folder = StudyFolder(tmp_path / "runs" / "A" / "multi_fashion")
+    with folder:
+        folder.prepare(settings)
+    records = [
+        # Better on test images, but those have no say.
+        made_up("fs_cagrad", 0, 0.99, 0.1, 0.8),
+        # One radius is missing: nothing can be chosen yet.
+        made_up("fs_mgda", 0, 0.9, 0.1, 0.8),
+    ]
     for seed, (plain, flat) in enumerate(
         ((0.80, 0.83), (0.82, 0.84), (0.81, 0.85))
     ):
-        known.save(made_up("cagrad", seed, plain))
-        known.save(made_up("fs_cagrad", seed, flat, 0.2, 0.9))
-    # Better on test images, but those have no say.
-    known.save(made_up("fs_cagrad", 0, 0.99, 0.1, 0.8))
-    # One radius is missing: nothing can be chosen yet.
-    known.save(made_up("fs_mgda", 0, 0.9, 0.1, 0.8))
-    store.gather(tmp_path / "runs", tmp_path / "results")
+        records.append(made_up("cagrad", seed, plain))
+        records.append(made_up("fs_cagrad", seed, flat, 0.2, 0.9))
+    for number, record in enumerate(records):
+        path = folder.path / f"{number}.json"
+        folder.write(path, json.dumps(record))
+    gather(tmp_path / "runs", tmp_path / "results")
     return tmp_path / "results"
 
 

@@ -53,7 +53,7 @@ frame.addEventListener("load", () => {{
   found.hiddenAtFirst = tip.hidden;
   const over = (target) => target.dispatchEvent(
     new view.PointerEvent("pointerover", {{ bubbles: true }}));
-  const point = seen.querySelector("circle[data-tip]");
+  const point = seen.querySelector("use[data-tip]");
   point.scrollIntoView();
   over(point);
   found.tip = tip.textContent;

@@ -9,7 +9,7 @@ import pytest
 
 from keras_mtl.__main__ import main
 from keras_mtl.comparison import worker
-from keras_mtl.comparison.results_folder import ResultsFolder
+from keras_mtl.comparison.comparison_folder import ComparisonFolder
 from keras_mtl.comparison.supervisor import Supervisor
 
 BACKEND = keras.backend.backend()
@@ -153,10 +153,10 @@ def test_a_worker_says_in_one_line_that_the_disk_is_full(tmp_path, monkeypatch):
     def no_space(*arguments):
         raise OSError(errno.ENOSPC, "No space", "runs/a.json")
 
-    monkeypatch.setattr(ResultsFolder, "write", no_space)
+    monkeypatch.setattr(ComparisonFolder, "write", no_space)
     sent = []
     parent = SimpleNamespace(send=lambda *event, **it: sent.append((event, it)))
-    folder = ResultsFolder(tmp_path)
+    folder = ComparisonFolder(tmp_path)
     with pytest.raises(OSError, match="No space"):
         worker._write(folder, folder.runs / "a.json", "{}", parent)
     assert sent == [(("refused",), {"message": "runs/a.json: No space"})]

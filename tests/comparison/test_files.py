@@ -12,14 +12,14 @@ import pytest
 
 from keras_mtl import atomic_files
 from keras_mtl.comparison.agreement import compare_weights
-from keras_mtl.comparison.folder_lock import LOCK
-from keras_mtl.comparison.folder_lock import lock_folder
+from keras_mtl.comparison.comparison_folder import REPORTS
+from keras_mtl.comparison.comparison_folder import ComparisonFolder
 from keras_mtl.comparison.jobs import Job
-from keras_mtl.comparison.results_folder import REPORTS
-from keras_mtl.comparison.results_folder import SCHEMA
-from keras_mtl.comparison.results_folder import ResultsFolder
-from keras_mtl.comparison.results_folder import fixed_settings
+from keras_mtl.comparison.records import SCHEMA
+from keras_mtl.comparison.results_folder import LOCK
+from keras_mtl.comparison.results_folder import lock_folder
 from keras_mtl.comparison.settings import Settings
+from keras_mtl.comparison.settings import fixed_settings
 from tests.comparison.made_up import record
 
 JOB = Job("jax", "ew", 0)
@@ -85,7 +85,7 @@ def test_nan_is_no_json(tmp_path):
 
 def prepared(path, **changes):
     settings = Settings(backends=("jax",), output=str(path), **changes)
-    folder = ResultsFolder(path)
+    folder = ComparisonFolder(path)
     fixed = fixed_settings(settings)
     folder.check_place()
     folder.check(fixed)
@@ -208,7 +208,7 @@ def test_links_are_named_and_not_followed(tmp_path, name, known):
     # Nor where it has come since the folder was looked at.
     target = link / "x.json" if link.is_dir() else link
     with pytest.raises(ValueError, match="is a link"):
-        ResultsFolder(folder).write(target, "new")
+        ComparisonFolder(folder).write(target, "new")
     if name == LOCK:
         with pytest.raises(ValueError, match="is a link"):
             lock_folder(folder)

@@ -3,73 +3,41 @@
 import pytest
 
 from keras_mtl.comparison import supervisor as module
-from keras_mtl.comparison.jobs import all_agreements
+from keras_mtl.comparison.comparison_work import ComparisonWork
+from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.jobs import all_runs
 from keras_mtl.comparison.progress import Progress
-from keras_mtl.comparison.results_folder import ResultsFolder
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.supervisor import Supervisor
+from tests.comparison.local_worker import LocalWorker
 from tests.comparison.made_up import identity
 
 
-class Worker:
-    """Does its jobs at once, as soon as it may go."""
+class Worker(LocalWorker):
+    """Has results that nobody has measured."""
 
-    started: list["Worker"] = []
     broken: set = set()
     refused: set = set()
     changes: dict = {}
 
-    def __init__(self, backend, settings, jobs, messages):
-        self.backend, self.jobs = backend, jobs
-        self.folder = ResultsFolder(settings.output)
-        self.job, self.refusal = None, None
-        self.is_ready = self.has_gone = self.writes_start = False
-        self.messages = messages
-        self.status = None
-        Worker.started.append(self)
-        if backend in self.refused:
-            self.say("refused", message="No such model.")
-            self.status = "No such model."
-            self.say("exit")
-        else:
-            self.say("ready", identity=identity(**self.changes))
+    def identity(self):
+        return identity(**self.changes)
 
     def say(self, event, **content):
-        self.messages.put((self, {"event": event, **content}))
-
-    def go(self, writes_start):
-        self.has_gone, self.writes_start = True, writes_start
-        if writes_start:
-            self.folder.start.write_text("weights")
-            self.say("start_written")
-        assert self.folder.start.exists() or all(
-            job.seed is not None for job in self.jobs
-        )
-        for job in self.jobs:
-            self.say("begin", job=list(job))
-            if job in self.broken:
-                self.status = "Killed."
-                break
-            self.folder.file_of(job).write_text("result")
-            self.say("epoch", epoch=1, logs={"loss": 1.0})
-            self.say("end", job=list(job))
+        if event == "ready" and self.backend in self.refused:
+            self.status = "No such model."
+            super().say("refused", message=self.status)
+            super().say("exit")
         else:
-            self.say("done")
-        self.say("exit")
+            super().say(event, **content)
 
-    def failure(self):
-        return self.status
-
-    def finish(self):
-        assert self.status is None
-
-    def refuse(self, reason):
-        self.status = reason
-        self.say("exit")
-
-    def stop(self):
-        self.status = "Stopped."
+    def content(self, job):
+        is_step = job.strategy and job.seed is None
+        assert self.work.folder.start.exists() or not is_step
+        if job in self.broken:
+            return None
+        self.say("epoch", epoch=1, logs={"loss": 1.0})
+        return "result"
 
 
 @pytest.fixture
@@ -80,12 +48,11 @@ def supervise(tmp_path, monkeypatch):
     monkeypatch.setattr(Worker, "refused", set())
     monkeypatch.setattr(Worker, "changes", {})
 
-    def make(**given):
+    def make(limit=None, **given):
         given = {"backends": ("jax", "torch"), "seeds": 2, **given}
         settings = Settings(output=str(tmp_path / "report"), **given)
-        folder = ResultsFolder(settings.output)
         display = Progress(all_runs(settings), settings.epochs)
-        return Supervisor(settings, folder, {"schema": 1}, display)
+        return Supervisor(ComparisonWork(settings), display, limit)
 
     return make
 
@@ -95,14 +62,15 @@ def test_everything_is_done_once(supervise, jobs):
     supervisor = supervise(jobs=jobs)
     with supervisor.folder:
         assert supervisor.run()
-    everything = all_runs(supervisor.settings)
-    everything += all_agreements(supervisor.settings)
-    done = [job for worker in Worker.started for job in worker.jobs]
-    assert sorted(done, key=str) == sorted(everything, key=str)
-    assert supervisor.folder.unfinished(everything) == []
+    everything = supervisor.work.reported_jobs()
+    done = [job for worker in Worker.started for job in worker.given]
     # One of them has written the common weights.
-    assert [it.writes_start for it in Worker.started] == [True, False]
-    assert supervisor.display.finished == len(all_runs(supervisor.settings))
+    start = Job("jax", "", None)
+    assert sorted(done, key=str) == sorted([start, *everything], key=str)
+    assert supervisor.folder.unfinished(everything) == []
+    assert supervisor.display.finished == len(
+        all_runs(supervisor.work.settings)
+    )
 
 
 def test_what_is_there_is_left(supervise):
@@ -112,18 +80,35 @@ def test_what_is_there_is_left(supervise):
     second = supervise(backends=("jax",), strategies=("ew", "mgda"))
     with second.folder:
         assert second.run()
-    assert {job.strategy for job in Worker.started[1].jobs} == {"mgda"}
+    assert {job.strategy for job in Worker.started[1].given} == {"mgda"}
+
+
+def test_no_more_jobs_than_asked_for(supervise):
+    supervisor = supervise(backends=("jax",), limit=2)
+    with supervisor.folder:
+        assert supervisor.run()
+    assert Worker.started[0].given == all_runs(supervisor.work.settings)[:2]
+    assert len(Worker.started) == 1
+
+
+def test_weights_to_start_from_are_another_backends_if_need_be(supervise):
+    supervisor = supervise(seeds=1, strategies=("ew",))
+    Worker.broken = {Job("jax", "", None)}
+    with supervisor.folder:
+        assert not supervisor.run()
+    assert supervisor.failed == {Job("jax", "", None): "Killed."}
+    assert supervisor.folder.unfinished(supervisor.work.reported_jobs()) == []
 
 
 def test_a_failed_run_is_not_the_end(supervise):
     supervisor = supervise(backends=("jax",), strategies=("ew", "mgda"))
-    runs = all_runs(supervisor.settings)
+    runs = all_runs(supervisor.work.settings)
     Worker.broken = {runs[1]}
     with supervisor.folder:
         assert not supervisor.run()
     assert supervisor.failed == {runs[1]: "Killed."}
     assert supervisor.folder.unfinished(runs) == [runs[1]]
-    assert Worker.started[1].jobs == runs[2:]
+    assert Worker.started[1].given == runs[2:]
 
 
 def test_a_backend_that_does_not_start_is_given_up(supervise):
@@ -132,7 +117,7 @@ def test_a_backend_that_does_not_start_is_given_up(supervise):
     with supervisor.folder:
         assert not supervisor.run()
     assert supervisor.given_up == {"jax": "No such model."}
-    left = supervisor.folder.unfinished(all_runs(supervisor.settings))
+    left = supervisor.folder.unfinished(all_runs(supervisor.work.settings))
     assert {job.backend for job in left} == {"jax"}
     assert [it.backend for it in Worker.started] == ["jax", "torch"]
 
@@ -151,7 +136,7 @@ def test_workers_end_with_an_interrupted_parent(supervise, monkeypatch):
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(supervisor, "_let_go", interrupt)
+    monkeypatch.setattr(supervisor, "_handle_next_message", interrupt)
     with supervisor.folder, pytest.raises(KeyboardInterrupt):
         supervisor.run()
     assert Worker.started[0].status == "Stopped."
@@ -179,7 +164,7 @@ def test_another_problem_is_refused_before_it_is_trained(supervise, changes):
         assert not second.run()
     ((name, value),) = changes.items()
     assert f"this command has {name}={value!r}" in second.given_up["jax"]
-    assert not Worker.started[-1].has_gone
+    assert Worker.started[-1].given == []
     assert first.folder.settings_file.read_text() == before
 
 

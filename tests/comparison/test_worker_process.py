@@ -10,7 +10,6 @@ import time
 import pytest
 
 from keras_mtl.comparison import worker_process as module
-from keras_mtl.comparison.settings import Settings
 from tests.processes import PATIENCE
 from tests.processes import is_alive
 from tests.processes import wait_until
@@ -40,8 +39,7 @@ def start(monkeypatch):
         script = FORK.format(in_child=in_child) + end
         monkeypatch.setattr(module, "COMMAND", (sys.executable, "-c", script))
         messages = queue.SimpleQueue()
-        settings = Settings(backends=("jax",))
-        worker = module.WorkerProcess("jax", settings, [], messages)
+        worker = module.WorkerProcess("jax", {"work": "a:B"}, messages)
         (_, message) = messages.get(timeout=60)
         return worker, message["pid"], messages
 

@@ -1,5 +1,6 @@
 """The demo, shortened, and what it says when something is wrong."""
 
+import dataclasses
 import importlib.util
 import json
 
@@ -8,6 +9,9 @@ import numpy as np
 import pytest
 
 from keras_mtl.__main__ import main
+from keras_mtl.comparison.demo import DemoSettings
+from keras_mtl.comparison.demo import DemoWork
+from keras_mtl.comparison.worker_process import WorkerProcess
 
 
 def test_without_a_command_it_prints_help(capsys):
@@ -35,6 +39,36 @@ def test_quick_demo(tmp_path, capsys):
         assert set(run["accuracy"]) == {"left", "right"}
         # Better than guessing one of ten digits: it was trained.
         assert run["train_loss"] < 2 * np.log(10)
+
+
+def test_it_goes_on_where_it_stopped(tmp_path, capsys, monkeypatch):
+    arguments = ["demo", "--quick", "--output", str(tmp_path)]
+    monkeypatch.setattr(WorkerProcess, "give", interrupt)
+    assert main([*arguments, "--strategies", "ew"]) == 130
+    assert "goes on where it stopped" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert main([*arguments, "--strategies", "ew"]) == 0
+    assert main([*arguments, "--strategies", "ew", "--seeds", "1"]) == 0
+    assert "1 of 1 are done already" in capsys.readouterr().out
+
+
+def test_demos_of_other_settings_are_kept_apart(tmp_path):
+    one = DemoSettings(backends=("jax",), output=str(tmp_path))
+
+    def folder_of(**changes):
+        return DemoWork(dataclasses.replace(one, **changes)).folder.path
+
+    for changes in ({"epochs": 3}, {"num_test": 5}, {"probed": 1}):
+        assert folder_of(**changes) != folder_of()
+    # Runs of more strategies and seeds are added.
+    assert folder_of(strategies=("mgda",), seeds=3) == folder_of()
+    work = DemoWork(one)
+    again = DemoWork.from_arguments(json.loads(json.dumps(work.arguments())))
+    assert (again.settings, again.folder.path) == (one, work.folder.path)
+
+
+def interrupt(worker, job):
+    raise KeyboardInterrupt
 
 
 def test_unknown_strategy_is_named(tmp_path, capsys):

@@ -7,6 +7,9 @@ from typing import Any
 
 Check = Callable[[Any], bool]
 
+#: Version of the files' form; raised when older readers would misread it.
+SCHEMA = 1
+
 STATUSES = ("finished", "diverged")
 
 
@@ -32,26 +35,26 @@ def check_record(path: Path, record: Any) -> None:
         raise _error(path, f"'cosines' must be {number} rows of {number}")
 
 
-def _error(path, reason):
+def _error(path: Path, reason: str) -> ValueError:
     return ValueError(
         f"{path} is no record of a run: {reason}. Remove it, and the run is "
         "done again."
     )
 
 
-def _kind(value):
+def _kind(value: Any) -> str:
     return type(value).__name__
 
 
-def _is_text(value):
+def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_count(value):
+def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_number(value):
+def _is_number(value: Any) -> bool:
     return (
         isinstance(value, (int, float))
         and not isinstance(value, bool)
@@ -79,7 +82,7 @@ def _dict_of(is_right: Check) -> Check:
     )
 
 
-def _is_seconds(value):
+def _is_seconds(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and _list_of(_is_number)(value.get("epochs"))

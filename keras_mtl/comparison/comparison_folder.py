@@ -1,0 +1,151 @@
+"""The folder of a comparison, and results.json, which is made of it."""
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from keras_mtl.comparison.agreement import compare_weights
+from keras_mtl.comparison.identity import OF_ALL_BACKENDS
+from keras_mtl.comparison.identity import OF_ONE_BACKEND
+from keras_mtl.comparison.identity import check_identity
+from keras_mtl.comparison.jobs import Job
+from keras_mtl.comparison.jobs import all_agreements
+from keras_mtl.comparison.jobs import all_runs
+from keras_mtl.comparison.records import SCHEMA
+from keras_mtl.comparison.records import check_record
+from keras_mtl.comparison.results_folder import ResultsFolder
+from keras_mtl.comparison.results_folder import read_json
+from keras_mtl.comparison.settings import Settings
+from keras_mtl.comparison.summary import summarize
+
+REPORTS = ("results.json", "summary.csv", "report.md", "report.html")
+
+#: Beginning of the names, in the settings, of what backends have been given.
+IDENTITY = "identity/"
+
+
+class ComparisonFolder(ResultsFolder):
+    """The folder of a comparison, with its runs and weights.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: str | Path):
+        super().__init__(path)
+        self.runs = self.path / "runs"
+        self.weights = self.path / "weights"
+        self.start = self.weights / "start.npz"
+
+    def subfolders(self) -> tuple[Path, ...]:
+        return self.runs, self.weights
+
+    def others(self) -> tuple[Path, ...]:
+        return self.start, *(self.path / name for name in REPORTS)
+
+    def file_of(self, job: Job) -> Path:
+        if not job.strategy:
+            return self.start
+        folder = self.weights if job.seed is None else self.runs
+        return folder / job.file_name
+
+    def check_runs(self, jobs: Iterable[Job]) -> None:
+        """Raises `ValueError` if runs that are there are not of one problem.
+
+        Args:
+            jobs: What will be compared, be it there or not.
+        """
+        known = self.known_settings()
+        for job in jobs:
+            path = self.file_of(job)
+            self.check_known(path)
+            if path.exists() and job.seed is not None:
+                record = self.read_run(job)
+                self._check_identity(known, job.backend, record, str(path))
+                known[IDENTITY + job.backend] = record
+
+    def identify(self, backend: str, identity: dict[str, Any]) -> None:
+        known = self.known_settings()
+        self._check_identity(known, backend, identity, "this command")
+        name = IDENTITY + backend
+        if known.get(name) != identity:
+            self.write_settings({**known, name: identity})
+
+    def _check_identity(
+        self,
+        known: dict[str, Any],
+        backend: str,
+        identity: dict[str, Any],
+        where: str,
+    ) -> None:
+        for name, other in known.items():
+            if not name.startswith(IDENTITY):
+                continue
+            if not isinstance(other, dict):
+                raise ValueError(
+                    f"{name!r} in {self.settings_file} must be an object, not "
+                    f"{type(other).__name__}. Name another folder with "
+                    f"{self.option}."
+                )
+            parts = [*OF_ALL_BACKENDS]
+            if name == IDENTITY + backend:
+                parts += OF_ONE_BACKEND
+            check_identity({it: identity[it] for it in parts}, other, where)
+
+    def read_run(self, job: Job) -> dict[str, Any]:
+        """Returns the record of a finished run."""
+        path = self.file_of(job)
+        record = read_json(path)
+        check_record(path, record)
+        found = [record.get(it) for it in ("schema", "backend", "strategy")]
+        if [*found, record.get("seed")] != [SCHEMA, *job]:
+            raise ValueError(
+                f"{path} is not the record of this run. Remove it, and the "
+                "run is done again."
+            )
+        return record
+
+    def collect(
+        self, settings: Settings, failed: dict[Job, str]
+    ) -> dict[str, Any]:
+        """Returns what results.json says, from the files of the jobs.
+
+        Args:
+            settings: The settings; what the folder has beside them is left
+                out.
+            failed: Why jobs have failed.
+        """
+        jobs = all_runs(settings)
+        missing = self.unfinished([*all_agreements(settings), *jobs])
+        runs = [self.read_run(job) for job in jobs if job not in missing]
+        # Each backend's own, once.
+        versions = {run["backend"]: run["versions"] for run in runs}
+        for run in runs:
+            del run["schema"], run["versions"]
+        agreements: dict[str, dict[str, Any]] = {}
+        for job in all_agreements(settings):
+            path = self.file_of(job)
+            if path.exists():
+                agreements.setdefault(job.strategy, {})[job.backend] = path
+        described = dataclasses.asdict(settings)
+        # They change no result, and are of no use elsewhere.
+        for name in ("output", "jobs", "data_dir"):
+            del described[name]
+        return {
+            "schema": SCHEMA,
+            "settings": described,
+            "versions": versions,
+            "summary": summarize(runs),
+            "agreement": compare_weights(self.start, agreements),
+            "runs": runs,
+            "missing": [
+                {
+                    "backend": job.backend,
+                    "strategy": job.strategy,
+                    "seed": job.seed,
+                    "message": failed.get(job),
+                }
+                for job in missing
+            ],
+        }

@@ -1,1 +1,0 @@
-"""`python -m keras_mtl demo`: strategies side by side on embedded data."""
