@@ -1,6 +1,8 @@
 """torch: the step in the trainer, and what it assigns."""
 
+import ctypes
 import functools
+import platform
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,9 +20,15 @@ __all__ = [
     "commit",
 ]
 
-#: The largest block, in bytes, whose size glibc remembers: 32 MiB, less what
-#: it keeps beside the block.
-LARGEST_BLOCK = 2**25 - 2**13
+#: Parameters of glibc's `mallopt`.
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+
+#: Blocks below so many bytes come from the heap: the most that glibc takes.
+BLOCKS_OF_THE_HEAP = 2**25
+
+#: So many bytes at the end of the heap are kept while they are free.
+KEPT_FREE = 2**28
 
 
 def commit(
@@ -47,14 +55,14 @@ def commit(
 def _keep_freed_memory() -> None:
     """Lets what one pass frees serve the next one, on CPUs, from here on.
 
-    glibc gives the end of the heap back to the system when more of it is free
-    than twice the largest block that a program has freed, and each pass gets
-    its memory anew, page by page: a fifth of the time on a LeNet. So one large
-    block is freed, which is never touched: once, and before the first pass,
-    because a later one lies at the end of the heap and makes glibc give that
-    back. See `M_MMAP_THRESHOLD` in mallopt(3).
+    glibc takes large blocks from the system, one by one, and gives the end of
+    the heap back to it when a little of that is free: each pass gets its
+    memory anew, page by page, a fifth of the time on a LeNet. See mallopt(3).
     """
-    torch.empty(LARGEST_BLOCK, dtype=torch.uint8, device="cpu")
+    if platform.libc_ver()[0] == "glibc":
+        glibc = ctypes.CDLL(None)
+        glibc.mallopt(M_MMAP_THRESHOLD, BLOCKS_OF_THE_HEAP)
+        glibc.mallopt(M_TRIM_THRESHOLD, KEPT_FREE)
 
 
 class TrainStepFrame(common.TrainStepFrame):
