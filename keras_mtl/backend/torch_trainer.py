@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import os
 import platform
 from collections.abc import Sequence
 from typing import Any
@@ -58,8 +59,12 @@ def _keep_freed_memory() -> None:
     glibc takes large blocks from the system, one by one, and gives the end of
     the heap back to it when a little of that is free: each pass gets its
     memory anew, page by page, a fifth of the time on a LeNet. See mallopt(3).
+    Settings of the user's, in the environment, stay.
     """
-    if platform.libc_ver()[0] == "glibc":
+    settings = ("GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_")
+    if platform.libc_ver()[0] == "glibc" and os.environ.keys().isdisjoint(
+        settings
+    ):
         glibc = ctypes.CDLL(None)
         glibc.mallopt(M_MMAP_THRESHOLD, BLOCKS_OF_THE_HEAP)
         glibc.mallopt(M_TRIM_THRESHOLD, KEPT_FREE)
