@@ -47,7 +47,7 @@ OF_NO_BACKEND = (
 )
 
 #: By folder: of so many cases of a test, one is made by default on backends
-#: that compile.
+#: that compile. "" is for all other folders.
 ONE_CASE_IN = {
     "": 8,
     "aggregators": 3,
@@ -85,22 +85,17 @@ def pytest_collection_modifyitems(items):
 def left_out(cases):
     """Cases of one test that others stand for on the backend in use.
 
-    Every backend has other ones, so that more are made in all. Torch has all,
-    but of tests that say `one_case_in`.
+    Each backend that compiles has other ones, so that more are made in all.
     """
     item, backend = cases[0], keras.backend.backend()
+    if backend not in COMPILED or item.get_closest_marker("every_case"):
+        return []
     path = item.path.relative_to(Path(__file__).parent).as_posix()
-    marker = item.get_closest_marker("one_case_in")
-    if backend not in COMPILED:
-        every = marker.args[0] if marker and "torch" in marker.args else 1
-    elif path.startswith(OF_NO_BACKEND):
+    if path.startswith(OF_NO_BACKEND):
         return cases
-    elif marker:
-        every = marker.args[0]
-    else:
-        every = ONE_CASE_IN.get(path.partition("/")[0], ONE_CASE_IN[""])
+    every = ONE_CASE_IN.get(path.partition("/")[0], ONE_CASE_IN[""])
     every = min(every, len(cases))
-    first = (COMPILED + ("torch",)).index(backend) * every // 3
+    first = COMPILED.index(backend) * every // 3
     return [case for n, case in enumerate(cases) if n % every != first]
 
 

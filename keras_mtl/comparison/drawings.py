@@ -75,13 +75,8 @@ def _curves(document: dict[str, Any], title: str, values: Values) -> str | None:
             index = index_of(document, strategy)
             draw_seeds(axes, index, points, strategy).set_gid(f"{TIPS}{index}")
             tips[str(index)] = [
-                f"{strategy}, epoch {it.epoch}: {title} {it.mean:.4g}"
-                + (
-                    f" ({it.low:.4g} to {it.high:.4g})"
-                    if it.low < it.high
-                    else ""
-                )
-                for it in points
+                f"{strategy}, epoch {point.epoch}: {title} {_range(point)}"
+                for point in points
             ]
         finish(axes, "epoch", "")
         return embedded_svg(figure, title, tips) if tips else None

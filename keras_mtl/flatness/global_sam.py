@@ -72,7 +72,7 @@ class GlobalSAM(Flatness):
         super().__init__(rho=rho, head_rho=head_rho, norm=norm, **kwargs)
 
     def make_kind(self, parts: Parts) -> UpdateKind:
-        if self.interval == 1 and parts.takes_sharp_alone:
+        if self.interval == 1 and parts.join.takes_sharp_alone:
             return AtOnePoint(self, parts)
         return Perturbed(self, parts, by_task=False)
 
@@ -96,9 +96,7 @@ class AtOnePoint(UpdateKind):
 
     def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         parts = self.parts
-        near = Nearby(
-            self.flatness, parts.balancer, clean, weights, parts.iterations()
-        )
+        near = parts.near(self.flatness, clean, weights)
         total = clean.total(weights, weights, penalties=False, last=True)
         point = near.of_all_tasks(total.shared, total.own)
         update = parts.at_one_point(point, near.weights_at(point.losses))

@@ -3,17 +3,21 @@
 import dataclasses
 from collections.abc import Callable
 from typing import Any
-from typing import Protocol
 
+from keras_mtl.flatness.points import Nearby
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.gradients.kind import UpdateKind
+from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import Source
 from keras_mtl.gradients.record import Recorder
 from keras_mtl.typing import Tensor
 
 
-class Join(Protocol):
+class Join:
     """Merges clean and perturbed task gradients as `combine` says."""
+
+    #: Whether it looks at the perturbed gradients alone.
+    takes_sharp_alone = False
 
     def __call__(
         self,
@@ -30,6 +34,7 @@ class Join(Protocol):
             source: Has the losses at the weights.
             flat_mask: Tensor `[K]`, 1 for tasks that were perturbed.
         """
+        raise NotImplementedError
 
     def own(
         self, clean: list[list[Tensor]], sharp: list[list[Tensor]]
@@ -40,6 +45,7 @@ class Join(Protocol):
             clean: For each task, gradients at the weights.
             sharp: Those at the perturbed weights.
         """
+        return sharp
 
 
 @dataclasses.dataclass
@@ -50,7 +56,6 @@ class Parts:
         balancer: The `Balancer`.
         at_one_point: The kind of update from gradients at one point.
         join: Merges gradients at and near the weights.
-        takes_sharp_alone: Whether that looks at the latter alone.
         merge: Merges task gradients, given losses and a mask `[K]`.
         recorder: Notes what is merged.
         iterations: Returns the number of steps made so far.
@@ -59,7 +64,20 @@ class Parts:
     balancer: Any
     at_one_point: UpdateKind
     join: Join
-    takes_sharp_alone: bool
     merge: Callable[[Jacobian, Tensor, Tensor | None], list[Tensor]]
     recorder: Recorder
     iterations: Callable[[], Tensor]
+
+    def near(
+        self, flatness: Any, clean: ForwardPass, weights: Tensor
+    ) -> Nearby:
+        """Returns what makes the passes of a step near the weights.
+
+        Args:
+            flatness: The flatness regularizer.
+            clean: The pass at the weights.
+            weights: Tensor `[K]` of task weights there.
+        """
+        return Nearby(
+            flatness, self.balancer, clean, weights, self.iterations()
+        )

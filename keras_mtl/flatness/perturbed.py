@@ -6,7 +6,6 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.flatness.parts import Parts
-from keras_mtl.flatness.points import Nearby
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import ForwardPass
@@ -33,7 +32,7 @@ class Perturbed(UpdateKind):
     def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         flatness, parts = self.flatness, self.parts
         iterations = parts.iterations()
-        near = Nearby(flatness, parts.balancer, clean, weights, iterations)
+        near = parts.near(flatness, clean, weights)
         gradients = clean.task_gradients(weights, last=True)
         parts.recorder.rows("loss", gradients.shared)
         due = flatness.is_due(iterations)

@@ -13,7 +13,6 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.flatness.flatness import Flatness
 from keras_mtl.flatness.flatness import Radius
 from keras_mtl.flatness.parts import Parts
-from keras_mtl.flatness.points import Nearby
 from keras_mtl.flatness.scaled_to_radius import NORM_EPSILON
 from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.gradients.passes import ForwardPass
@@ -236,9 +235,7 @@ class Probing(UpdateKind):
 
     def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         parts = self.parts
-        near = Nearby(
-            self.flatness, parts.balancer, clean, weights, parts.iterations()
-        )
+        near = parts.near(self.flatness, clean, weights)
         total = clean.total(weights, weights, penalties=False, last=True)
         direction = self.flatness.directions(clean, total.shared)
         sharp, losses = near.along(direction, total.own)

@@ -54,16 +54,20 @@ class Pass(Differentiated):
         return losses, aux
 
     def _run(self, trainable: list[Tensor]) -> tuple[list[Tensor], Any]:
-        model, batch = self.point.model, self.point.batch
+        model = self.point.model
         with self.point.values.scope(trainable):
-            outputs = model(batch.x, training=True)
-            task_losses = model.compute_task_losses(
-                batch.x, batch.y, outputs, batch.sample_weight, training=True
-            )
-            presence = model.find_presence(
-                batch.y, outputs, batch.sample_weight
-            )
+            outputs = model(self.point.batch.x, training=True)
+            task_losses, presence = self._losses_of(outputs)
         return list(model.task_losses.weigh(task_losses)), presence
+
+    def _losses_of(self, outputs: Any) -> tuple[dict[str, Tensor], Any]:
+        """Returns the losses of outputs by task, and who is present."""
+        model, batch = self.point.model, self.point.batch
+        task_losses = model.compute_task_losses(
+            batch.x, batch.y, outputs, batch.sample_weight, training=True
+        )
+        presence = model.find_presence(batch.y, outputs, batch.sample_weight)
+        return task_losses, presence
 
     def _settle(
         self, losses: list[Tensor], aux: Any, original: "Pass | None"
@@ -246,15 +250,10 @@ class FirstPass(Pass):
     outcome: Outcome
 
     def _run(self, trainable: list[Tensor]) -> tuple[list[Tensor], Any]:
-        model, batch = self.point.model, self.point.batch
+        model = self.point.model
         with self.point.values.scope(trainable) as scope:
-            outputs = model(batch.x, training=True)
-            task_losses = model.compute_task_losses(
-                batch.x, batch.y, outputs, batch.sample_weight, training=True
-            )
-            presence = model.find_presence(
-                batch.y, outputs, batch.sample_weight
-            )
+            outputs = model(self.point.batch.x, training=True)
+            task_losses, presence = self._losses_of(outputs)
             penalties = [ops.sum(penalty) for penalty in model.losses]
         self._note_draws(scope.draws)
         state = self.point.values.state_after(scope)

@@ -88,16 +88,10 @@ class RepresentationPass(FirstPass):
         trainable: list[Tensor],
         state: Any,
     ) -> tuple[list[Tensor], Any]:
-        model, batch = self.point.model, self.point.batch
         representation = keras.tree.pack_sequence_as(self._structure, features)
         with self.point.values.scope(trainable, state) as scope:
             outputs = self._split.predict(representation, besides)
-            task_losses = model.compute_task_losses(
-                batch.x, batch.y, outputs, batch.sample_weight, training=True
-            )
-            presence = model.find_presence(
-                batch.y, outputs, batch.sample_weight
-            )
+            task_losses, presence = self._losses_of(outputs)
             penalties = [
                 *self._trunk_penalties,
                 *(ops.sum(p) for p in self._split.head_penalties()),

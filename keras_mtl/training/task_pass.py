@@ -22,7 +22,9 @@ class TaskPass(Differentiated):
 
     def __init__(self, point: Point, original: Any, task: int):
         shares = original.shares
-        super().__init__(point, shares and shares.only(task))
+        if shares is not None:
+            shares = shares.only(task)
+        super().__init__(point, shares)
         self.task = task
         self._draws = original.draws
         trainable = point.trainable()

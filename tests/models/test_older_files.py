@@ -14,7 +14,7 @@ FOLDER = Path(make.__file__).parent
 
 # JAX compiles with XLA, and the file says so.
 @pytest.mark.filterwarnings("ignore:`jit_compile=True` is turned off")
-@pytest.mark.one_case_in(1)
+@pytest.mark.every_case
 @pytest.mark.parametrize("name", make.STRATEGIES)
 def test_training_goes_on_from_a_file_of_0_1_0(name):
     model = keras.models.load_model(FOLDER / f"{name}.keras")

@@ -45,7 +45,7 @@ def weights(tmp_path_factory):
     return {name: np.load(folder / f"{name}.npz") for name in ["jax", *OTHERS]}
 
 
-@pytest.mark.one_case_in(1)
+@pytest.mark.every_case
 @pytest.mark.parametrize("other", ["tensorflow", "torch"])
 @pytest.mark.parametrize("strategy", list(agreement_child.STRATEGIES))
 def test_same_weights(weights, strategy, other):

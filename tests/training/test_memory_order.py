@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import keras
@@ -213,3 +214,22 @@ def test_passes_do_not_get_their_memory_anew():
     ).stdout
     # 256 images of ten channels have 8 MiB, which are 2000 pages.
     assert int(faults) < 200
+
+
+@pytest.mark.parametrize(
+    "name, calls", [("MALLOC_TRIM_THRESHOLD_", 0), ("ELSEWHERE", 2)]
+)
+def test_what_the_user_said_of_memory_stays(name, calls, monkeypatch):
+    from keras_mtl.backend import torch_trainer
+
+    said = []
+    glibc = types.SimpleNamespace(mallopt=lambda *given: said.append(given))
+    monkeypatch.setattr(torch_trainer.ctypes, "CDLL", lambda _: glibc)
+    monkeypatch.setattr(
+        torch_trainer.platform, "libc_ver", lambda: ("glibc", "2.36")
+    )
+    for variable in ("GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, "1")
+    torch_trainer._keep_freed_memory.__wrapped__()
+    assert len(said) == calls

@@ -4,6 +4,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_mtl.flatness.parts import Join
 from keras_mtl.flatness.parts import Parts
 from keras_mtl.gradients.kind import UpdateKind
 from keras_mtl.strategies.updates.gramian_first import GramianFirst
@@ -37,8 +38,7 @@ def choose_kind(strategy: Any) -> UpdateKind:
             strategy.balancer,
             at_one_point,
             join,
-            type(join) is Direct,
-            merge.alone,
+            merge.without_record,
             strategy.recorder,
             lambda: ops.convert_to_tensor(strategy.iterations),
         )
@@ -61,7 +61,7 @@ def _at_one_point(strategy: Any, merge: Merge) -> UpdateKind:
     return Rows(merge)
 
 
-def _choose_join(strategy: Any, merge: Merge) -> Direct:
+def _choose_join(strategy: Any, merge: Merge) -> Join:
     """How clean and perturbed gradients are merged."""
     flatness, combine = strategy.flatness, strategy.flatness.combine
     # With weights that do not depend on the gradients, the sum of both parts

@@ -47,7 +47,9 @@ class GramianFirst(UpdateKind):
             sharing.participants(clean.mask, gramian.dtype),
         )
         recorder.row_weights(rows)
-        by_variable = self.merge.times(weights, lambda _: rows, clean.mask)
+        by_variable = self.merge.weights_by_variable(
+            weights, lambda _: rows, clean.mask
+        )
         update = clean.total(by_variable, weights, last=True)
         norms_finite = ops.isfinite(ops.diagonal(gramian))
         update.finite = ops.logical_and(update.finite, norms_finite)

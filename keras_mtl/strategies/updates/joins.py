@@ -7,18 +7,21 @@ import keras
 from keras import ops
 
 from keras_mtl.aggregators import Aggregator
+from keras_mtl.flatness.parts import Join
 from keras_mtl.gradients.jacobian import Jacobian
 from keras_mtl.gradients.passes import Source
 from keras_mtl.strategies.updates.merge import Merge
 from keras_mtl.typing import Tensor
 
 
-class Direct:
+class Direct(Join):
     """Merges the gradients near the weights, and no others.
 
     Args:
         merge: Has the aggregator.
     """
+
+    takes_sharp_alone = True
 
     def __init__(self, merge: Merge):
         self.merge = merge
@@ -33,17 +36,12 @@ class Direct:
         recorder = self.merge.recorder
         if recorder.enabled:
             recorder.flat_rows(clean, sharp - clean, flat_mask)
-        shared = self.merge.alone(sharp, source.losses, source.mask)
+        shared = self.merge.without_record(sharp, source.losses, source.mask)
         recorder.row_weights(sharp.row_weights)
         return shared
 
-    def own(
-        self, clean: list[list[Tensor]], sharp: list[list[Tensor]]
-    ) -> list[list[Tensor]]:
-        return sharp
 
-
-class Decomposed(Direct):
+class Decomposed(Join):
     """Merges the clean gradients and what is added to them, then adds up.
 
     Args:
@@ -52,7 +50,7 @@ class Decomposed(Direct):
     """
 
     def __init__(self, merge: Merge, flat: Merge):
-        super().__init__(merge)
+        self.merge = merge
         self.flat = flat
 
     def __call__(
@@ -65,9 +63,9 @@ class Decomposed(Direct):
         recorder, losses = self.merge.recorder, source.losses
         difference = sharp.minus(clean)
         recorder.flat_rows(clean, difference, flat_mask)
-        loss_part = self.merge.alone(clean, losses, source.mask)
+        loss_part = self.merge.without_record(clean, losses, source.mask)
         recorder.row_weights(clean.row_weights)
-        flat_part = self.flat.alone(difference, losses, flat_mask)
+        flat_part = self.flat.without_record(difference, losses, flat_mask)
         return self.joined(loss_part, flat_part, flat_mask)
 
     def joined(
@@ -173,7 +171,7 @@ class Second(Decomposed):
         )
 
 
-class Each(Direct):
+class Each(Join):
     """Merges both parts of each task, then the tasks.
 
     Args:
@@ -182,7 +180,7 @@ class Each(Direct):
     """
 
     def __init__(self, merge: Merge, pairs: Sequence[Aggregator]):
-        super().__init__(merge)
+        self.merge = merge
         self.pairs = pairs
 
     def __call__(
@@ -202,4 +200,4 @@ class Each(Direct):
             pair_mask = ops.stack([ops.ones_like(flat_mask[k]), flat_mask[k]])
             rows.append(aggregator.aggregate(pair, None, pair_mask))
         joined = Jacobian(rows=rows, dtype=clean.dtype)
-        return self.merge.alone(joined, source.losses, source.mask)
+        return self.merge.without_record(joined, source.losses, source.mask)

@@ -46,7 +46,7 @@ class Merge:
         self.recorder.row_weights(rows.row_weights)
         return merged
 
-    def alone(
+    def without_record(
         self, rows: Jacobian, losses: Tensor, mask: Tensor | None
     ) -> list[Tensor]:
         """Returns the update, and notes nothing.
@@ -58,7 +58,7 @@ class Merge:
         """
         return self.sharing.merge(self.aggregator, rows, losses, mask)
 
-    def times(
+    def weights_by_variable(
         self, weights: Tensor, weigh: Callable[..., Tensor], mask: Tensor | None
     ) -> list[tuple[Tensor, list[int]]]:
         """Returns task weights times row weights, by variables.

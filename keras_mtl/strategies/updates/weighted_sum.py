@@ -34,7 +34,7 @@ class WeightedSum(UpdateKind):
                 int(weights.shape[0]), present, weights.dtype
             )
 
-        by_variable = self.merge.times(weights, weigh, clean.mask)
+        by_variable = self.merge.weights_by_variable(weights, weigh, clean.mask)
         return clean.total(by_variable, weights, last=True)
 
     def plain(self, clean: ForwardPass, ones: Tensor) -> Update | None:
