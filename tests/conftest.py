@@ -2,6 +2,7 @@
 
 import collections
 import gc
+import importlib.metadata
 import logging
 import os
 from pathlib import Path
@@ -57,6 +58,20 @@ ONE_CASE_IN = {
     "solvers": 3,
     "golden": 10,
 }
+
+# XLA's newer code generator takes twice as long for the many small programs
+# of tests and computes the same; releases from 0.12 on have no other. The demo,
+# the benchmarks and `nox -s newest` run with it.
+XLA_FLAGS = (
+    "--xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_parallel_codegen_split_count=1"
+)
+if keras.backend.backend() == "jax":
+    jaxlib = importlib.metadata.version("jaxlib")
+    if tuple(int(number) for number in jaxlib.split(".")[:2]) < (0, 12):
+        # Read when the first program is compiled, here and in processes that
+        # tests start.
+        os.environ.setdefault("XLA_FLAGS", XLA_FLAGS)
 
 # Traced programs are many objects that stay.
 gc.set_threshold(100_000, 50, 50)
