@@ -6,10 +6,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.models.missing_labels import is_by_sample
 from keras_mtl.models.missing_labels import like_rank
 from keras_mtl.models.missing_labels import may_miss
 from keras_mtl.models.missing_labels import of_mean_1
 from keras_mtl.models.missing_labels import takes_mean
+from keras_mtl.models.missing_labels import without_missing
 from keras_mtl.models.own_functions import answers
 from keras_mtl.models.own_functions import is_own
 from keras_mtl.models.own_functions import name_of
@@ -121,7 +123,7 @@ class LabelledMetric(keras.metrics.Metric):
 
     def _without_missing(self, y_true, y_pred):
         """Labels to call the metric with, and weights, 0 where one misses."""
-        filled, weight = _without_missing(y_true, y_pred)
+        filled, weight = without_missing(y_true, is_by_sample(y_true, y_pred))
         function = self._function
         if function is None or not is_own(function):
             return filled, weight
@@ -155,15 +157,6 @@ class LabelledMetric(keras.metrics.Metric):
     def get_config(self):
         # The configs of models have the metrics that the user gave.
         return {"name": self.name}
-
-
-def _without_missing(y_true, y_pred):
-    """Labels with 0 for NaN, and weights that are 0 for those samples."""
-    missing = ops.isnan(y_true)
-    filled = ops.where(missing, ops.zeros_like(y_true), y_true)
-    if len(y_true.shape) == len(y_pred.shape) and len(y_true.shape) > 1:
-        missing = ops.any(missing, axis=-1)
-    return filled, ops.cast(ops.logical_not(missing), keras.config.floatx())
 
 
 def _accuracy(y_true, y_pred):

@@ -88,12 +88,8 @@ class LossComputation(keras.Model):
                 x, y, outputs, sample_weight, training=True
             )
             return losses.weigh(by_task)[losses.tasks.index(task)]
-        value = losses.compute_one(
-            task,
-            losses.labels(y)[task],
-            parts.call(task, x, training=True),
-            losses.sample_weights(sample_weight)[task],
-        )
+        output = parts.call(task, x, training=True)
+        value = losses.compute_one(task, y, output, sample_weight)
         return losses.weigh_one(task, value)
 
     def compute_loss(

@@ -65,9 +65,20 @@ def are_complete(labels: list[Any]) -> bool:
     return found is not None and bool(found[0])
 
 
+def is_by_sample(label: Any, output: Any) -> bool:
+    """Whether the last dimension of a label holds parts of one label.
+
+    Args:
+        label: Tensor.
+        output: The output that it is for, or `None`.
+    """
+    rank = len(label.shape)
+    return rank > 1 and (output is None or rank == len(output.shape))
+
+
 def fill_missing(
     labels: dict[str, Any],
-    outputs: dict[str, Any],
+    by_sample: dict[str, bool],
     losses: dict[str, keras.losses.Loss],
     one_batch: bool = True,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -78,8 +89,8 @@ def fill_missing(
 
     Args:
         labels: Labels by task.
-        outputs: Outputs of the model by task. Of a task without, the last
-            dimension of the labels is taken for parts of one label.
+        by_sample: By task, whether the last dimension holds parts of one
+            label.
         losses: Losses by task.
         one_batch: Whether all tasks have the same number of samples, known or
             not. Defaults to `True`.
@@ -88,13 +99,8 @@ def fill_missing(
         `(labels, weights)` by task.
     """
 
-    def kind(task):
-        rank = len(labels[task].shape)
-        output = outputs.get(task)
-        return (
-            (output is None or rank == len(output.shape)) and rank > 1,
-            takes_mean(losses[task]),
-        )
+    def kind(task: str) -> tuple[bool, bool]:
+        return by_sample[task], takes_mean(losses[task])
 
     filled, weights = {}, {}
     if not backend.STACKS_LABELS:
@@ -102,15 +108,14 @@ def fill_missing(
             filled[task], weights[task] = _fill(label, *kind(task))
         return filled, weights
     for tasks in _alike(labels, one_batch, kind):
-        by_sample, is_mean = kind(tasks[0])
-        label, weight = _fill(_stack(labels, tasks), by_sample, is_mean, 1)
+        label, weight = _fill(_stack(labels, tasks), *kind(tasks[0]), 1)
         filled.update(_unstack(label, tasks))
         weights.update(_unstack(weight, tasks))
     return filled, weights
 
 
 def _fill(label, by_sample, is_mean, first_axis=0):
-    """Returns a label without NaN, and its weight.
+    """Returns a label without NaN, and its weight in a loss.
 
     Args:
         label: Tensor.
@@ -118,15 +123,20 @@ def _fill(label, by_sample, is_mean, first_axis=0):
         is_mean: Whether the loss is a mean.
         first_axis: That of the samples.
     """
-    missing = ops.isnan(label)
-    label = ops.where(missing, ops.zeros_like(label), label)
-    if by_sample:
-        missing = ops.any(missing, axis=-1)
-    weight = ops.cast(ops.logical_not(missing), keras.config.floatx())
+    label, weight = without_missing(label, by_sample)
     if is_mean:
         axes = tuple(range(first_axis, len(weight.shape)))
         weight = of_mean_1(weight, axes)
     return label, weight
+
+
+def without_missing(label: Any, by_sample: bool) -> tuple[Any, Any]:
+    """Returns a label with 0 for NaN, and weights that are 0 there."""
+    missing = ops.isnan(label)
+    label = ops.where(missing, ops.zeros_like(label), label)
+    if by_sample:
+        missing = ops.any(missing, axis=-1)
+    return label, ops.cast(ops.logical_not(missing), keras.config.floatx())
 
 
 def takes_mean(loss: keras.losses.Loss) -> bool:

@@ -10,17 +10,13 @@ from keras_mtl import backend
 from keras_mtl.models.by_output import by_name
 from keras_mtl.models.by_output import check_order
 from keras_mtl.models.label_shapes import check_shapes
-from keras_mtl.models.label_shapes import takes_labels_together
 from keras_mtl.models.labelled_mean import LabelledMean
+from keras_mtl.models.labels import Labels
 from keras_mtl.models.missing_labels import are_complete
 from keras_mtl.models.missing_labels import check_any_labelled
 from keras_mtl.models.missing_labels import check_label
-from keras_mtl.models.missing_labels import fill_missing
 from keras_mtl.models.missing_labels import like_rank
 from keras_mtl.models.missing_labels import may_miss
-from keras_mtl.models.missing_labels import of_mean_1
-from keras_mtl.models.missing_labels import takes_mean
-from keras_mtl.models.own_functions import answers
 
 
 class TaskLosses:
@@ -55,6 +51,8 @@ class TaskLosses:
         #: Whether the weights are factors, not a strategy's preference.
         self.apply_weights = True
         self._complete: set[int] = set()
+        #: What has been read of the batch of a step, while it is made.
+        self._kept: list[tuple[Any, Any, Labels]] | None = None
         self._fitting: set[tuple] = set()
         self.trackers = []
         if len(losses) > 1:
@@ -154,34 +152,77 @@ class TaskLosses:
 
     # ------------------------------------------------------------- losses
 
+    @contextlib.contextmanager
+    def reading_once(self, y=None):
+        """Within it, what has been read of labels is kept for other passes.
+
+        Args:
+            y: Labels to look at, where they can be read: if none are missing,
+                nothing needs to be done about those.
+        """
+        known = [
+            label
+            for label in keras.tree.flatten(y)
+            if keras.ops.is_tensor(label) and may_miss(label)
+        ]
+        if known and are_complete(known):
+            self._complete = {id(label) for label in known}
+        self._kept = []
+        try:
+            yield
+        finally:
+            self._complete, self._kept = set(), None
+
+    def read(self, y: Any, sample_weight: Any) -> Labels:
+        """Reads the labels of a batch."""
+        for given, weight, labels in self._kept or ():
+            if given is y and weight is sample_weight:
+                return labels
+        labels = self._read(self.labels(y), self.sample_weights(sample_weight))
+        if self._kept is not None:
+            self._kept.append((y, sample_weight, labels))
+        return labels
+
+    def _read(self, by_task, sample_weights):
+        by_task = {
+            task: ops.convert_to_tensor(label)
+            for task, label in by_task.items()
+            if task in self.losses and label is not None
+        }
+        uncertain = [
+            task
+            for task, label in by_task.items()
+            if self.handle_missing
+            and may_miss(label)
+            and id(label) not in self._complete
+        ]
+        return Labels(
+            by_task, sample_weights, uncertain, self.losses, self.one_batch
+        )
+
     def compute(self, y, outputs, sample_weight) -> dict[str, Any]:
         """Returns the loss of each task, a scalar, without its weight."""
         return self._compute(
-            self.labels(y),
-            self.predictions(outputs),
-            self.sample_weights(sample_weight),
-            self.tasks,
+            self.read(y, sample_weight), self.predictions(outputs)
         )
 
-    def compute_one(self, task, y_true, y_pred, sample_weight):
-        """Returns the loss of one task."""
-        return self._compute(
-            {task: y_true}, {task: y_pred}, {task: sample_weight}, [task]
-        )[task]
+    def compute_one(self, task, y, output, sample_weight):
+        """Returns the loss of one task, whose output alone is given."""
+        labels = self.read(y, sample_weight)
+        return self._compute(labels, {task: output}, [task])[task]
 
-    def _compute(self, labels, outputs, sample_weights, tasks):
-        labels = {task: ops.convert_to_tensor(labels[task]) for task in tasks}
+    def _compute(self, labels, outputs, tasks=None):
+        tasks = self.tasks if tasks is None else tasks
         for task in tasks:
-            self._check_fit(task, labels[task], outputs[task])
-        weights = self._fill_missing(labels, outputs, sample_weights)
+            self._check_fit(task, labels.by_task[task], outputs[task])
+        found = labels.for_losses(tasks, outputs)
         values = {}
-        for task in tasks:
-            weight = weights[task]
+        for task, (label, weight) in found.items():
             if weight is not None:
                 # On torch, Keras multiplies it by a mask in place: it would be
                 # another one in the next pass, and in the user's array.
                 weight = ops.copy(ops.convert_to_tensor(weight))
-            value = self.losses[task](labels[task], outputs[task], weight)
+            value = self.losses[task](label, outputs[task], weight)
             if len(value.shape) > 0:
                 raise ValueError(
                     f"The loss of task {task!r} must be a scalar. Received "
@@ -200,60 +241,6 @@ class TaskLosses:
             check_shapes(task, self.losses[task], label, output)
             # The next batches are alike, and eager steps have no time to lose.
             self._fitting.add(key)
-
-    def _fill_missing(self, labels, outputs, sample_weights):
-        """Replaces missing labels; returns the sample weights by task."""
-        uncertain = self._uncertain(labels)
-        if not uncertain:
-            return sample_weights
-        filled, weights = fill_missing(
-            uncertain, outputs, self.losses, self.one_batch
-        )
-        for task, weight in weights.items():
-            loss, output = self.losses[task], outputs.get(task)
-            if takes_labels_together(loss) and output is not None:
-                filled[task], weight = answers(
-                    loss.call, labels[task], filled[task], output, weight
-                )
-                if takes_mean(loss):
-                    weight = of_mean_1(weight, tuple(range(len(weight.shape))))
-                weights[task] = weight
-            given = sample_weights[task]
-            if given is not None:
-                given = ops.cast(ops.convert_to_tensor(given), weight.dtype)
-                weight = weight * like_rank(given, len(weight.shape))
-                weights[task] = weight
-        labels.update(filled)
-        return {**sample_weights, **weights}
-
-    def _uncertain(self, labels):
-        """The labels of which some may be missing."""
-        if not self.handle_missing:
-            return {}
-        return {
-            task: label
-            for task, label in labels.items()
-            if may_miss(label) and id(label) not in self._complete
-        }
-
-    @contextlib.contextmanager
-    def look_at(self, y):
-        """Reads the labels of a batch once, where they can be read.
-
-        Within it, nothing is done about missing labels if there are none.
-        """
-        labels = keras.tree.flatten(y)
-        labels = [
-            label
-            for label in labels
-            if keras.ops.is_tensor(label) and may_miss(label)
-        ]
-        if labels and are_complete(labels):
-            self._complete = {id(label) for label in labels}
-        try:
-            yield
-        finally:
-            self._complete = set()
 
     def weigh(self, task_losses: dict[str, Any]) -> list[Any]:
         """Returns the losses times `loss_weights`, in the order of tasks."""
@@ -304,21 +291,17 @@ class TaskLosses:
             Tensor `[K]` of 0 and 1, or `None` if it is known without looking
             at values that all have.
         """
-        labels = self.labels(y) if isinstance(y, (dict, list, tuple)) else {}
-        labels = {
-            task: ops.convert_to_tensor(label)
-            for task, label in labels.items()
-            if task in self.losses and label is not None
-        }
-        weights = self._fill_missing(
-            dict(labels),
-            {} if outputs is None else self.predictions(outputs),
-            self.sample_weights(sample_weight),
+        if isinstance(y, (dict, list, tuple)):
+            labels = self.read(y, sample_weight)
+        else:
+            # Of losses of the user's own, which take what they like.
+            labels = self._read({}, self.sample_weights(sample_weight))
+        found = labels.for_losses(
+            self.tasks, {} if outputs is None else self.predictions(outputs)
         )
         flags = {}
-        for task in self.tasks:
-            weight, label = weights[task], labels.get(task)
-            counted = None
+        for task, (_, weight) in found.items():
+            counted, label = None, labels.by_task.get(task)
             if weight is not None:
                 counted = ops.not_equal(ops.convert_to_tensor(weight), 0)
             ignored = getattr(self.losses[task], "ignore_class", None)

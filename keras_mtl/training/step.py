@@ -32,7 +32,7 @@ def run_step(model: Any, data: Any) -> dict[str, Any]:
         data: What the trainer's iterator gave.
     """
     batch = Batch(*keras.utils.unpack_x_y_sample_weight(data))
-    with model.task_losses.look_at(batch.y):
+    with model.task_losses.reading_once(batch.y):
         return _run_step_on(model, batch)
 
 
