@@ -319,9 +319,6 @@ class RandomReplay:
     def note_end(self) -> None:
         """Remembers how far the first pass has drawn."""
 
-    def rewind(self) -> None:
-        """Sets the generator to where it was when the object was made."""
-
     def is_at_end(self) -> bool:
         """Whether a repeated pass has drawn as much as the first one."""
         return True

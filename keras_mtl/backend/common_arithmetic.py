@@ -4,16 +4,13 @@ What takes `keras.ops` longer, or several passes over the memory, has its own
 form for a framework. So has what depends on how tensors lie in memory.
 """
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
-from typing import Any
 
 from keras import ops
 
 from keras_mtl.typing import Tensor
 from keras_mtl.typing import Tensors
-from keras_mtl.typing import Variable
 
 __all__ = [
     "STACKS_LABELS",
@@ -26,14 +23,12 @@ __all__ = [
     "gather_rows",
     "gramian",
     "inner_products",
-    "layout_of",
     "lerp",
     "row_products",
     "small_product",
     "squared_norm",
     "stack_rows",
     "subtract",
-    "take_layouts",
     "weighted_sum",
 ]
 
@@ -178,30 +173,3 @@ def all_finite(tensors: Sequence[Tensor]) -> Tensor:
 def small_product(left: Tensor, right: Tensor) -> Tensor:
     """Returns the matrix product of small tensors, vectors or matrices."""
     return ops.matmul(left, right)
-
-
-# How variables lie in memory, where that is not the framework's own business.
-
-
-def layout_of(gradient: Tensor) -> Any | None:
-    """Returns how a gradient lies in memory, or `None` if nobody can tell."""
-    return None
-
-
-def take_layouts(
-    variables: Sequence[Variable],
-    layouts: dict[int, Any],
-    others: Callable[[], Iterable[Variable]],
-) -> bool:
-    """Lays variables out in memory as their gradients come.
-
-    Args:
-        variables: List of trainable variables.
-        layouts: What `layout_of` says of their gradients, by index.
-        others: Function that returns a list of variables of which those of
-            the same shapes, or of one such tensor per task, are to follow.
-
-    Returns:
-        Whether any was laid out in another way.
-    """
-    return False

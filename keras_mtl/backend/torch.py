@@ -198,9 +198,6 @@ class RandomReplay(common.RandomReplay):
     def note_end(self) -> None:
         self._end = _generator_states()
 
-    def rewind(self) -> None:
-        _set_generator_states(self._start)
-
     def is_at_end(self) -> bool:
         return _are_equal(self._end, _generator_states())
 

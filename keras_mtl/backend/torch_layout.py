@@ -8,10 +8,8 @@ variables take the order of their gradients once, after which a step has no
 copies of kernels. Shapes and values stay what they are.
 """
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
@@ -22,9 +20,7 @@ __all__ = [
     "as_matrices",
     "as_vectors",
     "combine_rows",
-    "layout_of",
     "stack_rows",
-    "take_layouts",
 ]
 
 
@@ -106,31 +102,33 @@ def stack_rows(tensors: Sequence[Tensor]) -> Tensor:
     return stack
 
 
-def layout_of(gradient: Tensor) -> Any | None:
-    return gradient.stride() if is_dense(gradient) else None
-
-
 def take_layouts(
     variables: Sequence[Variable],
-    layouts: dict[int, Any],
-    others: Callable[[], Iterable[Variable]],
-) -> bool:
+    gradients: Sequence[Tensor],
+    others: Iterable[Variable],
+) -> None:
+    """Lays variables out in memory as their gradients come.
+
+    Args:
+        variables: Trainable variables.
+        gradients: Their gradients.
+        others: Variables of which those of the same shapes, or of one such
+            tensor per task, are to follow.
+    """
     moved = {}
-    for i, strides in layouts.items():
-        if strides is not None and _take_layout(variables[i], strides):
-            moved[tuple(variables[i].shape)] = strides
-    if not moved:
-        return False
+    for variable, gradient in zip(variables, gradients, strict=True):
+        strides = gradient.stride()
+        if is_dense(gradient) and _take_layout(variable, strides):
+            moved[tuple(variable.shape)] = strides
     # Which weight an optimizer's variable belongs to is not public. Of the
     # same shape is enough: the wrong layout is slower, not wrong.
-    for other in others():
+    for other in others:
         shape = tuple(other.shape)
         if shape in moved:
             _take_layout(other, moved[shape])
         elif shape[1:] in moved:
             size = other.value[0].numel()
             _take_layout(other, (size, *moved[shape[1:]]))
-    return True
 
 
 def _take_layout(variable: Variable, strides: tuple[int, ...]) -> bool:

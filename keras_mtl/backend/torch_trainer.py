@@ -4,6 +4,8 @@ import ctypes
 import functools
 import os
 import platform
+import weakref
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +14,8 @@ import torch
 
 from keras_mtl.backend import common
 from keras_mtl.backend.common import assign
+from keras_mtl.backend.torch import RandomReplay
+from keras_mtl.backend.torch_layout import take_layouts
 from keras_mtl.backend.torch_precision import full_precision
 from keras_mtl.typing import Tensor
 from keras_mtl.typing import Variable
@@ -73,12 +77,34 @@ def _keep_freed_memory() -> None:
 class TrainStepFrame(common.TrainStepFrame):
     """Runs the step where Keras's trainer expects `train_step`."""
 
+    # The plan whose variables were laid out, while it is in use.
+    _laid_out: Callable[[], Any] = staticmethod(lambda: None)
+
     def train_step(self, data: Any) -> Any:
         if self.strategy is None:
             return super().train_step(data)
         _keep_freed_memory()
         with torch.no_grad(), full_precision():
+            self._lay_out(data)
             return self._run_step(data)
+
+    def _lay_out(self, data: Any) -> None:
+        """Lays variables out in memory before the first step of a plan.
+
+        Not after it: the sums of all steps are in one order, and training
+        goes on from a file as if there had been none.
+        """
+        plan = self.training_plan
+        if plan is None or plan is self._laid_out():
+            return
+        with RandomReplay()():
+            variables, gradients = self.plain_gradients(data)
+        take_layouts(
+            variables,
+            gradients,
+            [*self.optimizer.variables, *plan.strategy.variables],
+        )
+        self._laid_out = weakref.ref(plan)
 
     def before_look(self, *state: Any) -> None:
         _keep_freed_memory()

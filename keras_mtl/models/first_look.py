@@ -8,6 +8,7 @@ from keras_mtl import backend
 from keras_mtl.models.own_hooks import check_hooks
 from keras_mtl.models.settings import spec_of
 from keras_mtl.training.batch import Batch
+from keras_mtl.training.plain_step import PlainStep
 from keras_mtl.training.step_check import check_step
 
 
@@ -85,3 +86,10 @@ class FirstLook:
                 self(x)
         if self._settings.input_spec is None:
             self._settings.input_spec = spec_of(x)
+
+    def plain_gradients(self, data):
+        """Trainable variables, and gradients that `keras.Model` would take."""
+        plan = self.training_plan
+        plain = PlainStep(self, plan.partition.variables, plan.bypass)
+        batch = Batch(*keras.utils.unpack_x_y_sample_weight(data))
+        return plain.variables, plain.at_weights(batch).gradients

@@ -23,8 +23,6 @@ class Differentiated:
         self.point = point
         self.shares = shares
         self.partition = point.values.partition
-        #: How gradients lie in memory, by index of the variable.
-        self.layouts: dict[int, Any] = {}
         #: A `Pullback`, until `release`.
         self._pullback: Any = None
 
@@ -43,12 +41,9 @@ class Differentiated:
         """
         if not wanted:
             return []
-        gradients = self.collected(
+        return self.collected(
             self._pullback(self.seeds(cotangents), wanted, last)
         )
-        for i, gradient in zip(wanted, gradients, strict=True):
-            self.layouts.setdefault(i, backend.layout_of(gradient))
-        return gradients
 
     def seeds(self, cotangents: dict[int, Tensor]) -> dict[int, Tensor]:
         """What is pulled back for cotangents of the losses, by their index."""

@@ -36,9 +36,7 @@ def run_step(model: Any, data: Any) -> dict[str, Any]:
         return _run_step_on(model, batch)
 
 
-def _run_step_on(
-    model: Any, batch: Batch, settled: bool = False
-) -> dict[str, Any]:
+def _run_step_on(model: Any, batch: Batch) -> dict[str, Any]:
     plan = model.training_plan
     strategy = plan.strategy
     values = Values(plan.partition, plan.state_variables, plan.bypass)
@@ -57,16 +55,6 @@ def _run_step_on(
     ]
     with changes_to(readable) as changes:
         update = strategy.compute_update(clean)
-    if not settled and backend.take_layouts(
-        plan.partition.variables,
-        clean.layouts,
-        lambda: [*model.optimizer.variables, *strategy.variables],
-    ):
-        # Made again, so that its sums are in the order of all later steps:
-        # training goes on from a file as if there had been none.
-        replay.rewind()
-        clean.release()
-        return _run_step_on(model, batch, settled=True)
     gradients = full_gradients(plan.partition, values, clean, update)
     overwritten = clean.overwrites(update.weights)
     clean.release()
