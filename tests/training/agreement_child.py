@@ -7,18 +7,15 @@ import numpy as np
 
 import keras_mtl
 from keras_mtl import aggregators
-from keras_mtl import flatness
 from keras_mtl import strategies
 
 STEPS = 50
 STRATEGIES = {
-    # A balancer, random orders, state, a solver in decomposed passes, and one
-    # point for all: golden values of each backend are for the rest.
-    "log": lambda: "log",
+    # Random orders, state, and a solver in decomposed passes: golden values
+    # of each backend are for the rest.
     "pcgrad": lambda: aggregators.PCGrad(seed=1),
     "db_mtl": lambda: "db_mtl",
     "fs_mtl": lambda: strategies.FSMTL("cagrad", rho=0.5),
-    "global_sam": lambda: flatness.GlobalSAM(rho=0.1),
 }
 
 
