@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mtl.models.feature_pyramid import feature_pyramid
+from keras_mtl.models.backbones.feature_pyramid import feature_pyramid
 from tests.backend_tools import numpy
 from tests.models import backbones
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_mtl.models.resized import resized
+from keras_mtl.models.backbones.resized import resized
 
 #: Share of the decoder's channels that fine features get: 48 of 256.
 FINE_SHARE = 48 / 256

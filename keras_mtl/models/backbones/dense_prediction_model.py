@@ -10,10 +10,10 @@ from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
 from keras_mtl.layers.mtan import MTAN
-from keras_mtl.models.aspp_decoder import aspp_decoder
-from keras_mtl.models.feature_pyramid import feature_pyramid
+from keras_mtl.models.backbones.aspp_decoder import aspp_decoder
+from keras_mtl.models.backbones.feature_pyramid import feature_pyramid
+from keras_mtl.models.backbones.resized import resized
 from keras_mtl.models.multi_task_model import MultiTaskModel
-from keras_mtl.models.resized import resized
 
 #: Squared length below which a vector is not brought to length 1.
 SMALLEST_SQUARE = 1e-12

@@ -1,0 +1,1 @@
+"""Backbones of images, and models that predict for each pixel."""
