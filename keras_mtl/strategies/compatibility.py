@@ -14,10 +14,12 @@ class Rule(NamedTuple):
     """A combination that does not exist.
 
     Attributes:
+        what: Its other half, for the table in the docs.
         applies: Whether a strategy is one.
         reason: Why, about `{aggregator}`, `{flatness}` and `{observer}`.
     """
 
+    what: str
     applies: Callable[[Any], bool]
     reason: str
 
@@ -26,11 +28,13 @@ class Choice(NamedTuple):
     """A value of an argument of `Strategy`, and what it cannot go with.
 
     Attributes:
+        argument: The value, for the table in the docs.
         asked: Whether a strategy has it.
         rules: What it cannot go with; the first that applies is told.
         message: What is raised, with `{reason}`.
     """
 
+    argument: str
     asked: Callable[[Any], bool]
     rules: tuple[Rule, ...]
     message: str
@@ -62,20 +66,28 @@ def _has_no_preference(strategy: Any) -> bool:
 
 CHOICES = (
     Choice(
+        '`gradients="representation"`',
         lambda strategy: strategy.gradients == "representation",
         (
             Rule(
+                "passes elsewhere (`flatness`)",
                 _makes_more_passes,
                 "the flatness regularizer {flatness} perturbs along gradients "
                 "of the weights",
             ),
-            Rule(_has_groups, "`granularity` groups gradients of the weights"),
             Rule(
+                '`granularity` other than `"model"`',
+                _has_groups,
+                "`granularity` groups gradients of the weights",
+            ),
+            Rule(
+                "aggregators that keep rows",
                 lambda strategy: strategy.aggregator.keeps_rows,
                 "the aggregator {aggregator} keeps averages of gradients, "
                 "which differ with each sample here",
             ),
             Rule(
+                "aggregators that split batches",
                 _splits_batches,
                 "the aggregator {aggregator} compares gradients of different "
                 "samples",
@@ -85,31 +97,43 @@ CHOICES = (
         'gradients="parameters", or other components.',
     ),
     Choice(
+        '`loss_weights="preference"`',
         lambda strategy: strategy.loss_weights == "preference",
-        (Rule(_has_no_preference, ""),),
+        (
+            Rule(
+                "aggregators without, or with their own, `preference`",
+                _has_no_preference,
+                "",
+            ),
+        ),
         'With loss_weights="preference" the aggregator must be one that takes '
         "a `preference`, and not have been given one: UPGrad, DualProj, "
         "AlignedMTL, ConFIG, CAGrad or SDMGrad. Received: "
         "aggregator={aggregator}.",
     ),
     Choice(
+        '`memory="low"`',
         lambda strategy: strategy.memory == "low",
         (
             Rule(
+                "passes elsewhere (`flatness`)",
                 _makes_more_passes,
                 "the flatness regularizer {flatness} needs the gradients of "
                 "each task",
             ),
             Rule(
+                "aggregators that look at more than inner products",
                 _looks_at_more,
                 "the aggregator {aggregator} looks at more than inner products "
                 "of the gradients",
             ),
             Rule(
+                '`granularity` other than `"model"`',
                 _has_groups,
                 "`granularity` takes a Gramian per group of variables",
             ),
             Rule(
+                '`gradients="representation"`',
                 lambda strategy: strategy.gradients == "representation",
                 'gradients="representation" keeps none of the weights',
             ),
@@ -118,27 +142,33 @@ CHOICES = (
         "an aggregator such as MGDA, UPGrad or CAGrad without more passes.",
     ),
     Choice(
+        "`accumulate` above 1",
         lambda strategy: strategy.accumulate > 1,
         (
             Rule(
+                "passes elsewhere (`flatness`)",
                 _makes_more_passes,
                 "the flatness regularizer {flatness} perturbs along the "
                 "gradient of the whole batch, which is known after its last "
                 "part only",
             ),
             Rule(
+                '`gradients="representation"`',
                 lambda strategy: strategy.gradients == "representation",
                 'gradients="representation" differ with each sample',
             ),
             Rule(
+                '`memory="low"`',
                 lambda strategy: strategy.memory == "low",
                 'memory="low" keeps no gradients of the tasks',
             ),
             Rule(
+                "aggregators that split batches",
                 _splits_batches,
                 "the aggregator {aggregator} splits batches itself",
             ),
             Rule(
+                "methods that learn from the losses of an update",
                 lambda strategy: (
                     strategy.observes or strategy.balancer.uses_passes
                 ),
@@ -150,16 +180,19 @@ CHOICES = (
         "accumulate={accumulate}",
     ),
     Choice(
+        '`combine="second"` or `"each"`',
         lambda strategy: (
             strategy.flatness is not None
             and strategy.flatness.combine in ("second", "each")
         ),
         (
             Rule(
+                "aggregators that need losses",
                 lambda strategy: strategy.aggregator.needs_losses,
                 "which have no losses",
             ),
             Rule(
+                "aggregators of three tasks or more",
                 lambda strategy: strategy.aggregator.min_tasks > 2,
                 "and the method needs {min_tasks}",
             ),
@@ -169,6 +202,15 @@ CHOICES = (
         "or another aggregator. Received: aggregator={aggregator}.",
     ),
 )
+
+
+def table() -> str:
+    """Returns what cannot go together, as a table of Markdown."""
+    lines = ["| | not with |", "|---|---|"]
+    for choice in CHOICES:
+        others = ", ".join(rule.what for rule in choice.rules)
+        lines.append(f"| {choice.argument} | {others} |")
+    return "\n".join(lines)
 
 
 def check_parts(strategy: Any) -> None:

@@ -10,6 +10,7 @@ from keras_mtl import Strategy
 from keras_mtl import aggregators
 from keras_mtl import balancers
 from keras_mtl import flatness
+from keras_mtl.strategies import compatibility
 from tests.backend_tools import numpy
 from tests.backend_tools import tensor
 
@@ -133,3 +134,8 @@ def test_balancers(name):
     assert row["scale-free"].startswith("yes") == is_scale_free(direction_at, 3)
     extra = "a forward pass" if balancer.observes else "none"
     assert row["extra passes"] == extra
+
+
+def test_what_cannot_go_together_is_what_is_refused():
+    page = PAGE.with_name("compositions.md").read_text()
+    assert compatibility.table() in page
