@@ -10,6 +10,7 @@ from keras_mtl import backend
 from keras_mtl.analysis.fixed_batches import sum_over
 from keras_mtl.flatness import TaskSAM
 from keras_mtl.gradients.jacobian import wide_dtype
+from keras_mtl.gradients.partition import Partition
 from keras_mtl.solvers.top_eigenvalue import top_eigenvalue
 from keras_mtl.training.values import Values
 
@@ -37,7 +38,7 @@ class Measurement:
     def __init__(
         self,
         model: Any,
-        partition: Any,
+        partition: Partition,
         state_variables: Sequence[keras.Variable],
         chosen: Sequence[int],
         training: bool,

@@ -249,6 +249,10 @@ class Flatness(Component):
         chosen: Any = self.perturbed_variables
         return bool(chosen(variable))
 
+    def selected(self, variables: Sequence[keras.Variable]) -> list[bool]:
+        """Tells of each variable whether it is perturbed."""
+        return [self.perturbs(variable) for variable in variables]
+
     def perturb(
         self,
         values: Sequence[Tensor],

@@ -153,7 +153,7 @@ class AtMomentum(UpdateKind):
         offsets = self.flatness.perturb(
             start.values_of(),
             self.flatness.directions(),
-            start.perturbs(self.flatness),
+            self.flatness.selected(start.variables_of()),
             start.num_shared,
             self.parts.iterations(),
         )

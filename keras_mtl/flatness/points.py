@@ -67,7 +67,7 @@ class Nearby:
         offsets = self._flatness.perturb(
             clean.values_of(),
             [*shared, *(gradient for task in own for gradient in task)],
-            clean.perturbs(self._flatness),
+            self._flatness.selected(clean.variables_of()),
             len(shared),
             self._iterations,
         )
@@ -129,7 +129,7 @@ class Nearby:
                     flatness.perturb(
                         clean.values_of(k),
                         [*row, *own_direction],
-                        clean.perturbs(flatness, k),
+                        flatness.selected(clean.variables_of(k)),
                         len(row),
                         self._iterations,
                         factor,

@@ -135,7 +135,7 @@ class SAMO(Flatness):
             variable.
         """
         values = clean.values_of()
-        selected = clean.perturbs(self)[: len(gradient)]
+        selected = self.selected(clean.variables_of())[: len(gradient)]
         if self.shared_direction:
             draw = self._draw(values, selected)
             steps = self._both_ways(draw, len(values))

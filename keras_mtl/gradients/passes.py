@@ -10,8 +10,10 @@ from typing import overload
 from keras import ops
 
 from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.gradients.partition import Partition
 from keras_mtl.gradients.record import Record
 from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
 #: Weights of the tasks, or pairs of weights and the places of those shared
 #: variables that have them.
@@ -55,7 +57,7 @@ class Update:
     weights: Tensor | None = None
     record: Record | None = None
 
-    def by_index(self, partition: Any) -> list[Tensor | None]:
+    def by_index(self, partition: Partition) -> list[Tensor | None]:
         """One gradient per trainable variable, `None` where no task has one.
 
         Args:
@@ -206,8 +208,8 @@ class ForwardPass(Source, Protocol):
     def values_of(self, task: int | None = None) -> list[Tensor]:
         """Values of the shared variables, then of own ones, as in `near`."""
 
-    def perturbs(self, flatness: Any, task: int | None = None) -> list[bool]:
-        """Which of `values_of(task)` a flatness regularizer moves."""
+    def variables_of(self, task: int | None = None) -> list[Variable]:
+        """The variables of `values_of(task)`."""
 
     def release(self) -> None:
         """Tells that no more gradients of this pass are needed."""
@@ -263,8 +265,8 @@ class Start(Protocol):
     def values_of(self, task: int | None = None) -> list[Tensor]:
         """Values of the shared variables, then of own ones."""
 
-    def perturbs(self, flatness: Any, task: int | None = None) -> list[bool]:
-        """Which of `values_of(task)` a flatness regularizer moves."""
+    def variables_of(self, task: int | None = None) -> list[Variable]:
+        """The variables of `values_of(task)`."""
 
     @property
     def num_shared(self) -> int:

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
-from keras_mtl.models.partition import Partition
+from keras_mtl.gradients.partition import Partition
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.plain_step import PlainStep
 

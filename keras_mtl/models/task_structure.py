@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_mtl.models.partition import Partition
+from keras_mtl.gradients.partition import Partition
 from keras_mtl.models.reach import Reach
 from keras_mtl.models.reach import probe_reach
 from keras_mtl.models.reach import reach_on_batch

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from keras_mtl import backend
-from keras_mtl.models.partition import Partition
+from keras_mtl.gradients.partition import Partition
 from keras_mtl.models.trunk_split import TrunkSplit
 from keras_mtl.strategies import Strategy
 from keras_mtl.strategies.updates.representation import Representation

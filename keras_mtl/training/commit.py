@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.gradients.partition import Partition
 from keras_mtl.gradients.passes import Update
 from keras_mtl.training.passes import FirstPass
 from keras_mtl.training.values import Values
@@ -23,15 +24,15 @@ def loss_scale(optimizer: Any) -> Any:
 
 
 def full_gradients(
-    partition: Any, values: Values, clean: FirstPass, update: Update
+    partition: Partition, values: Values, clean: FirstPass, update: Update
 ) -> list[Tensor]:
     """One gradient per trainable variable of the model."""
     gradients = update.by_index(partition)
     # Regularizers and `add_loss` terms belong to no task.
-    wanted = range(len(gradients))
+    wanted = list(range(len(gradients)))
     if update.with_penalties:
         wanted = partition.idle
-    penalties = clean.penalty_gradients(list(wanted))
+    penalties = clean.penalty_gradients(wanted)
     if penalties is not None:
         for i, penalty in zip(wanted, penalties, strict=True):
             gradient = gradients[i]

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.gradients.jacobian import Jacobian
+from keras_mtl.gradients.partition import Partition
 from keras_mtl.gradients.passes import SharedWeights
 from keras_mtl.gradients.passes import TaskGradients
 from keras_mtl.gradients.passes import Update
@@ -22,6 +23,7 @@ from keras_mtl.training.task_pass import TaskPass
 from keras_mtl.training.values import State
 from keras_mtl.training.values import losses_at
 from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
 
 class Pass(Differentiated):
@@ -211,8 +213,8 @@ class Pass(Differentiated):
     def values_of(self, task: int | None = None) -> list[Tensor]:
         return self.point.values.values_of(task)
 
-    def perturbs(self, flatness: Any, task: int | None = None) -> list[bool]:
-        return self.point.values.perturbs(flatness, task)
+    def variables_of(self, task: int | None = None) -> list[Variable]:
+        return self.point.values.variables_of(task)
 
 
 @dataclasses.dataclass
@@ -367,5 +369,5 @@ class FirstPass(Pass):
         return dict(zip(wanted, values, strict=True))
 
 
-def _by_task(weights: Tensor, partition: Any) -> dict[int, Tensor]:
+def _by_task(weights: Tensor, partition: Partition) -> dict[int, Tensor]:
     return {k: weights[k] for k in range(len(partition.tasks))}

@@ -13,6 +13,7 @@ from keras_mtl.training.point import Point
 from keras_mtl.training.representation import RepresentationPass
 from keras_mtl.training.task_pass import TaskPass
 from keras_mtl.typing import Tensor
+from keras_mtl.typing import Variable
 
 
 @dataclasses.dataclass
@@ -42,8 +43,8 @@ class Start:
     def values_of(self, task: int | None = None) -> list[Tensor]:
         return self.point.values.values_of(task)
 
-    def perturbs(self, flatness: Any, task: int | None = None) -> list[bool]:
-        return self.point.values.perturbs(flatness, task)
+    def variables_of(self, task: int | None = None) -> list[Variable]:
+        return self.point.values.variables_of(task)
 
     @property
     def num_shared(self) -> int:

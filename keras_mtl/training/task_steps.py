@@ -5,6 +5,7 @@ from typing import Any
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.gradients.partition import Partition
 from keras_mtl.gradients.passes import Update
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.commit import full_gradients
@@ -103,7 +104,7 @@ class _Total:
         partition: The `Partition`.
     """
 
-    def __init__(self, partition: Any):
+    def __init__(self, partition: Partition):
         self._partition = partition
         self._sums: dict[int, Tensor] = {}
         self.squares: dict[int, Tensor] = {}

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.gradients.partition import Partition
 from keras_mtl.training.batch import Batch
 from keras_mtl.typing import Tensor
 from keras_mtl.typing import Variable
@@ -31,7 +32,7 @@ class Values:
 
     def __init__(
         self,
-        partition: Any,
+        partition: Partition,
         state_variables: list[Variable],
         bypass: backend.Bypass,
     ):
@@ -78,12 +79,9 @@ class Values:
         """The values, in that order."""
         return [self.trainable[i] for i in self.in_order(task)]
 
-    def perturbs(self, flatness: Any, task: int | None = None) -> list[bool]:
-        """Which of them a flatness regularizer moves."""
-        return [
-            flatness.perturbs(self.partition.variables[i])
-            for i in self.in_order(task)
-        ]
+    def variables_of(self, task: int | None = None) -> list[Variable]:
+        """The variables, in that order."""
+        return [self.partition.variables[i] for i in self.in_order(task)]
 
     def keep_state(self) -> None:
         """Copies the state, so that it outlives assignments to it."""

@@ -199,7 +199,7 @@ def test_passes(case):
         offsets = sam.perturb(
             clean.values_of(k),
             [*row, *own],
-            clean.perturbs(sam, k),
+            sam.selected(clean.variables_of(k)),
             len(row),
             0,
         )
