@@ -16,11 +16,12 @@ class FirstLook:
     """The part of `MultiTaskModel` that settles a plan on a batch.
 
     It comes before the frame of the backend's trainer, and needs `strategy`,
-    `correct_reach` and `strategy_in_use` of the class that it is part of.
+    `task_structure` and `strategy_in_use` of the class that it is part of.
     """
 
     _settings: Any
     strategy_in_use: Any
+    task_structure: Any
 
     def make_train_function(self, force=False):
         if self.strategy is None:
@@ -75,7 +76,7 @@ class FirstLook:
         in_use.settle()
         if not self._looks:
             return
-        if self.correct_reach(batch):
+        if self.task_structure.correct_reach(batch):
             in_use.settle(anew=True)
         if check_step(self, batch):
             in_use.note_look()
@@ -84,8 +85,8 @@ class FirstLook:
         if not self.built:
             with backend.build_scope(self), keras.StatelessScope():
                 self(x)
-        if self._settings.input_spec is None:
-            self._settings.input_spec = spec_of(x)
+        if self.task_structure.input_spec is None:
+            self.task_structure.input_spec = spec_of(x)
 
     def plain_gradients(self, data):
         """Trainable variables, and gradients that `keras.Model` would take."""

@@ -13,10 +13,11 @@ from keras_mtl.models.settings import Settings
 class LossComputation(keras.Model):
     """The part of `MultiTaskModel` that computes losses and metrics.
 
-    It needs `_overrides_call` of the class that it is part of.
+    It needs `task_structure` of the class that it is part of.
     """
 
     _settings: Settings
+    task_structure: Any
 
     @property
     def task_losses(self) -> Any:
@@ -80,9 +81,8 @@ class LossComputation(keras.Model):
                 outputs), the whole model is run.
         """
         losses = self.task_losses
-        parts = self._settings.network_tasks
-        overridden = self._overrides_losses() or self._overrides_call()
-        if parts is None or overridden or not alone:
+        parts = self.task_structure.called_parts
+        if parts is None or self._overrides_losses() or not alone:
             outputs = self(x, training=True)
             by_task = self.compute_task_losses(
                 x, y, outputs, sample_weight, training=True
@@ -128,7 +128,7 @@ class LossComputation(keras.Model):
 
     def _batch_sizes(self, x):
         """The number of samples of each task."""
-        parts = self._settings.network_tasks
+        parts = self.task_structure.parts
         tasks = self.task_losses.tasks
         if parts is not None and parts.task_inputs:
             return [_batch_size(x[task]) for task in tasks]

@@ -160,6 +160,24 @@ def symbolic_inputs(network: Any) -> Any:
     return None
 
 
+def inputs_when_built(network: Any) -> Any:
+    """Returns the inputs that a layer was built for, if it says so."""
+    # What is loaded from a file was built, but never called.
+    shape = (network.get_build_config() or {}).get("input_shape")
+    if shape is None:
+        return None
+    return keras.tree.map_shape_structure(keras.KerasTensor, _plain(shape))
+
+
+def _plain(shapes):
+    """A structure of shapes without the containers that Keras tracks."""
+    if isinstance(shapes, dict):
+        return {key: _plain(shape) for key, shape in shapes.items()}
+    if isinstance(shapes, (list, tuple)):
+        return [_plain(shape) for shape in shapes]
+    return shapes
+
+
 def graph_outputs(network: Any) -> dict[str, Any]:
     """Returns the symbolic outputs of a Functional model by name.
 

@@ -126,8 +126,9 @@ def _found_reach(model, tasks, input_spec):
         ]
         with keras.StatelessScope(mapping, collect_losses=True):
             outputs = model(inputs, training=True)
-        if isinstance(outputs, (list, tuple)) and model.has_output_names:
-            outputs = dict(zip(model.output_names, outputs, strict=True))
+        names = model.task_structure.output_names
+        if isinstance(outputs, (list, tuple)) and names is not None:
+            outputs = dict(zip(names, outputs, strict=True))
         if not isinstance(outputs, dict) or any(
             task not in outputs for task in tasks
         ):

@@ -7,7 +7,6 @@ import keras
 from keras_mtl.models.checkpoint_record import CheckpointRecord
 from keras_mtl.models.compile_arguments import CompileArguments
 from keras_mtl.models.random_state import RandomState
-from keras_mtl.models.reach import Reach
 from keras_mtl.models.task_losses import TaskLosses
 
 
@@ -29,9 +28,6 @@ class Settings:
         #: Whether any `compile` had metrics: Keras keeps those of an earlier
         #: one.
         self.has_metrics = False
-        self.network_tasks: Any = None
-        self.reach: Reach | None = None
-        self.input_spec: Any = None
         self.entangled_tasks: set[str] = set()
 
 

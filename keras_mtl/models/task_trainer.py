@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -34,8 +35,7 @@ CHECKS = ("first", "never")
 class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
     """The part of `MultiTaskModel` that compiles, fits and steps.
 
-    It needs `tasks`, `find_reach` and `_output_names` of the class that it is
-    part of.
+    It needs `tasks` and `task_structure` of the class that it is part of.
     """
 
     _settings: Settings
@@ -79,12 +79,8 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         if self.strategy_in_use.watch(watch):
             self.train_function = None
 
-    def network_variables(self, trainable: bool) -> list[keras.Variable]:
-        """The model's variables without those of the strategy."""
-        with self.strategy_in_use.hidden():
-            if trainable:
-                return list(self.trainable_variables)
-            return list(self.non_trainable_variables)
+    def network_alone(self) -> AbstractContextManager[None]:
+        return self.strategy_in_use.hidden()
 
     # ---------------------------------------------------------- tracking
 
@@ -191,7 +187,9 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         # All that can fail comes before anything is changed.
         check_on_nonfinite(on_nonfinite)
         checked_choice("check", check, CHECKS)
-        losses = resolve_losses(loss, loss_weights, self._output_names())
+        losses = resolve_losses(
+            loss, loss_weights, self.task_structure.output_names
+        )
         given, strategy = strategy, self.strategy_in_use.own(strategy)
         if strategy is not None:
             if not losses:
@@ -239,7 +237,7 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         )
         with backend.build_scope(self):
             settings.losses = make_task_losses(
-                losses, settings.network_tasks, strategy is not None
+                losses, self.task_structure.parts, strategy is not None
             )
         self.strategy_in_use.recompiled()
         self._use_strategy(strategy, prepared, given)
@@ -253,7 +251,7 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
 
     def _check_orders(self, **arguments):
         """Warns of lists that keras.Model takes in another order."""
-        parts = self._settings.network_tasks
+        parts = self.task_structure.parts
         if parts is not None and parts.named:
             for argument, value in arguments.items():
                 check_order(argument, value, parts.names)

@@ -80,11 +80,15 @@ def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
     """
     backend.check_devices()
     partition = Partition(
-        tasks, model.network_variables(True), model.find_reach(tasks)
+        tasks,
+        model.network_variables(True),
+        model.task_structure.find_reach(tasks),
     )
     split = None
     if isinstance(strategy.kind.at_weights, Representation):
-        split = model.split_trunk(tasks, partition.shared_variables)
+        split = model.task_structure.split_trunk(
+            tasks, partition.shared_variables
+        )
         if not partition.shared:
             # A frozen trunk: there is nothing to merge.
             split = None
