@@ -13,10 +13,6 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.models import checkpoints
 from keras_mtl.models.checkpoint_record import CheckpointRecord
 from keras_mtl.models.network_arguments import as_network
-from keras_mtl.models.network_model import NetworkModel
-from keras_mtl.models.partition import Partition
-from keras_mtl.models.settings import Settings
-from keras_mtl.models.strategy_in_use import StrategyInUse
 from keras_mtl.models.task_gradients import TaskGradientsResult
 from keras_mtl.models.task_gradients import task_gradients_of
 from keras_mtl.models.task_trainer import TaskTrainer
@@ -25,7 +21,7 @@ from keras_mtl.training.batch import Batch
 
 
 @keras_mtl_export("keras_mtl.MultiTaskModel")
-class MultiTaskModel(TaskTrainer, NetworkModel):
+class MultiTaskModel(TaskTrainer):
     """A multi-output Keras model whose outputs are tasks.
 
     Everything that `keras.Model` does works as it does there. In addition,
@@ -129,8 +125,6 @@ class MultiTaskModel(TaskTrainer, NetworkModel):
                 "define `call`; this model's structure is known."
             )
         super().__init__(network, shared_layers, task_layers, **kwargs)
-        self._settings = Settings(self)
-        self.strategy_in_use = StrategyInUse(self)
 
     @classmethod
     def from_model(
@@ -169,51 +163,6 @@ class MultiTaskModel(TaskTrainer, NetworkModel):
                 )
             model = model.network
         return cls(network=model, name=name)
-
-    # -------------------------------------------------------------- tasks
-
-    @property
-    def tasks(self) -> list[str]:
-        """Names of the tasks, in order: outputs that have a loss."""
-        if self.task_losses is not None:
-            return self.task_losses.tasks
-        return list(self.task_structure.output_names or [])
-
-    @property
-    def shared_variables(self) -> list[keras.Variable]:
-        """Trainable variables that two or more tasks reach."""
-        return self.partition().shared_variables
-
-    @property
-    def task_variables(self) -> dict[str, list[keras.Variable]]:
-        """For each task, the trainable variables that only it reaches."""
-        return self.partition().task_variables
-
-    def partition(self) -> Partition:
-        """Returns which trainable variables serve which tasks."""
-        return self.task_structure.partition()
-
-    def task_model(self, task: str) -> keras.Model:
-        """Returns a model of one task, which shares the weights.
-
-        Args:
-            task: Name of an output.
-
-        Returns:
-            A `keras.Model` from the inputs (with `task_inputs`, those of the
-            task) to that output. Nothing else is run.
-
-        Raises:
-            ValueError: If there is no such output, or the model is a subclass
-                whose parts are not known.
-
-        Example:
-
-        ```python
-        model.task_model("kind").predict(x)
-        ```
-        """
-        return self.task_structure.task_model(task)
 
     def task_gradients(
         self, x: Any, y: Any, sample_weight: Any = None

@@ -13,18 +13,20 @@ from keras_mtl.arguments import checked_choice
 from keras_mtl.datasets import MultiTaskDataset
 from keras_mtl.models.by_output import check_order
 from keras_mtl.models.compile_arguments import CompileArguments
-from keras_mtl.models.first_look import FirstLook
+from keras_mtl.models.first_look import build_on
+from keras_mtl.models.first_look import looking
 from keras_mtl.models.labelled_metrics import labelled_metrics
-from keras_mtl.models.loss_computation import LossComputation
 from keras_mtl.models.own_hooks import check_hooks
 from keras_mtl.models.random_state import RandomState
 from keras_mtl.models.resolve_losses import resolve_losses
-from keras_mtl.models.settings import Settings
 from keras_mtl.models.strategy_in_use import StrategyInUse
 from keras_mtl.models.task_losses import make_task_losses
+from keras_mtl.models.task_model import TaskModel
 from keras_mtl.strategies.strategy import check_on_nonfinite
+from keras_mtl.training.batch import Batch
 from keras_mtl.training.epoch_guard import guarded
 from keras_mtl.training.epoch_guard import watches_tasks
+from keras_mtl.training.plain_step import PlainStep
 from keras_mtl.training.step import run_step
 from keras_mtl.training.task_statistics import TaskStatistics
 from keras_mtl.training.weight_averages import check_averages
@@ -32,14 +34,17 @@ from keras_mtl.training.weight_averages import check_averages
 CHECKS = ("first", "never")
 
 
-class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
-    """The part of `MultiTaskModel` that compiles, fits and steps.
+class TaskTrainer(backend.TrainStepFrame, TaskModel):
+    """A model of tasks that compiles, fits and steps by a strategy.
 
-    It needs `tasks` and `task_structure` of the class that it is part of.
+    Args:
+        *args: As for `TaskModel`.
+        **kwargs: As for `TaskModel`.
     """
 
-    _settings: Settings
-    strategy_in_use: StrategyInUse
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.strategy_in_use = StrategyInUse(self)
 
     @property
     def strategy(self) -> strategies.Strategy | None:
@@ -68,6 +73,11 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         """What `compile` was told that a step does that is not finite."""
         return self._settings.compiled.on_nonfinite
 
+    @property
+    def checks_first_batch(self) -> bool:
+        """Whether `compile` was told to look at a batch before a step."""
+        return self._settings.compiled.check == "first"
+
     def watch_tasks(self, watch: bool) -> None:
         """Has the training step add to `task_statistics`, or no longer.
 
@@ -89,37 +99,6 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         in_use = self.__dict__.get("strategy_in_use")
         extra = [] if in_use is None else in_use.variables
         return [*super().variables, *extra]
-
-    @property
-    def non_trainable_variables(self):
-        settings = self.__dict__.get("_settings")
-        found = super().non_trainable_variables
-        if settings is None or settings.losses is None:
-            return found
-        # So that a step sees what callbacks assign to them, also on JAX.
-        known = {id(variable) for variable in self.variables}
-        return [
-            *found,
-            *(
-                v
-                for v in settings.losses.weight_variables
-                if id(v) not in known
-            ),
-        ]
-
-    @property
-    def metrics(self):
-        metrics = super().metrics
-        settings = self.__dict__.get("_settings")
-        if settings is None or settings.losses is None:
-            return metrics
-        # Where Keras lists the losses of outputs.
-        position = 1 + settings.has_metrics
-        return [
-            *metrics[:position],
-            *settings.losses.trackers,
-            *metrics[position:],
-        ]
 
     # ----------------------------------------------------------- compile
 
@@ -377,10 +356,28 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
 
     # -------------------------------------------------------------- step
 
+    def make_train_function(self, force=False):
+        if self.strategy is None:
+            return super().make_train_function(force)
+        check_hooks(self)
+        self.strategy_in_use.settle()
+        before = self.train_function
+        super().make_train_function(force)
+        if self.train_function is not before:
+            self.train_function = looking(self, self.train_function)
+        return self.train_function
+
+    def plain_gradients(self, data):
+        """Trainable variables, and gradients that `keras.Model` would take."""
+        plan = self.training_plan
+        plain = PlainStep(self, plan.partition.variables, plan.bypass)
+        batch = Batch(*keras.utils.unpack_x_y_sample_weight(data))
+        return plain.variables, plain.at_weights(batch).gradients
+
     def _run_step(self, data):
         if self.training_plan is None:
             # A `train_step` that was called by hand.
             x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-            self._build_on(x)
+            build_on(self, x)
             self.strategy_in_use.settle()
         return run_step(self, data)

@@ -1,4 +1,4 @@
-"""From labels and outputs to losses and metrics."""
+"""A model whose outputs are tasks."""
 
 from typing import Any
 
@@ -6,23 +6,75 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.models.network_model import NetworkModel
 from keras_mtl.models.own_hooks import overrides
+from keras_mtl.models.partition import Partition
 from keras_mtl.models.settings import Settings
 
 
-class LossComputation(keras.Model):
-    """The part of `MultiTaskModel` that computes losses and metrics.
+class TaskModel(NetworkModel):
+    """A network model whose outputs are tasks, with a loss and metrics each.
 
-    It needs `task_structure` of the class that it is part of.
+    Args:
+        *args: As for `NetworkModel`.
+        **kwargs: As for `NetworkModel`.
     """
 
-    _settings: Settings
-    task_structure: Any
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._settings = Settings(self)
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks, in order: outputs that have a loss."""
+        if self.task_losses is not None:
+            return self.task_losses.tasks
+        return list(self.task_structure.output_names or [])
+
+    @property
+    def shared_variables(self) -> list[keras.Variable]:
+        """Trainable variables that two or more tasks reach."""
+        return self.partition().shared_variables
+
+    @property
+    def task_variables(self) -> dict[str, list[keras.Variable]]:
+        """For each task, the trainable variables that only it reaches."""
+        return self.partition().task_variables
+
+    def partition(self) -> Partition:
+        """Returns which trainable variables serve which tasks."""
+        return self.task_structure.partition()
+
+    def task_model(self, task: str) -> keras.Model:
+        """Returns a model of one task, which shares the weights.
+
+        Args:
+            task: Name of an output.
+
+        Returns:
+            A `keras.Model` from the inputs (with `task_inputs`, those of the
+            task) to that output. Nothing else is run.
+
+        Raises:
+            ValueError: If there is no such output, or the model is a subclass
+                whose parts are not known.
+
+        Example:
+
+        ```python
+        model.task_model("kind").predict(x)
+        ```
+        """
+        return self.task_structure.task_model(task)
+
+    # ------------------------------------------------------------- losses
 
     @property
     def task_losses(self) -> Any:
         """The compiled `TaskLosses`, or `None`."""
-        return self._settings.losses
+        # Keras reads properties before `__init__` is through.
+        settings = self.__dict__.get("_settings")
+        return None if settings is None else settings.losses
 
     def compute_task_losses(
         self,
@@ -133,6 +185,35 @@ class LossComputation(keras.Model):
         if parts is not None and parts.task_inputs:
             return [_batch_size(x[task]) for task in tasks]
         return [_batch_size(x)] * len(tasks)
+
+    @property
+    def non_trainable_variables(self):
+        found = super().non_trainable_variables
+        if self.task_losses is None:
+            return found
+        # So that a step sees what callbacks assign to them, also on JAX.
+        known = {id(variable) for variable in self.variables}
+        return [
+            *found,
+            *(
+                v
+                for v in self.task_losses.weight_variables
+                if id(v) not in known
+            ),
+        ]
+
+    @property
+    def metrics(self):
+        metrics = super().metrics
+        if self.task_losses is None:
+            return metrics
+        # Where Keras lists the losses of outputs.
+        position = 1 + self._settings.has_metrics
+        return [
+            *metrics[:position],
+            *self.task_losses.trackers,
+            *metrics[position:],
+        ]
 
 
 def _batch_size(x):
