@@ -1,8 +1,9 @@
 """A Keras model whose outputs are tasks."""
 
-import contextlib
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -66,7 +67,7 @@ class MultiTaskModel(TaskTrainer):
             `shared_layers`, the rest is found by a call, which must not
             contradict what is named; given both, they must name every layer
             with trainable variables, and no call is made. Defaults to `None`.
-        **kwargs (Any): Passed on to `keras.Model`, such as `name`.
+        **kwargs: Passed on to `keras.Model`, such as `name`.
 
     Raises:
         ValueError: If the arguments do not describe a model with at least
@@ -103,7 +104,7 @@ class MultiTaskModel(TaskTrainer):
         network: keras.Model | None = None,
         shared_layers: Sequence[Any] | None = None,
         task_layers: dict[str, Sequence[Any]] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         network = as_network(
             inputs,
@@ -212,38 +213,49 @@ class MultiTaskModel(TaskTrainer):
         """What `.keras` and weight files say of strategy and tasks."""
         return self._settings.checkpoint_record
 
-    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+    def save(
+        self,
+        filepath: str | os.PathLike,
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Saves the model as `keras.Model.save` does, the file at once.
 
         Args:
-            filepath (str | os.PathLike): As for `keras.Model.save`. A
+            filepath: As for `keras.Model.save`. A
                 `.keras` file on this machine is there as a whole or as it was
                 before, whenever the process is stopped.
-            overwrite (bool): As for `keras.Model.save`.
-            zipped (bool | None): As for `keras.Model.save`.
-            **kwargs (Any): As for `keras.Model.save`.
+            overwrite: As for `keras.Model.save`.
+            zipped: As for `keras.Model.save`.
+            **kwargs: As for `keras.Model.save`.
         """
         checkpoints.attach_state(self)
-        at_once = contextlib.nullcontext(filepath)
+        at_once: AbstractContextManager = nullcontext(filepath)
         if zipped is not False:
             at_once = checkpoints.written_at_once(filepath, ".keras", overwrite)
         with at_once as path:
             super().save(path, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath, overwrite=True, max_shard_size=None):
+    def save_weights(
+        self,
+        filepath: str | os.PathLike,
+        overwrite: bool = True,
+        max_shard_size: float | None = None,
+    ) -> None:
         """Saves the weights as `keras.Model.save_weights` does, at once.
 
         The state of the optimizer and of the strategy goes with them.
 
         Args:
-            filepath (str | os.PathLike): As for `keras.Model.save_weights`.
+            filepath: As for `keras.Model.save_weights`.
                 A single file on this machine is there as a whole or as it was
                 before, whenever the process is stopped.
-            overwrite (bool): As for `keras.Model.save_weights`.
-            max_shard_size (float | None): As for `keras.Model.save_weights`.
+            overwrite: As for `keras.Model.save_weights`.
+            max_shard_size: As for `keras.Model.save_weights`.
         """
         checkpoints.attach_state(self)
-        at_once = contextlib.nullcontext(filepath)
+        at_once: AbstractContextManager = nullcontext(filepath)
         if max_shard_size is None:
             at_once = checkpoints.written_at_once(
                 filepath, ".weights.h5", overwrite
@@ -286,17 +298,17 @@ class MultiTaskModel(TaskTrainer):
                 kwargs["objects_to_skip"] = [*skipped, *more]
             super().load_weights(filepath, skip_mismatch, **kwargs)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, Any]:
         config = super().get_compile_config()
         if not config:
             return config
         compiled = self._settings.compiled.get_config()
         return {**config, **compiled, **checkpoints.strategy_config(self)}
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         checkpoints.compile_from_config(self, config)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         if self.task_structure.network is None:
             return super().get_config()
         serialize = keras.saving.serialize_keras_object
@@ -307,7 +319,11 @@ class MultiTaskModel(TaskTrainer):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
+    ) -> "MultiTaskModel":
         if "network" not in config:
             return super().from_config(config, custom_objects)
         network = revive_layer(config["network"], custom_objects)

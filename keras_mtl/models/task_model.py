@@ -10,6 +10,7 @@ from keras_mtl.models.network_model import NetworkModel
 from keras_mtl.models.own_hooks import overrides
 from keras_mtl.models.partition import Partition
 from keras_mtl.models.settings import Settings
+from keras_mtl.typing import Tensor
 
 
 class TaskModel(NetworkModel):
@@ -112,7 +113,7 @@ class TaskModel(NetworkModel):
             y_pred = None
         return self.task_losses.presence(y, y_pred, sample_weight)
 
-    def _overrides_losses(self):
+    def _overrides_losses(self) -> bool:
         return bool(overrides(self, "compute_task_losses"))
 
     @property
@@ -120,7 +121,9 @@ class TaskModel(NetworkModel):
         """Tasks whose random numbers depend on the heads of others."""
         return self._settings.entangled_tasks
 
-    def single_task_loss(self, task, x, y, sample_weight, alone=True):
+    def single_task_loss(
+        self, task: str, x: Any, y: Any, sample_weight: Any, alone: bool = True
+    ) -> Tensor:
         """The weighted loss of one task.
 
         Args:
@@ -145,8 +148,13 @@ class TaskModel(NetworkModel):
         return losses.weigh_one(task, value)
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
         losses = []
         if self.task_losses is not None:
             by_task = backend.differentiable(
@@ -165,20 +173,22 @@ class TaskModel(NetworkModel):
         total = losses[0] if len(losses) == 1 else ops.sum(ops.stack(losses))
         return backend.divided_loss(total)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
         if isinstance(sample_weight, dict) and self.task_losses is not None:
             # Keras wants an entry for each output.
             sample_weight = self.task_losses.sample_weights(sample_weight)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def track_losses(self, x, outcome) -> None:
+    def track_losses(self, x: Any, outcome: Any) -> None:
         """Updates the running means of the losses after a step."""
         sizes = self._batch_sizes(x)
         for metric in super().metrics[:1]:
             metric.update_state(outcome.total, sample_weight=sizes[0])
         self.task_losses.track(outcome.task_losses, outcome.presence, sizes)
 
-    def _batch_sizes(self, x):
+    def _batch_sizes(self, x: Any) -> list[Any]:
         """The number of samples of each task."""
         parts = self.task_structure.parts
         tasks = self.task_losses.tasks
@@ -187,7 +197,7 @@ class TaskModel(NetworkModel):
         return [_batch_size(x)] * len(tasks)
 
     @property
-    def non_trainable_variables(self):
+    def non_trainable_variables(self) -> list[keras.Variable]:
         found = super().non_trainable_variables
         if self.task_losses is None:
             return found
@@ -203,7 +213,7 @@ class TaskModel(NetworkModel):
         ]
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         metrics = super().metrics
         if self.task_losses is None:
             return metrics
@@ -216,6 +226,6 @@ class TaskModel(NetworkModel):
         ]
 
 
-def _batch_size(x):
+def _batch_size(x: Any) -> Any:
     first = next(t for t in keras.tree.flatten(x) if t is not None)
     return ops.shape(first)[0]

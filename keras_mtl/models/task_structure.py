@@ -9,6 +9,7 @@ from keras_mtl.models import networks
 from keras_mtl.models.own_hooks import overrides
 from keras_mtl.models.partition import Partition
 from keras_mtl.models.reach import Reach
+from keras_mtl.models.reach import VariablesByTask
 from keras_mtl.models.reach import probe_reach
 from keras_mtl.models.reach import reach_on_batch
 from keras_mtl.models.trunk_split import NoTrunkError
@@ -102,9 +103,7 @@ class TaskStructure:
             model.tasks, model.network_variables(True), self.find_reach()
         )
 
-    def find_reach(
-        self, tasks: Sequence[str] | None = None
-    ) -> dict[str, list[keras.Variable]]:
+    def find_reach(self, tasks: Sequence[str] | None = None) -> VariablesByTask:
         """For each task, all variables that it reaches, frozen ones too."""
         tasks = self._model.tasks if tasks is None else list(tasks)
         key = self._reach_key(tasks)
@@ -112,14 +111,14 @@ class TaskStructure:
             self._reach = Reach(key, self._probe(tasks))
         return self._reach.by_task
 
-    def _probe(self, tasks):
+    def _probe(self, tasks: list[str]) -> VariablesByTask:
         parts = self.parts
         if parts is not None and not parts.has_mixed_layers:
             return {task: parts.variables(task) for task in tasks}
         return probe_reach(
             self._model,
             tasks,
-            self.input_spec if parts is None else self.network.input,
+            self.input_spec if parts is None else parts.network.input,
             self._shared_layers,
             self._task_layers,
         )
@@ -162,7 +161,7 @@ class TaskStructure:
             indices,
         )
 
-    def _reach_key(self, tasks):
+    def _reach_key(self, tasks: list[str]) -> tuple:
         """What must be the same for a reach to hold."""
         model = self._model
         return (
@@ -208,7 +207,7 @@ class TaskStructure:
         return model
 
 
-def _of_any_batch(x):
+def _of_any_batch(x: Any) -> keras.KerasTensor | None:
     """A symbolic input for what was given in a call, as `predict` gives it."""
     if x is None:
         return None

@@ -22,6 +22,7 @@ from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.strategy_in_use import StrategyInUse
 from keras_mtl.models.task_losses import make_task_losses
 from keras_mtl.models.task_model import TaskModel
+from keras_mtl.models.training_plan import Prepared
 from keras_mtl.strategies.strategy import check_on_nonfinite
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.epoch_guard import guarded
@@ -30,6 +31,7 @@ from keras_mtl.training.plain_step import PlainStep
 from keras_mtl.training.step import run_step
 from keras_mtl.training.task_statistics import TaskStatistics
 from keras_mtl.training.weight_averages import check_averages
+from keras_mtl.typing import Tensor
 
 CHECKS = ("first", "never")
 
@@ -95,7 +97,7 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
     # ---------------------------------------------------------- tracking
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         in_use = self.__dict__.get("strategy_in_use")
         extra = [] if in_use is None else in_use.variables
         return [*super().variables, *extra]
@@ -221,21 +223,26 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
         self.strategy_in_use.recompiled()
         self._use_strategy(strategy, prepared, given)
 
-    def _labelled_metrics(self, **arguments):
+    def _labelled_metrics(self, **arguments: Any) -> dict[str, Any]:
         with backend.build_scope(self):
             return {
                 name: labelled_metrics(name, metrics, self._settings)
                 for name, metrics in arguments.items()
             }
 
-    def _check_orders(self, **arguments):
+    def _check_orders(self, **arguments: Any) -> None:
         """Warns of lists that keras.Model takes in another order."""
         parts = self.task_structure.parts
         if parts is not None and parts.named:
             for argument, value in arguments.items():
                 check_order(argument, value, parts.names)
 
-    def _use_strategy(self, strategy, prepared, given):
+    def _use_strategy(
+        self,
+        strategy: strategies.Strategy | None,
+        prepared: Prepared | None,
+        given: Any,
+    ) -> None:
         losses = self._settings.losses
         if losses is not None:
             losses.handle_missing = strategy is not None
@@ -254,23 +261,23 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
 
     def fit(
         self,
-        x=None,
-        y=None,
-        *args,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
         strategy: Any = None,
         balancer_data: Any = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Trains the model, like `keras.Model.fit`.
 
         Args:
-            x (Any): As for `keras.Model.fit`. The epochs of a
+            x: As for `keras.Model.fit`. The epochs of a
                 `keras_mtl.datasets.MultiTaskDataset` follow those of `fit`,
                 so that `initial_epoch` and `BackupAndRestore` go on with the
                 right batches.
-            y (Any): Labels: a dict by task name, or a list in the order of
+            y: Labels: a dict by task name, or a list in the order of
                 the outputs.
-            *args (Any): As for `keras.Model.fit`.
+            *args: As for `keras.Model.fit`.
             strategy: Replaces the compiled strategy from here on. The weights
                 and the optimizer's state are kept; the new strategy starts
                 with fresh state. A name or config that describes the strategy
@@ -280,10 +287,10 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
                 that the strategy's balancer learns from
                 (`keras_mtl.balancers.AutoLambda`). Defaults to `None`: none,
                 or those of the last `fit`.
-            **kwargs (Any): As for `keras.Model.fit`.
+            **kwargs: As for `keras.Model.fit`.
 
         Returns:
-            keras.callbacks.History: Losses and metrics by epoch.
+            A `keras.callbacks.History`: losses and metrics by epoch.
 
         Raises:
             ValueError: If the strategy is unknown, the labels do not fit,
@@ -316,7 +323,7 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
         with guarded(callbacks, self, dataset) as around:
             return super().fit(**arguments, callbacks=around)
 
-    def _set_balancer_data(self, arrays):
+    def _set_balancer_data(self, arrays: Any) -> None:
         if self.strategy is None:
             raise ValueError(
                 "`balancer_data` needs a strategy whose balancer learns from "
@@ -329,18 +336,18 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
         # The lists of variables have changed with it.
         self.train_function = None
 
-    def _replace_strategy(self, identifier):
+    def _replace_strategy(self, identifier: Any) -> None:
         if not self.compiled:
             raise ValueError("Call `compile()` before `fit(strategy=...)`.")
         strategy = self.strategy_in_use.replacement(identifier)
         if strategy is None:
             return
         prepared = self.strategy_in_use.prepare(
-            strategy, self._settings.losses.weights
+            strategy, self.task_losses.weights
         )
         self._use_strategy(strategy, prepared, identifier)
 
-    def train_on_batch(self, *args, **kwargs):
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         self.forget_failures()
         logs = super().train_on_batch(*args, **kwargs)
         self.check_finite()
@@ -356,7 +363,7 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
 
     # -------------------------------------------------------------- step
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Any:
         if self.strategy is None:
             return super().make_train_function(force)
         check_hooks(self)
@@ -367,14 +374,16 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
             self.train_function = looking(self, self.train_function)
         return self.train_function
 
-    def plain_gradients(self, data):
+    def plain_gradients(
+        self, data: Any
+    ) -> tuple[list[keras.Variable], list[Tensor]]:
         """Trainable variables, and gradients that `keras.Model` would take."""
         plan = self.training_plan
         plain = PlainStep(self, plan.partition.variables, plan.bypass)
         batch = Batch(*keras.utils.unpack_x_y_sample_weight(data))
         return plain.variables, plain.at_weights(batch).gradients
 
-    def _run_step(self, data):
+    def _run_step(self, data: Any) -> dict[str, Any]:
         if self.training_plan is None:
             # A `train_step` that was called by hand.
             x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
