@@ -14,6 +14,10 @@ from keras_mtl.models.task_structure import TaskStructure
 from keras_mtl.revive import revive_layer
 
 
+def _of_network(attribute: str) -> property:
+    return property(lambda model: model._delegate(attribute))
+
+
 class NetworkModel(keras.Model):
     """A model that is a network, or does what its own `call` says.
 
@@ -178,33 +182,14 @@ class NetworkModel(keras.Model):
             return getattr(structure.network, attribute)
         return getattr(super(), attribute)
 
-    @property
-    def inputs(self) -> Any:
-        return self._delegate("inputs")
-
-    @property
-    def outputs(self) -> Any:
-        return self._delegate("outputs")
-
-    @property
-    def input(self) -> Any:
-        return self._delegate("input")
-
-    @property
-    def output(self) -> Any:
-        return self._delegate("output")
-
-    @property
-    def input_shape(self) -> Any:
-        return self._delegate("input_shape")
-
-    @property
-    def output_shape(self) -> Any:
-        return self._delegate("output_shape")
-
-    @property
-    def operations(self) -> Any:
-        return self._delegate("operations")
+    inputs = _of_network("inputs")
+    outputs = _of_network("outputs")
+    input = _of_network("input")
+    output = _of_network("output")
+    input_shape = _of_network("input_shape")
+    output_shape = _of_network("output_shape")
+    operations = _of_network("operations")
+    layers = _of_network("layers")
 
     @property
     def output_names(self) -> list[str]:
@@ -214,10 +199,6 @@ class NetworkModel(keras.Model):
                 "The output names of a subclassed model are not known."
             )
         return names
-
-    @property
-    def layers(self) -> Any:
-        return self._delegate("layers")
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         shape = type(self).compute_output_shape

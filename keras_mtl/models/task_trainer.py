@@ -383,7 +383,7 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
         batch = Batch(*keras.utils.unpack_x_y_sample_weight(data))
         return plain.variables, plain.at_weights(batch).gradients
 
-    def _run_step(self, data: Any) -> dict[str, Any]:
+    def run_task_step(self, data: Any) -> dict[str, Any]:
         if self.training_plan is None:
             # A `train_step` that was called by hand.
             x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
