@@ -6,7 +6,6 @@ from typing import Any
 import keras
 
 from keras_mtl import backend
-from keras_mtl.models.settings import spec_of
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.step_check import check_step
 
@@ -64,5 +63,4 @@ def build_on(model: Any, x: Any) -> None:
     if not model.built:
         with backend.build_scope(model), keras.StatelessScope():
             model(x)
-    if model.task_structure.input_spec is None:
-        model.task_structure.input_spec = spec_of(x)
+    model.task_structure.note_inputs(x)

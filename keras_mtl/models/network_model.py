@@ -9,7 +9,6 @@ import keras
 
 from keras_mtl.models import networks
 from keras_mtl.models import serving
-from keras_mtl.models.settings import spec_of
 from keras_mtl.models.task_structure import TaskStructure
 from keras_mtl.revive import revive_layer
 
@@ -62,8 +61,8 @@ class NetworkModel(keras.Model):
         return self.network(inputs, training=training)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.task_structure.input_spec is None and args:
-            self.task_structure.input_spec = spec_of(args[0])
+        if args:
+            self.task_structure.note_inputs(args[0])
         return super().__call__(*args, **kwargs)
 
     def build(self, input_shape: Any = None) -> None:

@@ -1,8 +1,6 @@
-"""What a model knows of itself, kept where Keras does not track it."""
+"""What `compile` and files have set, kept where Keras does not track it."""
 
 from typing import Any
-
-import keras
 
 from keras_mtl.models.checkpoint_record import CheckpointRecord
 from keras_mtl.models.compile_arguments import CompileArguments
@@ -11,7 +9,7 @@ from keras_mtl.models.task_losses import TaskLosses
 
 
 class Settings:
-    """A plain holder of what a model was made and compiled with.
+    """A plain holder of what a model was compiled with, and of records.
 
     Neither a layer nor a container: Keras, torch and TensorFlow track neither
     it nor what it holds.
@@ -29,17 +27,3 @@ class Settings:
         #: one.
         self.has_metrics = False
         self.entangled_tasks: set[str] = set()
-
-
-def spec_of(inputs: Any) -> Any:
-    """Returns shapes and dtypes of inputs, as symbolic tensors."""
-    return keras.tree.map_structure(
-        lambda x: (
-            keras.KerasTensor(
-                tuple(x.shape), dtype=keras.backend.standardize_dtype(x.dtype)
-            )
-            if hasattr(x, "shape")
-            else None
-        ),
-        inputs,
-    )

@@ -71,6 +71,11 @@ class TaskStructure:
 
     # ------------------------------------------------------------- inputs
 
+    def note_inputs(self, inputs: Any) -> None:
+        """Notes what inputs of a call are like, unless that is known."""
+        if self.input_spec is None:
+            self.input_spec = _spec_of(inputs)
+
     def known_inputs(self) -> Any:
         """Returns symbolic inputs for a batch, `None` if they are not known."""
         network = self._model if self.network is None else self.network
@@ -205,6 +210,20 @@ class TaskStructure:
         if inputs is not None:
             model(inputs[task] if parts.task_inputs else inputs)
         return model
+
+
+def _spec_of(inputs: Any) -> Any:
+    """Shapes and dtypes of inputs, as symbolic tensors."""
+    return keras.tree.map_structure(
+        lambda x: (
+            keras.KerasTensor(
+                tuple(x.shape), dtype=keras.backend.standardize_dtype(x.dtype)
+            )
+            if hasattr(x, "shape")
+            else None
+        ),
+        inputs,
+    )
 
 
 def _of_any_batch(x: Any) -> keras.KerasTensor | None:
