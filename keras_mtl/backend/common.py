@@ -152,6 +152,14 @@ def hessian_product(
 class TrainStepFrame(Trainer):
     """Runs the step where Keras's trainer expects `train_step`."""
 
+    def run_task_step(self, data: Any) -> dict[str, Any]:
+        """Makes a step by the strategy: what a model has to define.
+
+        Args:
+            data: A batch, as the trainer gives it.
+        """
+        raise NotImplementedError
+
     def before_look(self, *state: Any) -> None:
         """Gives the variables the values that the trainer holds.
 

@@ -152,7 +152,7 @@ class TrainStepFrame(common.TrainStepFrame):
             for pair in zip(variables, values, strict=True)
         ]
         with keras.StatelessScope(mapping) as scope:
-            logs = self._run_step(data)
+            logs = self.run_task_step(data)
         state = tuple(
             [scope.get_current_value(variable) for variable in variables]
             for variables in groups

@@ -156,4 +156,4 @@ class TrainStepFrame(common.TrainStepFrame):
     def train_step(self, data: Any) -> Any:
         if self.strategy is None:
             return super().train_step(data)
-        return self._run_step(data)
+        return self.run_task_step(data)

@@ -86,7 +86,7 @@ class TrainStepFrame(common.TrainStepFrame):
         _keep_freed_memory()
         with torch.no_grad(), full_precision():
             self._lay_out(data)
-            return self._run_step(data)
+            return self.run_task_step(data)
 
     def _lay_out(self, data: Any) -> None:
         """Lays variables out in memory before the first step of a plan.

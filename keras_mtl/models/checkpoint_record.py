@@ -4,6 +4,7 @@ import json
 import os
 import weakref
 import zipfile
+from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
 
@@ -45,7 +46,7 @@ class TrainingSetup(NamedTuple):
         return None in (self.strategy, other.strategy) or self[:2] == other[:2]
 
 
-def _paths(model, places):
+def _paths(model: Any, places: list[int]) -> str:
     weights = model.weights
     paths = [
         weights[place].path if 0 <= place < len(weights) else f"number {place}"
@@ -61,10 +62,10 @@ class CheckpointRecord(keras.layers.Layer):
         model: The `MultiTaskModel` that it belongs to.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Any):
         super().__init__(name="checkpoint_record")
         # A layer that held the model would make it a layer of itself.
-        self._model = weakref.ref(model)
+        self._model: Callable[[], Any] = weakref.ref(model)
         #: Epochs of the last `fit` that were over, here or in the file.
         self.finished_epochs: int | None = None
         #: Whether a `fit` counts them: files that are loaded during its
@@ -88,7 +89,7 @@ class CheckpointRecord(keras.layers.Layer):
         )
         return TrainingSetup(model.tasks, strategy, self._places())
 
-    def _places(self):
+    def _places(self) -> list[int] | None:
         """Where the variables of the strategy's state are, or `None`."""
         model = self._model()
         built_for = model.strategy_in_use.built_for
@@ -109,9 +110,9 @@ class CheckpointRecord(keras.layers.Layer):
         check_fits(saved, setup, file)
         if saved is None or setup is None:
             return
-        if None in (saved.variables, setup.variables, saved.strategy):
+        if saved.variables is None or setup.variables is None:
             return
-        if saved.variables == setup.variables:
+        if saved.strategy is None or saved.variables == setup.variables:
             return
         model = self._model()
         if is_for_variables(model.strategy, len(model.tasks)):
@@ -121,14 +122,14 @@ class CheckpointRecord(keras.layers.Layer):
                 f"{_paths(model, setup.variables)}. {WHAT_TO_DO}"
             )
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         if self.setup is not None:
             text = json.dumps(self.setup._asdict())
             store["setup"] = np.frombuffer(text.encode(), "uint8")
         if self.finished_epochs is not None:
             store["finished_epochs"] = np.array(self.finished_epochs)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         # Other loaders than the model's own end here, too.
         self.check(read_setup(store), "The file")
         if "finished_epochs" in store.keys() and not self.is_counting:
@@ -203,12 +204,12 @@ def check_sums(filepath: str | os.PathLike) -> None:
 
 
 class _ReadRecord(keras.layers.Layer):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.setup = None
+        self.setup: TrainingSetup | None = None
         self.built = True
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         self.setup = read_setup(store)
 
 

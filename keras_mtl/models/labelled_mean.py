@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_mtl.typing import Tensor
+
 
 class LabelledMean(keras.metrics.Mean):
     """A running mean that is NaN, not 0, while it is of nothing.
@@ -11,7 +13,7 @@ class LabelledMean(keras.metrics.Mean):
     there ever was to callbacks that watch it.
     """
 
-    def result(self):
+    def result(self) -> Tensor:
         count = ops.convert_to_tensor(self.count)
         mean = ops.divide(self.total, ops.where(count > 0, count, 1.0))
         return ops.where(count > 0, mean, float("nan"))

@@ -15,6 +15,7 @@ from keras_mtl.models.missing_labels import without_missing
 from keras_mtl.models.own_functions import answers
 from keras_mtl.models.own_functions import is_own
 from keras_mtl.models.own_functions import name_of
+from keras_mtl.typing import Tensor
 
 
 def labelled_metrics(argument: str, metrics: Any, settings: Any) -> Any:
@@ -40,7 +41,7 @@ def labelled_metrics(argument: str, metrics: Any, settings: Any) -> Any:
     return _wrapped(metrics, settings)
 
 
-def _wrapped(metrics, settings):
+def _wrapped(metrics: Any, settings: Any) -> Any:
     if isinstance(metrics, dict) and "class_name" not in metrics:
         return {k: _wrapped(v, settings) for k, v in metrics.items()}
     if isinstance(metrics, (list, tuple)):
@@ -60,7 +61,7 @@ def _wrapped(metrics, settings):
     return LabelledMetric(name, found, settings)
 
 
-def _means_accuracy(identifier):
+def _means_accuracy(identifier: Any) -> bool:
     """Whether Keras takes it for the accuracy that fits the shapes."""
     return str(identifier).lower() in ("accuracy", "acc")
 
@@ -79,30 +80,32 @@ class LabelledMetric(keras.metrics.Metric):
         settings: The `Settings` of the model.
     """
 
-    def __init__(self, name, metric, settings):
+    def __init__(self, name: str, metric: Any, settings: Any):
         super().__init__(name=name)
         self._settings = settings
-        self._function = None
+        self._function: Any = None
         if metric is not None and not isinstance(metric, keras.metrics.Metric):
             self._function = metric
             metric = keras.metrics.MeanMetricWrapper(metric)
-        self._metric = metric
+        self._metric: Any = metric
         if metric is not None:
             metric.name = name
 
     @property
-    def _direction(self):
+    def _direction(self) -> str | None:
         # Where callbacks look for what is better, more or less of it.
         return self._metric._direction  # AttributeError: it is not known
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         return [] if self._metric is None else self._metric.variables
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None
+    ) -> Any:
         if self._metric is None:
             self._metric = _accuracy(y_true, y_pred)(name=self.name)
-        metric: Any = self._metric
+        metric = self._metric
         losses = self._settings.losses
         can_miss = losses is not None and losses.handle_missing
         if not (can_miss and may_miss(y_true)):
@@ -121,7 +124,9 @@ class LabelledMetric(keras.metrics.Metric):
             return self._add_loss(y_true, y_pred, sample_weight)
         return metric.update_state(y_true, y_pred, sample_weight=sample_weight)
 
-    def _without_missing(self, y_true, y_pred):
+    def _without_missing(
+        self, y_true: Tensor, y_pred: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Labels to call the metric with, and weights, 0 where one misses."""
         filled, weight = without_missing(y_true, is_by_sample(y_true, y_pred))
         function = self._function
@@ -135,7 +140,7 @@ class LabelledMetric(keras.metrics.Metric):
         )
         return answers(function, y_true, filled, y_pred, weight)
 
-    def _add_loss(self, y_true, y_pred, weight):
+    def _add_loss(self, y_true: Tensor, y_pred: Tensor, weight: Tensor) -> None:
         """Adds the value that a `Loss` has for a batch, if it has labels."""
         has_some = ops.cast(ops.any(weight > 0), weight.dtype)
         if takes_mean(self._function):
@@ -145,21 +150,21 @@ class LabelledMetric(keras.metrics.Metric):
             self._metric, value, sample_weight=has_some
         )
 
-    def result(self):
+    def result(self) -> Any:
         if self._metric is None:
             return ops.zeros(())
         return self._metric.result()
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         if self._metric is not None:
             self._metric.reset_state()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         # The configs of models have the metrics that the user gave.
         return {"name": self.name}
 
 
-def _accuracy(y_true, y_pred):
+def _accuracy(y_true: Tensor, y_pred: Tensor) -> type[keras.metrics.Metric]:
     """What "accuracy" means for labels and outputs of these shapes."""
     if y_pred.shape[-1] == 1:
         return keras.metrics.BinaryAccuracy

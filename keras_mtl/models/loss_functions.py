@@ -1,11 +1,13 @@
 """Anything that Keras's `compile` takes as a loss, as a `Loss`."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
 from keras_mtl.models.own_functions import name_of
+from keras_mtl.typing import Tensor
 
 #: Losses that Keras resolves from the shapes of labels and outputs.
 SHAPE_DEPENDENT = ("crossentropy", "ce")
@@ -18,17 +20,17 @@ class FunctionLoss(keras.losses.Loss):
         function: Maps `(y_true, y_pred)` to one loss per sample.
     """
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[..., Any]):
         super().__init__(name=name_of(function) or "loss")
         self.function = function
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         # As keras.losses does for its own functions.
         y_true, y_pred = same_rank(y_true, y_pred)
         return self.function(y_true, y_pred)
 
 
-def same_rank(y_true, y_pred):
+def same_rank(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     """Adds or drops a last dimension of 1 where the ranks differ by one."""
     true_rank, pred_rank = len(y_true.shape), len(y_pred.shape)
     if true_rank == pred_rank + 1 and y_true.shape[-1] == 1:

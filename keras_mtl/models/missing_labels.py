@@ -5,6 +5,8 @@ size, so labels of one shape are looked at together. XLA compiles what is alike
 for several tasks once, but not if each takes its part out of a stack.
 """
 
+from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -12,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.typing import Tensor
 
 
 def may_miss(label: Any) -> bool:
@@ -114,7 +117,9 @@ def fill_missing(
     return filled, weights
 
 
-def _fill(label, by_sample, is_mean, first_axis=0):
+def _fill(
+    label: Tensor, by_sample: bool, is_mean: bool, first_axis: int = 0
+) -> tuple[Tensor, Tensor]:
     """Returns a label without NaN, and its weight in a loss.
 
     Args:
@@ -150,7 +155,11 @@ def of_mean_1(weight: Any, axes: tuple[int, ...]) -> Any:
     return weight / ops.where(share > 0, share, ops.ones_like(share))
 
 
-def _alike(labels, one_batch, kind=lambda task: None):
+def _alike(
+    labels: Mapping[str, Tensor],
+    one_batch: bool,
+    kind: Callable[[str], Any] = lambda task: None,
+) -> list[list[str]]:
     """Groups of tasks with labels of one shape, dtype and kind."""
     groups: dict[Any, list[str]] = {}
     for task, label in labels.items():
@@ -162,15 +171,15 @@ def _alike(labels, one_batch, kind=lambda task: None):
     return list(groups.values())
 
 
-def _stack(labels, tasks):
+def _stack(labels: Mapping[str, Tensor], tasks: list[str]) -> Tensor:
     return ops.stack([labels[task] for task in tasks])
 
 
-def _unstack(tensor, tasks):
+def _unstack(tensor: Tensor, tasks: list[str]) -> dict[str, Tensor]:
     return {task: tensor[k] for k, task in enumerate(tasks)}
 
 
-def like_rank(tensor, rank):
+def like_rank(tensor: Tensor, rank: int) -> Tensor:
     """Adds last dimensions of 1, or drops them, up to a rank."""
     while len(tensor.shape) > rank and tensor.shape[-1] == 1:
         tensor = ops.squeeze(tensor, axis=-1)

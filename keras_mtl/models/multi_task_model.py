@@ -1,6 +1,9 @@
 """A Keras model whose outputs are tasks."""
 
+import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -8,23 +11,18 @@ from keras import ops
 
 from keras_mtl import strategies
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.models import networks
-from keras_mtl.models.checkpoints import Checkpoints
+from keras_mtl.models import checkpoints
+from keras_mtl.models.checkpoint_record import CheckpointRecord
 from keras_mtl.models.network_arguments import as_network
-from keras_mtl.models.serving import Serving
-from keras_mtl.models.settings import Settings
-from keras_mtl.models.settings import spec_of
-from keras_mtl.models.strategy_in_use import StrategyInUse
 from keras_mtl.models.task_gradients import TaskGradientsResult
 from keras_mtl.models.task_gradients import task_gradients_of
-from keras_mtl.models.task_structure import TaskStructure
 from keras_mtl.models.task_trainer import TaskTrainer
 from keras_mtl.revive import revive_layer
 from keras_mtl.training.batch import Batch
 
 
 @keras_mtl_export("keras_mtl.MultiTaskModel")
-class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
+class MultiTaskModel(TaskTrainer):
     """A multi-output Keras model whose outputs are tasks.
 
     Everything that `keras.Model` does works as it does there. In addition,
@@ -69,7 +67,7 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
             `shared_layers`, the rest is found by a call, which must not
             contradict what is named; given both, they must name every layer
             with trainable variables, and no call is made. Defaults to `None`.
-        **kwargs (Any): Passed on to `keras.Model`, such as `name`.
+        **kwargs: Passed on to `keras.Model`, such as `name`.
 
     Raises:
         ValueError: If the arguments do not describe a model with at least
@@ -106,7 +104,7 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
         network: keras.Model | None = None,
         shared_layers: Sequence[Any] | None = None,
         task_layers: dict[str, Sequence[Any]] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         network = as_network(
             inputs,
@@ -127,26 +125,7 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
                 "`shared_layers` and `task_layers` are for subclasses that "
                 "define `call`; this model's structure is known."
             )
-        if network is not None:
-            # The wrapper adds no cast of its own to what the network does.
-            kwargs.setdefault("dtype", network.dtype_policy)
-            kwargs.setdefault("autocast", False)
-        # Never the functional arguments: with them, keras.Model rewrites the
-        # bases of this class for the whole process.
-        super().__init__(**kwargs)
-        self._settings = Settings(self)
-        self.strategy_in_use = StrategyInUse(self)
-        self._shared_layers = shared_layers
-        self._task_layers = task_layers
-        self._network_is_known = network is not None
-        if network is not None:
-            self.network = network
-            if networks.is_functional(network) or isinstance(
-                network, networks.TrunkAndHeads
-            ):
-                self._settings.network_tasks = networks.NetworkTasks(network)
-                # Of others a call must show the inputs, built or not.
-                self.built = network.built
+        super().__init__(network, shared_layers, task_layers, **kwargs)
 
     @classmethod
     def from_model(
@@ -178,128 +157,13 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
                 f"{type(model).__name__}."
             )
         if isinstance(model, MultiTaskModel):
-            if not model._network_is_known:
+            if model.task_structure.network is None:
                 raise ValueError(
                     f"Argument `model` is a {type(model).__name__}, which is a "
                     "MultiTaskModel already: compile and train it as it is."
                 )
             model = model.network
         return cls(network=model, name=name)
-
-    # ------------------------------------------------------ the network
-
-    def call(self, inputs, training=None):
-        return self.network(inputs, training=training)
-
-    def __call__(self, *args, **kwargs):
-        if self._settings.input_spec is None and args:
-            self._settings.input_spec = spec_of(args[0])
-        return super().__call__(*args, **kwargs)
-
-    def build(self, input_shape=None):
-        if not self._network_is_known:
-            if self._settings.input_spec is None and self._builds_by_call():
-                # By a file that is loaded, for instance: a call builds the
-                # layers, and comes here again.
-                self(
-                    keras.tree.map_shape_structure(
-                        keras.KerasTensor, input_shape
-                    )
-                )
-            else:
-                super().build(input_shape)
-            return
-        if self._settings.input_spec is None:
-            self._settings.input_spec = keras.tree.map_shape_structure(
-                keras.KerasTensor, input_shape
-            )
-        if not self.network.built:
-            self.network(self._settings.input_spec)
-        self.built = True
-
-    def _builds_by_call(self):
-        return type(self).build is MultiTaskModel.build
-
-    def _delegate(self, attribute):
-        """Reads a property from the network where there is one."""
-        if self.__dict__.get("_network_is_known"):
-            return getattr(self.network, attribute)
-        return getattr(super(), attribute)
-
-    @property
-    def inputs(self):
-        return self._delegate("inputs")
-
-    @property
-    def outputs(self):
-        return self._delegate("outputs")
-
-    @property
-    def input(self):
-        return self._delegate("input")
-
-    @property
-    def output(self):
-        return self._delegate("output")
-
-    @property
-    def input_shape(self):
-        return self._delegate("input_shape")
-
-    @property
-    def output_shape(self):
-        return self._delegate("output_shape")
-
-    @property
-    def operations(self):
-        return self._delegate("operations")
-
-    @property
-    def output_names(self):
-        names = self._output_names()
-        if names is None:
-            raise AttributeError(
-                "The output names of a subclassed model are not known."
-            )
-        return names
-
-    @property
-    def layers(self):
-        return self._delegate("layers")
-
-    def compute_output_spec(self, *args, **kwargs):
-        shape = type(self).compute_output_shape
-        if shape is not MultiTaskModel.compute_output_shape:
-            return super().compute_output_spec(*args, **kwargs)
-        # By a call, as where Keras knows of no method for the shape.
-        return keras.Operation.compute_output_spec(self, *args, **kwargs)
-
-    def compute_output_shape(self, input_shape):
-        inputs = keras.tree.map_shape_structure(keras.KerasTensor, input_shape)
-        return keras.tree.map_structure(
-            lambda output: output.shape, self.compute_output_spec(inputs)
-        )
-
-    def count_params(self):
-        if self._network_is_known:
-            return self.network.count_params()
-        return super().count_params()
-
-    def _obj_type(self):
-        # Keras then saves the layers of the graph as such, and not by
-        # attributes that hold some of them, too.
-        parts = self._settings.network_tasks
-        if parts is not None and parts.graph:
-            return self.network._obj_type()
-        return super()._obj_type()
-
-    def summary(self, *args, **kwargs):
-        if self._network_is_known:
-            return self.network.summary(*args, **kwargs)
-        return super().summary(*args, **kwargs)
-
-    def _overrides_call(self):
-        return type(self).call is not MultiTaskModel.call
 
     def task_gradients(
         self, x: Any, y: Any, sample_weight: Any = None
@@ -337,31 +201,115 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
             lambda part: None if part is None else ops.convert_to_tensor(part),
             x,
         )
-        if not self.built or self._settings.input_spec is None:
+        if not self.built or self.task_structure.input_spec is None:
             with keras.StatelessScope():
                 self(x)
         return task_gradients_of(self, Batch(x, y, sample_weight))
 
     # ------------------------------------------------------------ saving
 
-    def get_build_config(self):
-        config = super().get_build_config()
-        spec = self._settings.input_spec
-        if config is None or spec is None or self._network_is_known:
+    @property
+    def checkpoint_record(self) -> CheckpointRecord:
+        """What `.keras` and weight files say of strategy and tasks."""
+        return self._settings.checkpoint_record
+
+    def save(
+        self,
+        filepath: str | os.PathLike,
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Saves the model as `keras.Model.save` does, the file at once.
+
+        Args:
+            filepath: As for `keras.Model.save`. A
+                `.keras` file on this machine is there as a whole or as it was
+                before, whenever the process is stopped.
+            overwrite: As for `keras.Model.save`.
+            zipped: As for `keras.Model.save`.
+            **kwargs: As for `keras.Model.save`.
+        """
+        checkpoints.attach_state(self)
+        at_once: AbstractContextManager = nullcontext(filepath)
+        if zipped is not False:
+            at_once = checkpoints.written_at_once(filepath, ".keras", overwrite)
+        with at_once as path:
+            super().save(path, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(
+        self,
+        filepath: str | os.PathLike,
+        overwrite: bool = True,
+        max_shard_size: float | None = None,
+    ) -> None:
+        """Saves the weights as `keras.Model.save_weights` does, at once.
+
+        The state of the optimizer and of the strategy goes with them.
+
+        Args:
+            filepath: As for `keras.Model.save_weights`.
+                A single file on this machine is there as a whole or as it was
+                before, whenever the process is stopped.
+            overwrite: As for `keras.Model.save_weights`.
+            max_shard_size: As for `keras.Model.save_weights`.
+        """
+        checkpoints.attach_state(self)
+        at_once: AbstractContextManager = nullcontext(filepath)
+        if max_shard_size is None:
+            at_once = checkpoints.written_at_once(
+                filepath, ".weights.h5", overwrite
+            )
+        with at_once as path:
+            super().save_weights(path, overwrite, max_shard_size)
+
+    def load_weights(
+        self,
+        filepath: str | os.PathLike,
+        skip_mismatch: bool = False,
+        weights_only: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Loads weights and the state of optimizer and strategy.
+
+        If anything fails, all of it is as it was before.
+
+        Args:
+            filepath: As for `keras.Model.load_weights`.
+            skip_mismatch: As for `keras.Model.load_weights`. The state of
+                another strategy, or for other tasks, is left out then, with
+                a warning.
+            weights_only: Whether the optimizer, the strategy and the random
+                numbers stay as they are, and the network's weights alone are
+                loaded, from a `.weights.h5` file. Defaults to `False`.
+            **kwargs: As for `keras.Model.load_weights`.
+
+        Raises:
+            ValueError: If the file is of another strategy or of other tasks,
+                or does not fit the model.
+            OSError: If the file is damaged.
+            zipfile.BadZipFile: If a byte of a `.keras` file was changed.
+        """
+        skipped = list(kwargs.pop("objects_to_skip", None) or [])
+        with checkpoints.loading(
+            self, filepath, skip_mismatch, weights_only
+        ) as more:
+            if skipped or more:
+                kwargs["objects_to_skip"] = [*skipped, *more]
+            super().load_weights(filepath, skip_mismatch, **kwargs)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
+        if not config:
             return config
-        # A `build` of the subclass's own makes no call that could tell which
-        # layers serve which task.
-        spec = keras.saving.serialize_keras_object(spec)
-        return {**config, "input_spec": spec}
+        compiled = self._settings.compiled.get_config()
+        return {**config, **compiled, **checkpoints.strategy_config(self)}
 
-    def build_from_config(self, config):
-        super().build_from_config(config)
-        spec = config.get("input_spec")
-        if spec is not None:
-            self._settings.input_spec = revive_layer(spec)
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        checkpoints.compile_from_config(self, config)
 
-    def get_config(self):
-        if not self._network_is_known:
+    def get_config(self) -> dict[str, Any]:
+        if self.task_structure.network is None:
             return super().get_config()
         serialize = keras.saving.serialize_keras_object
         return {
@@ -371,7 +319,11 @@ class MultiTaskModel(Checkpoints, Serving, TaskStructure, TaskTrainer):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
+    ) -> "MultiTaskModel":
         if "network" not in config:
             return super().from_config(config, custom_objects)
         network = revive_layer(config["network"], custom_objects)

@@ -10,6 +10,7 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.layers.trunk_and_heads import check_trunk_and_heads
 from keras_mtl.revive import entry
 from keras_mtl.revive import revive_layer
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.models.TrunkAndHeads")
@@ -17,14 +18,14 @@ class TrunkAndHeads(keras.Model):
     """A trunk whose output feeds one head per task.
 
     Args:
-        trunk (keras.layers.Layer): Any layer or model.
-        heads (dict): Dict from task names to layers or models.
-        task_inputs (bool): Whether each task has inputs of its own, given as
+        trunk: Any layer or model.
+        heads: Dict from task names to layers or models.
+        task_inputs: Whether each task has inputs of its own, given as
             a dict by task. The trunk is then called once per task, in the
             order of `heads`; layers that keep statistics of their batches,
             such as `BatchNormalization`, update them in that order. Defaults
             to `False`.
-        **kwargs (Any): Passed on to `keras.Model`, such as `name`.
+        **kwargs: Passed on to `keras.Model`, such as `name`.
 
     Example:
 
@@ -36,14 +37,22 @@ class TrunkAndHeads(keras.Model):
     ```
     """
 
-    def __init__(self, trunk, heads, task_inputs=False, **kwargs):
+    def __init__(
+        self,
+        trunk: keras.layers.Layer,
+        heads: dict[str, keras.layers.Layer],
+        task_inputs: bool = False,
+        **kwargs: Any,
+    ):
         check_trunk_and_heads(trunk, heads)
         super().__init__(**kwargs)
         self.trunk = trunk
         self.heads = dict(heads)
         self.task_inputs = bool(task_inputs)
 
-    def call(self, inputs, training=None):
+    def call(
+        self, inputs: Any, training: bool | None = None
+    ) -> dict[str, Tensor]:
         if self.task_inputs:
             self._check_inputs(inputs)
             return {
@@ -52,14 +61,18 @@ class TrunkAndHeads(keras.Model):
             }
         return self.call_heads(self.trunk(inputs, training=training), training)
 
-    def call_heads(self, features, training=None):
+    def call_heads(
+        self, features: Any, training: bool | None = None
+    ) -> dict[str, Tensor]:
         """Returns the outputs for what the trunk returned."""
         return {
             task: head(features, training=training)
             for task, head in self.heads.items()
         }
 
-    def call_task(self, task, inputs, training=None):
+    def call_task(
+        self, task: str, inputs: Any, training: bool | None = None
+    ) -> Tensor:
         """Returns the output of one task without running the other heads."""
         if self.task_inputs:
             self._check_inputs(inputs)
@@ -67,19 +80,19 @@ class TrunkAndHeads(keras.Model):
         features = self.trunk(inputs, training=training)
         return self.heads[task](features, training=training)
 
-    def export(self, *args, **kwargs):
+    def export(self, *args: Any, **kwargs: Any) -> None:
         """Exports inputs to outputs, and leaves the network as it was.
 
         `keras_mtl.MultiTaskModel.export` does so for a model.
 
         Args:
-            *args (Any): As for `keras.Model.export`.
-            **kwargs (Any): As for `keras.Model.export`.
+            *args: As for `keras.Model.export`.
+            **kwargs: As for `keras.Model.export`.
         """
         with attributes_kept(self):
             super().export(*args, **kwargs)
 
-    def _check_inputs(self, inputs):
+    def _check_inputs(self, inputs: Any) -> None:
         """Raises `ValueError` unless there is an input for each task."""
         if isinstance(inputs, dict) and all(
             inputs.get(task) is not None for task in self.heads
@@ -94,7 +107,7 @@ class TrunkAndHeads(keras.Model):
             f"Received: {given}."
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
@@ -105,7 +118,11 @@ class TrunkAndHeads(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
+    ) -> "TrunkAndHeads":
         return cls(
             trunk=revive_layer(entry(config, "trunk"), custom_objects),
             heads={
@@ -160,6 +177,24 @@ def symbolic_inputs(network: Any) -> Any:
     return None
 
 
+def inputs_when_built(network: Any) -> Any:
+    """Returns the inputs that a layer was built for, if it says so."""
+    # What is loaded from a file was built, but never called.
+    shape = (network.get_build_config() or {}).get("input_shape")
+    if shape is None:
+        return None
+    return keras.tree.map_shape_structure(keras.KerasTensor, _plain(shape))
+
+
+def _plain(shapes: Any) -> Any:
+    """A structure of shapes without the containers that Keras tracks."""
+    if isinstance(shapes, dict):
+        return {key: _plain(shape) for key, shape in shapes.items()}
+    if isinstance(shapes, (list, tuple)):
+        return [_plain(shape) for shape in shapes]
+    return shapes
+
+
 def graph_outputs(network: Any) -> dict[str, Any]:
     """Returns the symbolic outputs of a Functional model by name.
 
@@ -195,7 +230,7 @@ class NetworkTasks:
         network: A Functional model or a `TrunkAndHeads`.
     """
 
-    def __init__(self, network):
+    def __init__(self, network: Any):
         self.network = network
         self._parts: dict[str, keras.Model] = {}
         self.graph = is_functional(network)

@@ -8,6 +8,8 @@ from typing import Any
 
 from keras import ops
 
+from keras_mtl.typing import Tensor
+
 
 def is_own(function: Any) -> bool:
     """Whether a loss or metric is not one of Keras's, whose rules are known.
@@ -83,7 +85,7 @@ def answers(
         # There are no parts.
         return filled, ops.cast(has_some, weight.dtype)
 
-    def labels_where(flags):
+    def labels_where(flags: Tensor) -> Tensor:
         for _ in range(rank, len(label.shape)):
             flags = ops.expand_dims(flags, axis=-1)
         return ops.where(flags, label, filled)
@@ -104,7 +106,7 @@ def shapes_agree(left: Sequence[Any], right: Sequence[Any]) -> bool:
     )
 
 
-def _all_behind(flags, rank):
+def _all_behind(flags: Tensor, rank: int) -> Tensor:
     """Whether all flags are True, over the dimensions behind the first ones."""
     behind = tuple(range(rank, len(flags.shape)))
     return ops.all(flags, axis=behind) if behind else flags

@@ -1,6 +1,8 @@
 """Random state that Keras leaves out of its files."""
 
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,14 +28,14 @@ class RandomState(keras.layers.Layer):
         model: The `MultiTaskModel` that it belongs to.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Any):
         super().__init__(name="random_state")
         # A layer that held the model would make it a layer of itself.
-        self._model = weakref.ref(model)
+        self._model: Callable[[], Any] = weakref.ref(model)
         self.draws_globally = False
         self.built = True
 
-    def _states(self):
+    def _states(self) -> dict[str, keras.Variable]:
         """Seed states by key: of the network, then of the strategy."""
         model = self._model()
         network = _seed_states(model.network_variables(False), model.weights)
@@ -47,7 +49,7 @@ class RandomState(keras.layers.Layer):
             **{f"strategy_{i}": v for i, v in enumerate(strategy)},
         }
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         for key, variable in self._states().items():
             store[key] = ops.convert_to_numpy(variable.value)
         drawn_from = backend.global_random_state()
@@ -55,7 +57,7 @@ class RandomState(keras.layers.Layer):
         if self.draws_globally and drawn_from is not None:
             store["global"] = drawn_from
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         states = self._states()
         saved = set(store.keys())
         for part in ("network", "strategy"):
@@ -76,7 +78,9 @@ class RandomState(keras.layers.Layer):
             backend.set_global_random_state(np.asarray(store["global"]))
 
 
-def _seed_states(variables, weights):
+def _seed_states(
+    variables: list[keras.Variable], weights: list[keras.Variable]
+) -> list[keras.Variable]:
     """Variables that are no weights: the states of seed generators."""
     known = {id(weight) for weight in weights}
     return [variable for variable in variables if id(variable) not in known]

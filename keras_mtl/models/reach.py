@@ -1,7 +1,10 @@
 """Which variables the tasks of a model have gradients by."""
 
 import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
+from typing import TypeAlias
 
 import keras
 from keras import ops
@@ -10,6 +13,9 @@ from keras_mtl import backend
 from keras_mtl.gradients.partition import Partition
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.plain_step import PlainStep
+from keras_mtl.typing import Tensor
+
+VariablesByTask: TypeAlias = dict[str, list[keras.Variable]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +34,13 @@ class Reach:
     indices: dict[str, list[int]] | None = None
 
     @classmethod
-    def of(cls, key, tasks, variables, tasks_of) -> "Reach":
+    def of(
+        cls,
+        key: tuple,
+        tasks: Sequence[str],
+        variables: list[keras.Variable],
+        tasks_of: list[frozenset[int]],
+    ) -> "Reach":
         """From the indices of the tasks that reach each variable."""
         indices = {
             task: [i for i, reached in enumerate(tasks_of) if k in reached]
@@ -37,7 +49,12 @@ class Reach:
         return cls.from_indices(key, variables, indices)
 
     @classmethod
-    def from_indices(cls, key, variables, indices) -> "Reach":
+    def from_indices(
+        cls,
+        key: tuple,
+        variables: list[keras.Variable],
+        indices: dict[str, list[int]],
+    ) -> "Reach":
         """From the indices of the variables that each task reaches."""
         by_task = {
             task: [variables[i] for i in places]
@@ -74,7 +91,13 @@ def reach_on_batch(
     return tasks_of
 
 
-def probe_reach(model, tasks, input_spec, shared_layers, task_layers):
+def probe_reach(
+    model: Any,
+    tasks: list[str],
+    input_spec: Any,
+    shared_layers: Sequence[Any] | None,
+    task_layers: Mapping[str, Sequence[Any]] | None,
+) -> VariablesByTask:
     """Returns, for each task, the variables that it reaches.
 
     Args:
@@ -108,7 +131,9 @@ def probe_reach(model, tasks, input_spec, shared_layers, task_layers):
     }
 
 
-def _found_reach(model, tasks, input_spec):
+def _found_reach(
+    model: Any, tasks: list[str], input_spec: Any
+) -> VariablesByTask:
     """Follows the dependencies of each output in one call."""
     # Frozen ones too, which may be trained later: all that has gradients.
     variables = sorted(
@@ -119,15 +144,16 @@ def _found_reach(model, tasks, input_spec):
     values = [ops.convert_to_tensor(v.value) for v in variables]
     inputs = keras.tree.map_structure(_example, input_spec)
 
-    def outputs_by_task(chosen):
+    def outputs_by_task(chosen: list[Tensor]) -> list[Tensor]:
         mapping = [
             *zip(floats, chosen, strict=True),
             *zip(variables[len(floats) :], values[len(floats) :], strict=True),
         ]
         with keras.StatelessScope(mapping, collect_losses=True):
             outputs = model(inputs, training=True)
-        if isinstance(outputs, (list, tuple)) and model.has_output_names:
-            outputs = dict(zip(model.output_names, outputs, strict=True))
+        names = model.task_structure.output_names
+        if isinstance(outputs, (list, tuple)) and names is not None:
+            outputs = dict(zip(names, outputs, strict=True))
         if not isinstance(outputs, dict) or any(
             task not in outputs for task in tasks
         ):
@@ -149,20 +175,25 @@ def _found_reach(model, tasks, input_spec):
     }
 
 
-def _example(spec):
+def _example(spec: Any) -> Tensor | None:
     if spec is None:
         return None
     shape = tuple(2 if size is None else size for size in spec.shape)
     return ops.zeros(shape, dtype=spec.dtype)
 
 
-def _described(outputs):
+def _described(outputs: Any) -> str:
     if isinstance(outputs, dict):
         return f"a dict with {', '.join(map(str, outputs))}"
     return type(outputs).__name__
 
 
-def _named_variables(model, tasks, shared_layers, task_layers):
+def _named_variables(
+    model: Any,
+    tasks: list[str],
+    shared_layers: Sequence[Any],
+    task_layers: Mapping[str, Sequence[Any]],
+) -> tuple[list[keras.Variable], VariablesByTask]:
     """Variables of the layers named: shared ones, and own ones by task."""
     unknown = [task for task in task_layers if task not in tasks]
     if unknown:
@@ -171,8 +202,8 @@ def _named_variables(model, tasks, shared_layers, task_layers):
             f"task. Tasks: {', '.join(tasks)}."
         )
 
-    def variables_of(layers):
-        found = []
+    def variables_of(layers: Sequence[Any]) -> list[keras.Variable]:
+        found: list[keras.Variable] = []
         for layer in layers:
             if isinstance(layer, str):
                 layer = model.get_layer(layer)
@@ -183,12 +214,12 @@ def _named_variables(model, tasks, shared_layers, task_layers):
     return variables_of(shared_layers), own
 
 
-def _united(*lists):
+def _united(*lists: list[keras.Variable]) -> list[keras.Variable]:
     """The variables of all lists, each once."""
     return list({id(v): v for variables in lists for v in variables}.values())
 
 
-def _check_cover(model, reach):
+def _check_cover(model: Any, reach: VariablesByTask) -> None:
     covered = {id(v) for variables in reach.values() for v in variables}
     left_out = [
         v.path for v in model.network_variables(True) if id(v) not in covered
@@ -200,7 +231,12 @@ def _check_cover(model, reach):
         )
 
 
-def _check_agreement(model, found, shared, own):
+def _check_agreement(
+    model: Any,
+    found: VariablesByTask,
+    shared: list[keras.Variable] | None,
+    own: VariablesByTask,
+) -> None:
     """Raises `ValueError` if a call has found what contradicts the names.
 
     Args:

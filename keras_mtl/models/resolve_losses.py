@@ -73,7 +73,7 @@ def resolve_losses(
     }
 
 
-def _checked_weight(name, weight):
+def _checked_weight(name: str, weight: Any) -> Any:
     if weight is None:
         return None
     if isinstance(weight, keras.Variable) and tuple(weight.shape) == ():

@@ -1,18 +1,15 @@
-"""What a model knows of itself, kept where Keras does not track it."""
+"""What `compile` and files have set, kept where Keras does not track it."""
 
 from typing import Any
-
-import keras
 
 from keras_mtl.models.checkpoint_record import CheckpointRecord
 from keras_mtl.models.compile_arguments import CompileArguments
 from keras_mtl.models.random_state import RandomState
-from keras_mtl.models.reach import Reach
 from keras_mtl.models.task_losses import TaskLosses
 
 
 class Settings:
-    """A plain holder of what a model was made and compiled with.
+    """A plain holder of what a model was compiled with, and of records.
 
     Neither a layer nor a container: Keras, torch and TensorFlow track neither
     it nor what it holds.
@@ -29,21 +26,4 @@ class Settings:
         #: Whether any `compile` had metrics: Keras keeps those of an earlier
         #: one.
         self.has_metrics = False
-        self.network_tasks: Any = None
-        self.reach: Reach | None = None
-        self.input_spec: Any = None
         self.entangled_tasks: set[str] = set()
-
-
-def spec_of(inputs: Any) -> Any:
-    """Returns shapes and dtypes of inputs, as symbolic tensors."""
-    return keras.tree.map_structure(
-        lambda x: (
-            keras.KerasTensor(
-                tuple(x.shape), dtype=keras.backend.standardize_dtype(x.dtype)
-            )
-            if hasattr(x, "shape")
-            else None
-        ),
-        inputs,
-    )

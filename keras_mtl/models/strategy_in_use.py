@@ -107,7 +107,11 @@ class StrategyInUse:
         model = self._model
         if strategy is not None and strategy.loss_weights == "preference":
             check_preference(weights)
-        if strategy is None or not model.built or not model.can_probe:
+        if (
+            strategy is None
+            or not model.built
+            or not model.task_structure.can_probe
+        ):
             return None
         is_new = strategy is not self.strategy
         return prepare(
@@ -188,7 +192,7 @@ class StrategyInUse:
             or self.plan is None
             or self.plan.fingerprint != fingerprint(model)
         ):
-            if not model.can_probe:
+            if not model.task_structure.can_probe:
                 return
             self.plan = make_plan(model, self)
             model.train_function = None

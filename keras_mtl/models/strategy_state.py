@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.typing import Shape
+
 #: Files in which Keras looks for variables by the attributes of a model.
 SUFFIXES = (".keras", ".weights.h5", ".weights.json")
 
@@ -48,12 +50,12 @@ class Snapshot:
 class _Reader(keras.layers.Layer):
     """Stands in for a model of whose file only a part is wanted."""
 
-    def __init__(self, name, part):
+    def __init__(self, name: str, part: Any):
         super().__init__()
         setattr(self, name, part)
         self.built = True
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Leaves what the model has of its own."""
 
 
@@ -92,12 +94,12 @@ def check_state(strategy: Any, filepath: str | os.PathLike) -> None:
 class _Number(keras.layers.Layer):
     """Notes how many variables a file has for it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.found = 0
         self.built = True
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         self.found = len(store.keys())
 
 
@@ -122,5 +124,5 @@ def is_for_variables(strategy: Any, num_tasks: int) -> bool:
     return _shapes(other) != _shapes(strategy)
 
 
-def _shapes(strategy):
+def _shapes(strategy: Any) -> list[Shape]:
     return [tuple(variable.shape) for variable in strategy.variables]

@@ -1,6 +1,7 @@
 """Losses by task: labels, weights, masks and missing labels."""
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ from keras_mtl.models.missing_labels import check_any_labelled
 from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.missing_labels import like_rank
 from keras_mtl.models.missing_labels import may_miss
+from keras_mtl.typing import Tensor
 
 
 class TaskLosses:
@@ -35,12 +37,12 @@ class TaskLosses:
 
     def __init__(
         self,
-        losses,
-        weights,
-        output_names,
-        handle_missing,
-        one_batch=True,
-        named_outputs=True,
+        losses: dict[str, keras.losses.Loss],
+        weights: dict[str, Any],
+        output_names: list[str] | None,
+        handle_missing: bool,
+        one_batch: bool = True,
+        named_outputs: bool = True,
     ):
         self.losses = losses
         self.one_batch = one_batch
@@ -54,7 +56,7 @@ class TaskLosses:
         #: What has been read of the batch of a step, while it is made.
         self._kept: list[tuple[Any, Any, Labels]] | None = None
         self._fitting: set[tuple] = set()
-        self.trackers = []
+        self.trackers: list[LabelledMean] = []
         if len(losses) > 1:
             self.trackers = [
                 LabelledMean(name=f"{task}_loss") for task in losses
@@ -153,7 +155,7 @@ class TaskLosses:
     # ------------------------------------------------------------- losses
 
     @contextlib.contextmanager
-    def reading_once(self, y=None):
+    def reading_once(self, y: Any = None) -> Iterator[None]:
         """Within it, what has been read of labels is kept for other passes.
 
         Args:
@@ -183,7 +185,9 @@ class TaskLosses:
             self._kept.append((y, sample_weight, labels))
         return labels
 
-    def _read(self, by_task, sample_weights):
+    def _read(
+        self, by_task: dict[str, Any], sample_weights: dict[str, Any]
+    ) -> Labels:
         by_task = {
             task: ops.convert_to_tensor(label)
             for task, label in by_task.items()
@@ -200,18 +204,27 @@ class TaskLosses:
             by_task, sample_weights, uncertain, self.losses, self.one_batch
         )
 
-    def compute(self, y, outputs, sample_weight) -> dict[str, Any]:
+    def compute(
+        self, y: Any, outputs: Any, sample_weight: Any
+    ) -> dict[str, Tensor]:
         """Returns the loss of each task, a scalar, without its weight."""
         return self._compute(
             self.read(y, sample_weight), self.predictions(outputs)
         )
 
-    def compute_one(self, task, y, output, sample_weight):
+    def compute_one(
+        self, task: str, y: Any, output: Any, sample_weight: Any
+    ) -> Tensor:
         """Returns the loss of one task, whose output alone is given."""
         labels = self.read(y, sample_weight)
         return self._compute(labels, {task: output}, [task])[task]
 
-    def _compute(self, labels, outputs, tasks=None):
+    def _compute(
+        self,
+        labels: Labels,
+        outputs: dict[str, Any],
+        tasks: list[str] | None = None,
+    ) -> dict[str, Tensor]:
         tasks = self.tasks if tasks is None else tasks
         for task in tasks:
             self._check_fit(task, labels.by_task[task], outputs[task])
@@ -233,7 +246,7 @@ class TaskLosses:
             values[task] = ops.cast(value, keras.config.floatx())
         return values
 
-    def _check_fit(self, task, label, output):
+    def _check_fit(self, task: str, label: Tensor, output: Any) -> None:
         """Raises `ValueError` for labels that cannot belong to an output."""
         key = (task, tuple(label.shape), tuple(getattr(output, "shape", ())))
         if key not in self._fitting:
@@ -278,7 +291,9 @@ class TaskLosses:
         ]
         return list({id(variable): variable for variable in variables}.values())
 
-    def presence(self, y, outputs, sample_weight):
+    def presence(
+        self, y: Any, outputs: Any, sample_weight: Any
+    ) -> Tensor | None:
         """Returns which tasks have labels in a batch.
 
         Args:
@@ -326,7 +341,12 @@ class TaskLosses:
             ]
         )
 
-    def track(self, task_losses, presence, batch_sizes):
+    def track(
+        self,
+        task_losses: dict[str, Any],
+        presence: Tensor | None,
+        batch_sizes: list[Any],
+    ) -> None:
         """Updates the running mean of each task's loss.
 
         Args:
@@ -373,6 +393,6 @@ def make_task_losses(
     )
 
 
-def _listed(names):
+def _listed(names: list[str]) -> str:
     quoted = ", ".join(repr(name) for name in names)
     return f"task {quoted}" if len(names) == 1 else f"tasks {quoted}"

@@ -1,11 +1,15 @@
 """Which parts of a model serve which tasks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from keras_mtl.gradients.partition import Partition
+from keras_mtl.models import networks
+from keras_mtl.models.own_hooks import overrides
 from keras_mtl.models.reach import Reach
+from keras_mtl.models.reach import VariablesByTask
 from keras_mtl.models.reach import probe_reach
 from keras_mtl.models.reach import reach_on_batch
 from keras_mtl.models.trunk_split import NoTrunkError
@@ -15,70 +19,114 @@ from keras_mtl.registry import unknown_name
 from keras_mtl.training.batch import Batch
 
 
-class TaskStructure(keras.Model):
-    """The part of `MultiTaskModel` that knows its tasks and their variables.
+class TaskStructure:
+    """What is known of a model's inputs, outputs and variables by task.
 
-    It needs `network_variables`, `known_inputs` and `_overrides_call` of the
-    class that it is part of.
+    Neither a layer nor a container: Keras, torch and TensorFlow track neither
+    it nor what it holds.
+
+    Args:
+        model: The `MultiTaskModel`.
+        network: Its network; `None` for a subclass, whose `call` alone says
+            what it does.
+        shared_layers: As for `MultiTaskModel`.
+        task_layers: As for `MultiTaskModel`.
     """
 
-    @property
-    def tasks(self) -> list[str]:
-        """Names of the tasks, in order: outputs that have a loss."""
-        if self._settings.losses is not None:
-            return self._settings.losses.tasks
-        return list(self._output_names() or [])
+    def __init__(
+        self,
+        model: Any,
+        network: keras.Model | None = None,
+        shared_layers: Sequence[Any] | None = None,
+        task_layers: dict[str, Sequence[Any]] | None = None,
+    ):
+        self._model = model
+        self._shared_layers = shared_layers
+        self._task_layers = task_layers
+        self.network = network
+        #: The network by output, where that can be seen without a call.
+        self.parts: networks.NetworkTasks | None = None
+        if networks.is_functional(network) or isinstance(
+            network, networks.TrunkAndHeads
+        ):
+            self.parts = networks.NetworkTasks(network)
+        #: Symbolic inputs: those of the first call, or of a file.
+        self.input_spec: Any = None
+        self._reach: Reach | None = None
 
     @property
-    def shared_variables(self) -> list[keras.Variable]:
-        """Trainable variables that two or more tasks reach."""
-        return self.partition().shared_variables
+    def called_network(self) -> keras.Model | None:
+        """The network, if a call of the model is a call of it."""
+        return None if overrides(self._model, "call") else self.network
 
     @property
-    def task_variables(self) -> dict[str, list[keras.Variable]]:
-        """For each task, the trainable variables that only it reaches."""
-        return self.partition().task_variables
+    def called_parts(self) -> networks.NetworkTasks | None:
+        """The parts, if calls of them are what a call of the model does."""
+        return None if self.called_network is None else self.parts
+
+    @property
+    def output_names(self) -> list[str] | None:
+        """Names of the outputs, `None` if a call alone would tell."""
+        return None if self.parts is None else self.parts.names
+
+    # ------------------------------------------------------------- inputs
+
+    def note_inputs(self, inputs: Any) -> None:
+        """Notes what inputs of a call are like, unless that is known."""
+        if self.input_spec is None:
+            self.input_spec = _spec_of(inputs)
+
+    def known_inputs(self) -> Any:
+        """Returns symbolic inputs for a batch, `None` if they are not known."""
+        network = self._model if self.network is None else self.network
+        if networks.is_functional(network):
+            return network.input
+        inputs = self.input_spec
+        if inputs is None:
+            inputs = networks.symbolic_inputs(network)
+        if inputs is None:
+            inputs = networks.inputs_when_built(network)
+        if inputs is None:
+            return None
+        return keras.tree.map_structure(_of_any_batch, inputs)
+
+    # ---------------------------------------------------------- variables
 
     @property
     def can_probe(self) -> bool:
         """Whether enough is known to find out what the tasks reach."""
         return (
-            self._settings.network_tasks is not None
-            or self._settings.input_spec is not None
+            self.parts is not None
+            or self.input_spec is not None
             or (self._shared_layers is not None and bool(self._task_layers))
         )
 
     def partition(self) -> Partition:
         """Returns which trainable variables serve which tasks."""
+        model = self._model
         return Partition(
-            self.tasks, self.network_variables(True), self.find_reach()
+            model.tasks, model.network_variables(True), self.find_reach()
         )
 
-    def find_reach(
-        self, tasks: Sequence[str] | None = None
-    ) -> dict[str, list[keras.Variable]]:
+    def find_reach(self, tasks: Sequence[str] | None = None) -> VariablesByTask:
         """For each task, all variables that it reaches, frozen ones too."""
-        settings = self._settings
-        tasks = self.tasks if tasks is None else list(tasks)
+        tasks = self._model.tasks if tasks is None else list(tasks)
         key = self._reach_key(tasks)
-        if settings.reach is None or settings.reach.key != key:
-            if settings.network_tasks is not None and (
-                not settings.network_tasks.has_mixed_layers
-            ):
-                by_task = {
-                    task: settings.network_tasks.variables(task)
-                    for task in tasks
-                }
-            else:
-                by_task = probe_reach(
-                    self,
-                    tasks,
-                    self._probe_spec(),
-                    self._shared_layers,
-                    self._task_layers,
-                )
-            settings.reach = Reach(key, by_task)
-        return settings.reach.by_task
+        if self._reach is None or self._reach.key != key:
+            self._reach = Reach(key, self._probe(tasks))
+        return self._reach.by_task
+
+    def _probe(self, tasks: list[str]) -> VariablesByTask:
+        parts = self.parts
+        if parts is not None and not parts.has_mixed_layers:
+            return {task: parts.variables(task) for task in tasks}
+        return probe_reach(
+            self._model,
+            tasks,
+            self.input_spec if parts is None else parts.network.input,
+            self._shared_layers,
+            self._task_layers,
+        )
 
     def correct_reach(self, batch: Batch) -> bool:
         """Finds out by gradients on a batch what each task reaches.
@@ -96,26 +144,38 @@ class TaskStructure(keras.Model):
             # Who says so may know more than one batch does.
             return False
         known = self.partition()
-        found = reach_on_batch(self, known, batch)
+        found = reach_on_batch(self._model, known, batch)
         if found == known.tasks_of:
             return False
-        self._settings.reach = Reach.of(
-            self._reach_key(self.tasks), self.tasks, known.variables, found
+        tasks = self._model.tasks
+        self._reach = Reach.of(
+            self._reach_key(tasks), tasks, known.variables, found
         )
         return True
 
-    def _reach_key(self, tasks):
-        """What must be the same for a reach to hold."""
-        return (
-            tuple(sorted(tasks)),
-            tuple(id(v) for v in self.network_variables(True)),
-            tuple(id(v) for v in self.network_variables(False)),
+    @property
+    def reach_indices(self) -> dict[str, list[int]] | None:
+        """What `correct_reach` has found, by index of the variables."""
+        return None if self._reach is None else self._reach.indices
+
+    @reach_indices.setter
+    def reach_indices(self, indices: dict[str, list[int]]) -> None:
+        self._reach = Reach.from_indices(
+            self._reach_key(list(indices)),
+            self._model.network_variables(True),
+            indices,
         )
 
-    def _probe_spec(self):
-        if self._settings.network_tasks is not None:
-            return self.network.input
-        return self._settings.input_spec
+    def _reach_key(self, tasks: list[str]) -> tuple:
+        """What must be the same for a reach to hold."""
+        model = self._model
+        return (
+            tuple(sorted(tasks)),
+            tuple(id(v) for v in model.network_variables(True)),
+            tuple(id(v) for v in model.network_variables(False)),
+        )
+
+    # -------------------------------------------------------------- parts
 
     def split_trunk(
         self, tasks: Sequence[str], shared_variables: Sequence[keras.Variable]
@@ -129,32 +189,16 @@ class TaskStructure(keras.Model):
         Raises:
             ValueError: If there is no such representation.
         """
-        if not self._network_is_known or self._overrides_call():
+        if self.called_network is None:
             raise NoTrunkError("the layers of a subclassed model are not known")
-        return split_trunk(self.network, list(tasks), list(shared_variables))
+        return split_trunk(
+            self.called_network, list(tasks), list(shared_variables)
+        )
 
     def task_model(self, task: str) -> keras.Model:
-        """Returns a model of one task, which shares the weights.
-
-        Args:
-            task: Name of an output.
-
-        Returns:
-            A `keras.Model` from the inputs (with `task_inputs`, those of the
-            task) to that output. Nothing else is run.
-
-        Raises:
-            ValueError: If there is no such output, or the model is a subclass
-                whose parts are not known.
-
-        Example:
-
-        ```python
-        model.task_model("kind").predict(x)
-        ```
-        """
-        parts = self._settings.network_tasks
-        if parts is None or self._overrides_call():
+        """Returns a model of one task, as `MultiTaskModel.task_model` does."""
+        parts = self.called_parts
+        if parts is None:
             raise ValueError(
                 "The layers that one task needs are known for Functional "
                 "models and for `trunk=` and `heads=` only."
@@ -167,11 +211,27 @@ class TaskStructure(keras.Model):
             model(inputs[task] if parts.task_inputs else inputs)
         return model
 
-    @property
-    def has_output_names(self) -> bool:
-        """Whether the names of the outputs are known without a call."""
-        return self._output_names() is not None
 
-    def _output_names(self):
-        tasks = self._settings.network_tasks
-        return None if tasks is None else tasks.names
+def _spec_of(inputs: Any) -> Any:
+    """Shapes and dtypes of inputs, as symbolic tensors."""
+    return keras.tree.map_structure(
+        lambda x: (
+            keras.KerasTensor(
+                tuple(x.shape), dtype=keras.backend.standardize_dtype(x.dtype)
+            )
+            if hasattr(x, "shape")
+            else None
+        ),
+        inputs,
+    )
+
+
+def _of_any_batch(x: Any) -> keras.KerasTensor | None:
+    """A symbolic input for what was given in a call, as `predict` gives it."""
+    if x is None:
+        return None
+    is_float = keras.backend.is_float_dtype(x.dtype)
+    return keras.KerasTensor(
+        (None, *x.shape[1:]),
+        dtype=keras.config.floatx() if is_float else x.dtype,
+    )

@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -12,34 +13,40 @@ from keras_mtl.arguments import checked_choice
 from keras_mtl.datasets import MultiTaskDataset
 from keras_mtl.models.by_output import check_order
 from keras_mtl.models.compile_arguments import CompileArguments
-from keras_mtl.models.first_look import FirstLook
+from keras_mtl.models.first_look import build_on
+from keras_mtl.models.first_look import looking
 from keras_mtl.models.labelled_metrics import labelled_metrics
-from keras_mtl.models.loss_computation import LossComputation
 from keras_mtl.models.own_hooks import check_hooks
 from keras_mtl.models.random_state import RandomState
 from keras_mtl.models.resolve_losses import resolve_losses
-from keras_mtl.models.settings import Settings
 from keras_mtl.models.strategy_in_use import StrategyInUse
 from keras_mtl.models.task_losses import make_task_losses
+from keras_mtl.models.task_model import TaskModel
+from keras_mtl.models.training_plan import Prepared
 from keras_mtl.strategies.strategy import check_on_nonfinite
+from keras_mtl.training.batch import Batch
 from keras_mtl.training.epoch_guard import guarded
 from keras_mtl.training.epoch_guard import watches_tasks
+from keras_mtl.training.plain_step import PlainStep
 from keras_mtl.training.step import run_step
 from keras_mtl.training.task_statistics import TaskStatistics
 from keras_mtl.training.weight_averages import check_averages
+from keras_mtl.typing import Tensor
 
 CHECKS = ("first", "never")
 
 
-class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
-    """The part of `MultiTaskModel` that compiles, fits and steps.
+class TaskTrainer(backend.TrainStepFrame, TaskModel):
+    """A model of tasks that compiles, fits and steps by a strategy.
 
-    It needs `tasks`, `find_reach` and `_output_names` of the class that it is
-    part of.
+    Args:
+        *args: As for `TaskModel`.
+        **kwargs: As for `TaskModel`.
     """
 
-    _settings: Settings
-    strategy_in_use: StrategyInUse
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.strategy_in_use = StrategyInUse(self)
 
     @property
     def strategy(self) -> strategies.Strategy | None:
@@ -68,6 +75,11 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         """What `compile` was told that a step does that is not finite."""
         return self._settings.compiled.on_nonfinite
 
+    @property
+    def checks_first_batch(self) -> bool:
+        """Whether `compile` was told to look at a batch before a step."""
+        return self._settings.compiled.check == "first"
+
     def watch_tasks(self, watch: bool) -> None:
         """Has the training step add to `task_statistics`, or no longer.
 
@@ -79,51 +91,16 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         if self.strategy_in_use.watch(watch):
             self.train_function = None
 
-    def network_variables(self, trainable: bool) -> list[keras.Variable]:
-        """The model's variables without those of the strategy."""
-        with self.strategy_in_use.hidden():
-            if trainable:
-                return list(self.trainable_variables)
-            return list(self.non_trainable_variables)
+    def network_alone(self) -> AbstractContextManager[None]:
+        return self.strategy_in_use.hidden()
 
     # ---------------------------------------------------------- tracking
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         in_use = self.__dict__.get("strategy_in_use")
         extra = [] if in_use is None else in_use.variables
         return [*super().variables, *extra]
-
-    @property
-    def non_trainable_variables(self):
-        settings = self.__dict__.get("_settings")
-        found = super().non_trainable_variables
-        if settings is None or settings.losses is None:
-            return found
-        # So that a step sees what callbacks assign to them, also on JAX.
-        known = {id(variable) for variable in self.variables}
-        return [
-            *found,
-            *(
-                v
-                for v in settings.losses.weight_variables
-                if id(v) not in known
-            ),
-        ]
-
-    @property
-    def metrics(self):
-        metrics = super().metrics
-        settings = self.__dict__.get("_settings")
-        if settings is None or settings.losses is None:
-            return metrics
-        # Where Keras lists the losses of outputs.
-        position = 1 + settings.has_metrics
-        return [
-            *metrics[:position],
-            *settings.losses.trackers,
-            *metrics[position:],
-        ]
 
     # ----------------------------------------------------------- compile
 
@@ -191,7 +168,9 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         # All that can fail comes before anything is changed.
         check_on_nonfinite(on_nonfinite)
         checked_choice("check", check, CHECKS)
-        losses = resolve_losses(loss, loss_weights, self._output_names())
+        losses = resolve_losses(
+            loss, loss_weights, self.task_structure.output_names
+        )
         given, strategy = strategy, self.strategy_in_use.own(strategy)
         if strategy is not None:
             if not losses:
@@ -239,26 +218,31 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         )
         with backend.build_scope(self):
             settings.losses = make_task_losses(
-                losses, settings.network_tasks, strategy is not None
+                losses, self.task_structure.parts, strategy is not None
             )
         self.strategy_in_use.recompiled()
         self._use_strategy(strategy, prepared, given)
 
-    def _labelled_metrics(self, **arguments):
+    def _labelled_metrics(self, **arguments: Any) -> dict[str, Any]:
         with backend.build_scope(self):
             return {
                 name: labelled_metrics(name, metrics, self._settings)
                 for name, metrics in arguments.items()
             }
 
-    def _check_orders(self, **arguments):
+    def _check_orders(self, **arguments: Any) -> None:
         """Warns of lists that keras.Model takes in another order."""
-        parts = self._settings.network_tasks
+        parts = self.task_structure.parts
         if parts is not None and parts.named:
             for argument, value in arguments.items():
                 check_order(argument, value, parts.names)
 
-    def _use_strategy(self, strategy, prepared, given):
+    def _use_strategy(
+        self,
+        strategy: strategies.Strategy | None,
+        prepared: Prepared | None,
+        given: Any,
+    ) -> None:
         losses = self._settings.losses
         if losses is not None:
             losses.handle_missing = strategy is not None
@@ -277,23 +261,23 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
 
     def fit(
         self,
-        x=None,
-        y=None,
-        *args,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
         strategy: Any = None,
         balancer_data: Any = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Trains the model, like `keras.Model.fit`.
 
         Args:
-            x (Any): As for `keras.Model.fit`. The epochs of a
+            x: As for `keras.Model.fit`. The epochs of a
                 `keras_mtl.datasets.MultiTaskDataset` follow those of `fit`,
                 so that `initial_epoch` and `BackupAndRestore` go on with the
                 right batches.
-            y (Any): Labels: a dict by task name, or a list in the order of
+            y: Labels: a dict by task name, or a list in the order of
                 the outputs.
-            *args (Any): As for `keras.Model.fit`.
+            *args: As for `keras.Model.fit`.
             strategy: Replaces the compiled strategy from here on. The weights
                 and the optimizer's state are kept; the new strategy starts
                 with fresh state. A name or config that describes the strategy
@@ -303,10 +287,10 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
                 that the strategy's balancer learns from
                 (`keras_mtl.balancers.AutoLambda`). Defaults to `None`: none,
                 or those of the last `fit`.
-            **kwargs (Any): As for `keras.Model.fit`.
+            **kwargs: As for `keras.Model.fit`.
 
         Returns:
-            keras.callbacks.History: Losses and metrics by epoch.
+            A `keras.callbacks.History`: losses and metrics by epoch.
 
         Raises:
             ValueError: If the strategy is unknown, the labels do not fit,
@@ -339,7 +323,7 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         with guarded(callbacks, self, dataset) as around:
             return super().fit(**arguments, callbacks=around)
 
-    def _set_balancer_data(self, arrays):
+    def _set_balancer_data(self, arrays: Any) -> None:
         if self.strategy is None:
             raise ValueError(
                 "`balancer_data` needs a strategy whose balancer learns from "
@@ -352,18 +336,18 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
         # The lists of variables have changed with it.
         self.train_function = None
 
-    def _replace_strategy(self, identifier):
+    def _replace_strategy(self, identifier: Any) -> None:
         if not self.compiled:
             raise ValueError("Call `compile()` before `fit(strategy=...)`.")
         strategy = self.strategy_in_use.replacement(identifier)
         if strategy is None:
             return
         prepared = self.strategy_in_use.prepare(
-            strategy, self._settings.losses.weights
+            strategy, self.task_losses.weights
         )
         self._use_strategy(strategy, prepared, identifier)
 
-    def train_on_batch(self, *args, **kwargs):
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         self.forget_failures()
         logs = super().train_on_batch(*args, **kwargs)
         self.check_finite()
@@ -379,10 +363,30 @@ class TaskTrainer(FirstLook, backend.TrainStepFrame, LossComputation):
 
     # -------------------------------------------------------------- step
 
-    def _run_step(self, data):
+    def make_train_function(self, force: bool = False) -> Any:
+        if self.strategy is None:
+            return super().make_train_function(force)
+        check_hooks(self)
+        self.strategy_in_use.settle()
+        before = self.train_function
+        super().make_train_function(force)
+        if self.train_function is not before:
+            self.train_function = looking(self, self.train_function)
+        return self.train_function
+
+    def plain_gradients(
+        self, data: Any
+    ) -> tuple[list[keras.Variable], list[Tensor]]:
+        """Trainable variables, and gradients that `keras.Model` would take."""
+        plan = self.training_plan
+        plain = PlainStep(self, plan.partition.variables, plan.bypass)
+        batch = Batch(*keras.utils.unpack_x_y_sample_weight(data))
+        return plain.variables, plain.at_weights(batch).gradients
+
+    def run_task_step(self, data: Any) -> dict[str, Any]:
         if self.training_plan is None:
             # A `train_step` that was called by hand.
             x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-            self._build_on(x)
+            build_on(self, x)
             self.strategy_in_use.settle()
         return run_step(self, data)

@@ -1,6 +1,7 @@
 """Everything the training step must know, settled before it is traced."""
 
 import dataclasses
+from typing import Any
 
 import keras
 
@@ -38,7 +39,7 @@ class TrainingPlan:
     fingerprint: tuple
 
 
-def fingerprint(model) -> tuple:
+def fingerprint(model: Any) -> tuple:
     """Changes whenever the plan must be made anew."""
     return (
         id(model.strategy),
@@ -65,7 +66,13 @@ class Prepared:
     built_for: tuple[list[str], list[str]]
 
 
-def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
+def prepare(
+    model: Any,
+    strategy: Strategy,
+    tasks: list[str],
+    loss_weights: list[Any],
+    built_for: tuple[list[str], list[str]] | None = None,
+) -> Prepared:
     """Builds a strategy for a built model, whose settings stay as they are.
 
     Args:
@@ -80,11 +87,15 @@ def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
     """
     backend.check_devices()
     partition = Partition(
-        tasks, model.network_variables(True), model.find_reach(tasks)
+        tasks,
+        model.network_variables(True),
+        model.task_structure.find_reach(tasks),
     )
     split = None
     if isinstance(strategy.kind.at_weights, Representation):
-        split = model.split_trunk(tasks, partition.shared_variables)
+        split = model.task_structure.split_trunk(
+            tasks, partition.shared_variables
+        )
         if not partition.shared:
             # A frozen trunk: there is nothing to merge.
             split = None
@@ -118,7 +129,7 @@ def prepare(model, strategy, tasks, loss_weights, built_for=None) -> Prepared:
     return Prepared(strategy, partition, split, (list(tasks), paths))
 
 
-def make_plan(model, in_use) -> TrainingPlan:
+def make_plan(model: Any, in_use: Any) -> TrainingPlan:
     """Makes the plan of a built and compiled model.
 
     Args:

@@ -1,11 +1,14 @@
 """A network cut in two: the trunk that all tasks share, and the rest."""
 
 import collections
+from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 
 from keras_mtl.models import networks
+from keras_mtl.typing import Tensor
 
 
 class NoTrunkError(ValueError):
@@ -90,28 +93,30 @@ class Half(keras.layers.Layer):
         parts: The layers in it.
     """
 
-    def __init__(self, function, parts):
+    def __init__(
+        self, function: Callable[..., Any], parts: Iterable[keras.layers.Layer]
+    ):
         super().__init__(autocast=False)
         self.function = function
         self.parts = list(parts)
         self.built = True
 
-    def call(self, *inputs, training=None):
+    def call(self, *inputs: Any, training: bool | None = None) -> Any:
         return self.function(*inputs, training)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
         """Returns `None`: what is called inside has set the masks."""
 
 
 class MaskCarrier(keras.layers.Layer):
     """Reads the mask that Keras keeps with a tensor, and puts one there."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(autocast=False)
         self.supports_masking = True
         self._found: list[Any] = []
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
         self._found = [mask]
         return inputs
 
@@ -170,7 +175,7 @@ def split_trunk(
     return split
 
 
-def _split_graph(network, tasks):
+def _split_graph(network: keras.Model, tasks: list[str]) -> TrunkSplit:
     cut, others = _boundary(network, tasks)
     trunk = keras.Model(network.input, [*cut, *others])
     trunk.dtype_policy, trunk.autocast = network.dtype_policy, network.autocast
@@ -189,11 +194,15 @@ def _split_graph(network, tasks):
             f"layers of the trunk are used again behind it: {', '.join(again)}"
         )
 
-    def represent(inputs, training):
+    def represent(
+        inputs: Any, training: bool | None
+    ) -> tuple[list[Tensor], list[Tensor]]:
         tensors = keras.tree.flatten(trunk(inputs, training=training))
         return tensors[: len(cut)], tensors[len(cut) :]
 
-    def behind(features, besides, training):
+    def behind(
+        features: list[Tensor], besides: list[Tensor], training: bool | None
+    ) -> Any:
         given = [*features, *besides]
         # As in the middle of the graph: without the casts and the talk about
         # masks of a call from outside.
@@ -211,7 +220,9 @@ def _split_graph(network, tasks):
     return TrunkSplit(Half(represent, [trunk]), Half(behind, [heads]))
 
 
-def _boundary(network, tasks):
+def _boundary(
+    network: keras.Model, tasks: list[str]
+) -> tuple[list[keras.KerasTensor], list[keras.KerasTensor]]:
     """What comes out of the part of a graph that several tasks need.
 
     Returns:
@@ -251,13 +262,13 @@ def _boundary(network, tasks):
     return list(cut.values()), list(others.values())
 
 
-def _node(tensor):
+def _node(tensor: Any) -> Any:
     """The call of a layer that made a symbolic tensor."""
     history = tensor._keras_history
     return history.operation._inbound_nodes[history.node_index]
 
 
-def _nodes(output):
+def _nodes(output: Any) -> dict[int, Any]:
     """All calls that an output needs, by identity."""
     found: dict[int, Any] = {}
     waiting = [output]

@@ -10,6 +10,7 @@ from keras import ops
 import keras_mtl
 from keras_mtl import backend
 from keras_mtl.backend import common_bypass
+from keras_mtl.models.task_structure import TaskStructure
 from training import toy
 
 BACKEND = keras.backend.backend()
@@ -68,7 +69,7 @@ def test_a_weight_that_is_read_past_the_scope_is_refused(strategy):
 def test_a_reach_that_is_out_of_date_is_refused(monkeypatch):
     model = toy.make_model()
     trunk = model.get_layer("trunk").kernel
-    find = keras_mtl.MultiTaskModel.find_reach
+    find = TaskStructure.find_reach
 
     def stale(self, tasks=None):
         return {
@@ -76,10 +77,8 @@ def test_a_reach_that_is_out_of_date_is_refused(monkeypatch):
             for task, variables in find(self, tasks).items()
         }
 
-    monkeypatch.setattr(keras_mtl.MultiTaskModel, "find_reach", stale)
-    monkeypatch.setattr(
-        keras_mtl.MultiTaskModel, "correct_reach", lambda *_: False
-    )
+    monkeypatch.setattr(TaskStructure, "find_reach", stale)
+    monkeypatch.setattr(TaskStructure, "correct_reach", lambda *_: False)
     refused(model, "upgrad", "trunk/kernel")
 
 

@@ -56,7 +56,9 @@ def aspp_decoder(
     return keras.Model(inputs, x, name=name)
 
 
-def _convolution(x, filters, size, axis, rate=1):
+def _convolution(
+    x: keras.KerasTensor, filters: int, size: int, axis: int, rate: int = 1
+) -> keras.KerasTensor:
     x = keras.layers.Conv2D(
         filters, size, padding="same", dilation_rate=rate, use_bias=False
     )(x)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -14,6 +15,7 @@ from keras_mtl.models.backbones.aspp_decoder import aspp_decoder
 from keras_mtl.models.backbones.feature_pyramid import feature_pyramid
 from keras_mtl.models.backbones.resized import resized
 from keras_mtl.models.multi_task_model import MultiTaskModel
+from keras_mtl.typing import Tensor
 
 #: Squared length below which a vector is not brought to length 1.
 SMALLEST_SQUARE = 1e-12
@@ -121,7 +123,9 @@ def dense_prediction_model(
     return MultiTaskModel(backbone.input, outputs, name=name)
 
 
-def _levels(pyramid, fine_level, coarse_level):
+def _levels(
+    pyramid: keras.Model, fine_level: int, coarse_level: int | None
+) -> list[int]:
     """Returns the levels from the fine to the coarse one, or raises."""
     known = [int(key.removeprefix("P")) for key in pyramid.output]
     coarse_level = max(known) if coarse_level is None else coarse_level
@@ -137,7 +141,7 @@ def _levels(pyramid, fine_level, coarse_level):
     return [n for n in sorted(known) if fine_level <= n <= coarse_level]
 
 
-def _check_tasks(tasks, unit_length):
+def _check_tasks(tasks: Any, unit_length: Any) -> None:
     if not isinstance(tasks, Mapping) or len(tasks) < 2:
         raise ValueError(
             "Argument `tasks` must be a dict from two or more task names to "
@@ -153,7 +157,7 @@ def _check_tasks(tasks, unit_length):
         )
 
 
-def _normed(vectors):
+def _normed(vectors: Tensor) -> Tensor:
     """Returns vectors of length 1; those close to zero stay short."""
     axis = -1 if keras.config.image_data_format() == "channels_last" else 1
     # Not `ops.normalize`, whose gradient at zero is not finite.

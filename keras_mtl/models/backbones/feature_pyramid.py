@@ -83,7 +83,7 @@ def feature_pyramid(
     )
 
 
-def _by_resolution(backbone) -> dict[int, Any]:
+def _by_resolution(backbone: keras.Model) -> dict[int, Any]:
     """Returns the last feature map of each level down to the output's."""
     images, output = backbone.input, backbone.output
     if not all(_is_map(tensor) for tensor in (images, output)):
@@ -111,7 +111,9 @@ def _by_resolution(backbone) -> dict[int, Any]:
     return {level: found[level] for level in found if 1 <= level <= levels[-1]}
 
 
-def _sizes(backbone, tensors):
+def _sizes(
+    backbone: keras.Model, tensors: list[keras.KerasTensor]
+) -> list[Any]:
     """Returns the height of each feature map for an image of known size."""
     axis = 1 if keras.config.image_data_format() == "channels_last" else 2
     shape = [PROBE_SIZE if size is None else size for size in tensors[0].shape]
@@ -121,9 +123,9 @@ def _sizes(backbone, tensors):
     return [spec.shape[axis] for spec in probe.compute_output_spec(images)]
 
 
-def _is_map(tensor):
+def _is_map(tensor: Any) -> bool:
     return isinstance(tensor, keras.KerasTensor) and len(tensor.shape) == 4
 
 
-def _shape(tensors):
+def _shape(tensors: Any) -> Any:
     return keras.tree.map_structure(lambda tensor: tensor.shape, tensors)
