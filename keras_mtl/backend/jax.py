@@ -18,6 +18,7 @@ from keras_mtl.typing import Variable
 
 __all__ = [
     "after",
+    "as_assigned",
     "check_stranger",
     "compile_function",
     "computed_once",
@@ -76,6 +77,11 @@ def linearize_both_ways(
         return [gradients[i] for i in wanted]
 
     return losses, aux, pullback, pushforward
+
+
+def as_assigned(value: Tensor) -> Tensor:
+    # In steps of Keras, too, state is a value like all others.
+    return value
 
 
 def check_stranger(variable: Variable) -> None:
