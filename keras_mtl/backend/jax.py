@@ -89,7 +89,8 @@ def check_stranger(variable: Variable) -> None:
         f"The forward pass assigns to the variable {variable.path!r}, which no "
         "layer of the model holds: on JAX a compiled step cannot keep it, with "
         "any strategy or none. Make it, or the `keras.random.SeedGenerator` or "
-        "metric that has it, an attribute of a layer, set in its `__init__`."
+        "metric that has it, an attribute of a layer, set in its `__init__`; "
+        "for a recurrent layer use `stateful=False`."
     )
 
 
