@@ -28,6 +28,7 @@ __all__ = [
     "RandomReplay",
     "TrainStepFrame",
     "after",
+    "as_assigned",
     "assign",
     "build_scope",
     "check_devices",
@@ -257,6 +258,15 @@ def assign(assignments: Sequence[tuple[Variable, Tensor]]) -> None:
 def build_scope(model: keras.Model) -> AbstractContextManager[Any]:
     """The scope in which variables of `model` are created."""
     return contextlib.nullcontext()
+
+
+def as_assigned(value: Tensor) -> Tensor:
+    """Returns what is read of a variable that a layer assigns a value to.
+
+    Where variables are objects of the framework, no gradient passes through
+    what they keep.
+    """
+    return ops.stop_gradient(value)
 
 
 def check_stranger(variable: Variable) -> None:

@@ -18,6 +18,7 @@ from keras_mtl.typing import Variable
 
 __all__ = [
     "after",
+    "as_assigned",
     "check_stranger",
     "compile_function",
     "computed_once",
@@ -78,12 +79,18 @@ def linearize_both_ways(
     return losses, aux, pullback, pushforward
 
 
+def as_assigned(value: Tensor) -> Tensor:
+    # In steps of Keras, too, state is a value like all others.
+    return value
+
+
 def check_stranger(variable: Variable) -> None:
     raise ValueError(
         f"The forward pass assigns to the variable {variable.path!r}, which no "
         "layer of the model holds: on JAX a compiled step cannot keep it, with "
         "any strategy or none. Make it, or the `keras.random.SeedGenerator` or "
-        "metric that has it, an attribute of a layer, set in its `__init__`."
+        "metric that has it, an attribute of a layer, set in its `__init__`; "
+        "for a recurrent layer use `stateful=False`."
     )
 
 

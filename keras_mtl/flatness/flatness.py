@@ -52,7 +52,8 @@ class Flatness(Component):
         head_rho: Radius for the task's own variables, of the same kinds.
             Defaults to `None`, which means `rho`.
         norm: `"separate"` scales the shared block and the task's own block
-            each to its radius; `"joint"` scales both together to `rho`.
+            each to its radius; `"joint"` scales both together to `rho`. A
+            shared variable that one present task reaches counts as its own.
         adaptive: Whether the radius is measured relative to the weights
             (ASAM): `eps = rho w^2 g / || |w| g ||`. Defaults to `False`.
         combine: How clean and perturbed task gradients are merged:
@@ -347,7 +348,7 @@ class Flatness(Component):
 
         Returns:
             `None`, or a tensor `[K]` of mean 1 over the present tasks:
-            `K ||g_k|| / (||g_1|| + ... + ||g_K||)`.
+            `K ||g_k|| / (||g_1|| + ... + ||g_K||)`; ones if all are 0.
         """
         if self.scaling is None or not jacobian.num_variables:
             return None
@@ -357,8 +358,10 @@ class Flatness(Component):
             present = ops.cast(mask > 0, norms.dtype)
             norms = ops.where(mask > 0, norms, ops.zeros_like(norms))
         total = ops.sum(norms)
-        total = ops.where(total > 0, total, ops.ones_like(total))
-        return ops.sum(present) * (norms / total)
+        safe_total = ops.where(total > 0, total, ops.ones_like(total))
+        factors = ops.sum(present) * (norms / safe_total)
+        # Where nothing is shared there are no shares.
+        return ops.where(total > 0, factors, ops.ones_like(factors))
 
     def is_active(self, iterations: Tensor) -> Tensor:
         """Returns a bool tensor: does the perturbation have a radius?"""

@@ -58,6 +58,7 @@ class Parts:
         join: Merges gradients at and near the weights.
         merge: Merges task gradients, given losses and a mask `[K]`.
         recorder: Notes what is merged.
+        sharing: The `Sharing`: which tasks reach which shared variables.
         iterations: Returns the number of steps made so far.
     """
 
@@ -66,6 +67,7 @@ class Parts:
     join: Join
     merge: Callable[[Jacobian, Tensor, Tensor | None], list[Tensor]]
     recorder: Recorder
+    sharing: Any
     iterations: Callable[[], Tensor]
 
     def near(
@@ -79,5 +81,10 @@ class Parts:
             weights: Tensor `[K]` of task weights there.
         """
         return Nearby(
-            flatness, self.balancer, clean, weights, self.iterations()
+            flatness,
+            self.balancer,
+            clean,
+            weights,
+            self.iterations(),
+            self.sharing,
         )

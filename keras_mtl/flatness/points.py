@@ -23,6 +23,7 @@ class Nearby:
         clean: The pass at the current weights.
         weights: Tensor `[K]` of task weights in the clean pass.
         iterations: Number of steps made so far, for schedules.
+        sharing: The `Sharing`: which tasks reach which shared variables.
     """
 
     def __init__(
@@ -32,12 +33,16 @@ class Nearby:
         clean: ForwardPass,
         weights: Tensor,
         iterations: Tensor,
+        sharing: Any,
     ):
         self._flatness = flatness
         self._balancer = balancer
         self._clean = clean
         self._weights = weights
         self._iterations = iterations
+        self._sharing = sharing
+        #: For each shared variable: several present tasks reach it.
+        self._switches = sharing.switches(clean.mask)
 
     def _draw(self, task: int = 0) -> int | None:
         """Which random numbers the perturbed pass of a task sees."""
@@ -63,15 +68,66 @@ class Nearby:
             shared: Its gradient by the shared variables.
             own: By the own variables of each task.
         """
-        clean = self._clean
-        offsets = self._flatness.perturb(
-            clean.values_of(),
-            [*shared, *(gradient for task in own for gradient in task)],
-            self._flatness.selected(clean.variables_of()),
-            len(shared),
-            self._iterations,
+        every_own = [gradient for task in own for gradient in task]
+        offsets = self._offsets(shared, every_own)
+        return self._clean.near(offsets, draw=self._draw())
+
+    def _offsets(
+        self,
+        shared: Sequence[Tensor],
+        own: Sequence[Tensor],
+        task: int | None = None,
+        factor: Tensor | None = None,
+    ) -> list[Tensor | None]:
+        """Perturbations along gradients, or along other directions.
+
+        A shared variable that one present task reaches is, for this step,
+        that task's own, as where it is merged.
+
+        Args:
+            shared: One tensor per shared variable.
+            own: One tensor per own variable.
+            task: The task that they are of, or `None` for all.
+            factor: Optional scalar by which the radii are multiplied.
+        """
+        flatness, switches = self._flatness, self._switches
+        values = self._clean.values_of(task)
+        selected = flatness.selected(self._clean.variables_of(task))
+        count = len(shared)
+
+        def perturbed(
+            gradients: list[Tensor], num_shared: int
+        ) -> list[Tensor | None]:
+            return flatness.perturb(
+                values[: len(gradients)],
+                gradients,
+                selected[: len(gradients)],
+                num_shared,
+                self._iterations,
+                factor,
+            )
+
+        if switches is None or flatness.norm == "joint":
+            return perturbed([*shared, *own], count)
+        nothing = [ops.zeros_like(gradient) for gradient in shared]
+        reached = self._sharing.reached_by(task)
+        together = perturbed(_chosen(switches, shared, nothing), count)
+        alone = perturbed(
+            [
+                *(
+                    ops.where(switch, zeros, gradient) if reaches else zeros
+                    for switch, gradient, zeros, reaches in zip(
+                        switches, shared, nothing, reached, strict=True
+                    )
+                ),
+                *own,
+            ],
+            0,
         )
-        return clean.near(offsets, draw=self._draw())
+        return [
+            *_chosen(switches, together, alone[:count]),
+            *alone[count:],
+        ]
 
     def global_gradients(
         self, gradients: TaskGradients
@@ -90,9 +146,10 @@ class Nearby:
         Args:
             gradients: The clean gradients, along which the tasks move.
         """
-        factors = self._flatness.radius_factors(
-            gradients.shared, self._clean.mask
-        )
+        measured = gradients.shared
+        if self._flatness.scaling is not None and self._switches is not None:
+            measured = measured.switched(self._switches)
+        factors = self._flatness.radius_factors(measured, self._clean.mask)
         return self.along(
             lambda k: gradients.shared.rows[k], gradients.own, factors
         )
@@ -111,7 +168,7 @@ class Nearby:
             own: Directions of the own variables of each task.
             factors: Optional tensor `[K]` of multiples of the radius.
         """
-        clean, flatness = self._clean, self._flatness
+        clean = self._clean
         own_gradients, losses = [], []
 
         def rows() -> Iterator[list[Tensor]]:
@@ -126,14 +183,7 @@ class Nearby:
                 row = direction(k)
                 near = clean.near(
                     # Not held here, so that its memory serves the pass.
-                    flatness.perturb(
-                        clean.values_of(k),
-                        [*row, *own_direction],
-                        flatness.selected(clean.variables_of(k)),
-                        len(row),
-                        self._iterations,
-                        factor,
-                    ),
+                    self._offsets(row, own_direction, k, factor),
                     task=k,
                     draw=self._draw(k),
                 )
@@ -151,3 +201,15 @@ class Nearby:
             rows(), len(own), values[0].dtype if values else "float32"
         )
         return TaskGradients(jacobian, own_gradients), ops.stack(losses)
+
+
+def _chosen(
+    switches: Sequence[Tensor],
+    together: Sequence[Tensor | None],
+    alone: Sequence[Tensor | None],
+) -> list[Tensor | None]:
+    """Of two tensors for each variable, the one that its switch tells."""
+    return [
+        None if one is None else ops.where(switch, one, other)
+        for switch, one, other in zip(switches, together, alone, strict=True)
+    ]

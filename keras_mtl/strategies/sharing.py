@@ -77,6 +77,16 @@ class Sharing:
         everyone = tuple(range(self.num_tasks))
         return all(pattern == everyone for pattern in self.patterns)
 
+    def reached_by(self, task: int | None) -> list[bool]:
+        """For each variable, whether a task reaches it, or any does.
+
+        Args:
+            task: Index of the task, or `None` for any.
+        """
+        return [
+            task is None or task in self.patterns[p] for p in self.pattern_of
+        ]
+
     def is_plain(self, mask: Tensor | None) -> bool:
         """Whether all tasks take part everywhere."""
         return not self.patterns or (mask is None and self.is_full)

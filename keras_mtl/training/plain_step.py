@@ -136,6 +136,10 @@ class _Reading(keras.StatelessScope):
             self._dtypes.add(variable.dtype)
         return super().get_current_value(variable)
 
+    def add_update(self, update: tuple[Variable, Tensor]) -> None:
+        variable, value = update
+        super().add_update((variable, backend.as_assigned(value)))
+
     def show_regularized(self, variables: Sequence[Variable]) -> None:
         """Lets Keras see weights as they are, which it looks for in a scope."""
         for variable in variables:

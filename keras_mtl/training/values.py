@@ -252,7 +252,7 @@ class PassScope(keras.StatelessScope):
         return value
 
     def add_update(self, update: tuple[Variable, Tensor]) -> None:
-        variable, _ = update
+        variable, value = update
         if id(variable) in self._trainable:
             raise ValueError(
                 "A layer assigns to its trainable weight "
@@ -267,7 +267,7 @@ class PassScope(keras.StatelessScope):
         if is_seed(variable):
             draws = self.draws.get(id(variable), 0)
             self.draws[id(variable)] = draws + 1
-        super().add_update(update)
+        super().add_update((variable, backend.as_assigned(value)))
 
     def _note_stranger(self, variable: Variable) -> None:
         if self.original_scope and self.get_current_value(variable) is None:

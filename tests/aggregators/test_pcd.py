@@ -83,6 +83,24 @@ def test_the_first_task_comes_first():
     np.testing.assert_allclose(update, rows[1], rtol=1e-5)
 
 
+def test_the_order_of_the_other_tasks_makes_no_difference():
+    rows = np.random.default_rng(0).normal(size=(2, 5, 4))
+    rows[:, 1:] -= rows[:, :1]
+    taus = np.array([0.3, 0.0, 0.1, 0.2])
+    order = np.array([3, 1, 0, 2])
+    moved = np.concatenate([[0], 1 + order])
+    one = aggregators.PCD(tau=list(taus))
+    other = aggregators.PCD(tau=list(taus[order]))
+    first = aggregators.PCD(tau=0.1)
+    for step in rows:
+        update = numpy(one(tensor(step)))
+        assert_near(update, numpy(other(tensor(step[moved]))), 1e-4)
+        # Another first task is another method.
+        assert (
+            np.abs(update - numpy(first(tensor(step[::-1].copy())))).max() > 0.1
+        )
+
+
 def test_special_cases():
     zero_first = np.array([[0.0, 0.0], [1.0, 2.0]])
     np.testing.assert_array_equal(

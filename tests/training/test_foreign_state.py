@@ -38,6 +38,19 @@ class Tracks(keras.layers.Layer):
         return x
 
 
+class Centres(keras.layers.Layer):
+    """Takes from its inputs their moving mean, which it updates before."""
+
+    def build(self, shape):
+        self.mean = self.add_weight(
+            shape=shape[1:], initializer="zeros", trainable=False
+        )
+
+    def call(self, x):
+        self.mean.assign(0.5 * self.mean + 0.5 * ops.mean(x, axis=0))
+        return x - self.mean
+
+
 class TracksLoss(keras_mtl.MultiTaskModel):
     """Keeps the mean of one loss, times 10."""
 
@@ -168,3 +181,20 @@ def test_rematerialised_layers_train_as_others_do():
         toy.fit(model)
         found.append(toy.weights(model))
     toy.assert_near(*found)
+
+
+def test_gradients_pass_through_state_where_they_do_in_keras():
+    updates = []
+    for cls, strategy in (
+        (keras.Model, {}),
+        (keras_mtl.MultiTaskModel, {"strategy": "ew"}),
+    ):
+        keras.utils.set_random_seed(0)
+        behind = keras.Sequential([keras.layers.Dense(4), Centres()])
+        model = model_behind(behind, cls)
+        model.compile(keras.optimizers.SGD(0.1), toy.losses(), **strategy)
+        x, y = toy.data()
+        for _ in range(2):
+            model.train_on_batch(x, y)
+        updates.append(toy.arrays(model.weights))
+    toy.assert_near(*updates, atol=1e-6)

@@ -145,6 +145,18 @@ def graph(loss):
         keras_mtl.Strategy(aggregator="mean", granularity="layer"),
         keras_mtl.Strategy(aggregator="upgrad", memory="low"),
         keras_mtl.Strategy(aggregator="mgda", accumulate=2),
+        # A layer that one present task reaches is perturbed with its head.
+        keras_mtl.strategies.FSMTL(rho=0.5, head_rho=0.1),
+        keras_mtl.Strategy(
+            flatness=keras_mtl.flatness.TaskSAM(
+                rho=0.5, adaptive=True, scaling="gradient_norm"
+            ),
+            aggregator="mgda",
+        ),
+        keras_mtl.Strategy(
+            flatness=keras_mtl.flatness.GlobalSAM(rho=0.5, norm="separate"),
+            aggregator="mgda",
+        ),
     ],
     ids=lambda s: s if isinstance(s, str) else repr(s.get_config())[-40:],
 )

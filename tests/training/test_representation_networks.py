@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_mtl
 from keras_mtl import aggregators
 from training import toy
 from training.representation_networks import NETWORKS
@@ -38,6 +39,53 @@ def test_missing_labels():
     toy.assert_near(*results)
     expected = pytest.approx(logs[1][0], rel=1e-5, nan_ok=True)
     assert logs[0] == [expected]
+
+
+def partly_read(tasks):
+    """Two features, of which one is not read by all tasks."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6,))
+    wide = keras.layers.Dense(4, activation="tanh")(inputs)
+    features = [wide, keras.layers.Dense(3, activation="tanh")(wide)]
+    heads = {
+        task: keras.layers.Dense(
+            2, name=task, kernel_initializer=keras.initializers.Ones()
+        )(
+            wide
+            if task == "d"
+            else keras.layers.Concatenate(name=f"{task}_reads")(features)
+        )
+        for task in tasks
+    }
+    return keras_mtl.MultiTaskModel(inputs, heads)
+
+
+def test_partly_read_features():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 6)).astype("float32")
+    y = {t: rng.normal(size=(8, 2)).astype("float32") for t in "abcd"}
+
+    def updated(tasks, labels, trained="abcd"):
+        model = partly_read(tasks)
+        toy.compiled(
+            model,
+            keras_mtl.Strategy(aggregator="mgda", gradients="representation"),
+            keras.optimizers.SGD(0.3),
+            loss={t: "mse" if t in trained else None for t in tasks},
+        )
+        for _ in range(2):
+            model.train_on_batch(x, labels)
+        return toy.arrays(model.shared_variables)
+
+    toy.assert_near(updated("abcd", y), updated("cdba", y), atol=1e-5)
+    for task in "ad":
+        left = "abcd".replace(task, "")
+        absent = {**y, task: np.full_like(y[task], np.nan)}
+        toy.assert_near(
+            updated("abcd", absent),
+            updated("abcd", {t: y[t] for t in left}, left),
+            atol=1e-5,
+        )
 
 
 def scaled_sgd():

@@ -40,6 +40,7 @@ def choose_kind(strategy: Any) -> UpdateKind:
             join,
             merge.without_record,
             strategy.recorder,
+            strategy.sharing,
             lambda: ops.convert_to_tensor(strategy.iterations),
         )
     )
