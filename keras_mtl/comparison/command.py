@@ -15,13 +15,14 @@ from keras_mtl.comparison.html_report import WITHOUT_DRAWINGS
 from keras_mtl.comparison.html_report import can_draw
 from keras_mtl.comparison.html_report import html_report
 from keras_mtl.comparison.jobs import all_runs
+from keras_mtl.comparison.latex_report import latex_report
+from keras_mtl.comparison.markdown_report import markdown_report
 from keras_mtl.comparison.problem import check_problem
 from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.settings import read_settings
 from keras_mtl.comparison.supervisor import Supervisor
 from keras_mtl.comparison.supervisor import supervise
-from keras_mtl.comparison.tables import markdown_report
 from keras_mtl.comparison.tables import summary_csv
 from keras_mtl.terminal import print_error
 from keras_mtl.terminal import printable
@@ -72,6 +73,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
         "output": (str, "folder of the results (default: %s)"),
         "jobs": (int, "worker processes at a time (default: %s)"),
+        "baseline": (
+            str,
+            "the strategy that the others are compared with (default: ew, or "
+            "the first one)",
+        ),
+        "objective": (
+            str,
+            "measure on test data to sort by, with :max or :min where its "
+            "name does not tell which is better (default: %s)",
+        ),
     }
     for name, (kind, text) in texts.items():
         if "%s" in text:
@@ -125,10 +136,11 @@ def _check_packages(settings: Settings) -> None:
                 f"The backend {backend!r} is not installed: "
                 f'pip install "keras-mtl[{backend}]"'
             )
-    if importlib.util.find_spec("rich") is None:
-        raise ImportError(
-            'The comparison needs rich: pip install "keras-mtl[demo]"'
-        )
+    for package in ("rich", "scipy"):
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(
+                f'The comparison needs {package}: pip install "keras-mtl[demo]"'
+            )
 
 
 def _list_jobs(work: ComparisonWork) -> None:
@@ -182,6 +194,7 @@ def write_reports(work: ComparisonWork, supervisor: Supervisor) -> None:
         json_text(document),
         summary_csv(document),
         markdown_report(document),
+        latex_report(document),
         html_report(document),
     )
     for name, text in zip(REPORTS, texts, strict=True):

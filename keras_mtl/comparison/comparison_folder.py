@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_mtl.comparison.agreement import compare_weights
+from keras_mtl.comparison.answer import baseline_of
+from keras_mtl.comparison.answer import differences
 from keras_mtl.comparison.identity import OF_ALL_BACKENDS
 from keras_mtl.comparison.identity import OF_ONE_BACKEND
 from keras_mtl.comparison.identity import check_identity
@@ -19,7 +21,13 @@ from keras_mtl.comparison.results_folder import read_json
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.summary import summarize
 
-REPORTS = ("results.json", "summary.csv", "report.md", "report.html")
+REPORTS = (
+    "results.json",
+    "summary.csv",
+    "report.md",
+    "report.tex",
+    "report.html",
+)
 
 #: Beginning of the names, in the settings, of what backends have been given.
 IDENTITY = "identity/"
@@ -132,11 +140,13 @@ class ComparisonFolder(ResultsFolder):
         # They change no result, and are of no use elsewhere.
         for name in ("output", "jobs", "data_dir"):
             del described[name]
+        described["baseline"] = baseline_of(described)
         return {
             "schema": SCHEMA,
             "settings": described,
             "versions": versions,
             "summary": summarize(runs),
+            "differences": differences({"settings": described, "runs": runs}),
             "agreement": compare_weights(self.start, agreements),
             "runs": runs,
             "missing": [

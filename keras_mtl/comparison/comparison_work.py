@@ -19,6 +19,7 @@ from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.settings import fixed_settings
 from keras_mtl.comparison.settings import versions_of
 from keras_mtl.comparison.training_run import Probe
+from keras_mtl.comparison.training_run import check_objective
 from keras_mtl.comparison.training_run import train
 from keras_mtl.comparison.work import AfterEpoch
 from keras_mtl.comparison.work import Work
@@ -72,10 +73,9 @@ class ComparisonWork(Work):
 
     def prepare(self) -> dict[str, Any]:
         self.data = self.load_data()
-        self.identity = {
-            **model_identity(agreement.built_model(self.settings, self.data)),
-            **data_identity(self.data),
-        }
+        model = agreement.built_model(self.settings, self.data)
+        self.identity = {**model_identity(model), **data_identity(self.data)}
+        check_objective(self.settings, model, self.data)
         return self.identity
 
     def do(self, job: Job, after_epoch: AfterEpoch) -> bytes | str:

@@ -3,6 +3,7 @@
 import statistics
 from typing import Any
 
+from keras_mtl.comparison.answer import Answer
 from keras_mtl.comparison.summary import epoch_measures
 from keras_mtl.terminal import printable
 from keras_mtl.visualization.canvas import COLOURS
@@ -11,6 +12,7 @@ from keras_mtl.visualization.canvas import new_figure
 from keras_mtl.visualization.plot_conflicts import plot_conflicts
 from keras_mtl.visualization.seeds import Point
 from keras_mtl.visualization.seeds import draw_bars
+from keras_mtl.visualization.seeds import draw_intervals
 from keras_mtl.visualization.seeds import draw_seeds
 from keras_mtl.visualization.seeds import points_of
 from keras_mtl.visualization.svg import TIPS
@@ -87,6 +89,30 @@ def _range(point: Point) -> str:
     if point.low < point.high:
         text += f" ({point.low:.4g} to {point.high:.4g})"
     return text
+
+
+def differences_of(document: dict[str, Any], answer: Answer) -> dict[str, str]:
+    """Returns a drawing of the differences to the baseline, if any."""
+    rows = [
+        (row.strategy, row.difference)
+        for row in answer.rows
+        if row.difference is not None
+    ]
+    if not rows:
+        return {}
+    names = [name for name, _ in rows]
+    title = f"{answer.objective.title}, minus that of {answer.baseline}"
+    with svg_style():
+        figure = new_figure((4.4, 0.8 + 0.35 * len(rows)))
+        axes = figure.subplots()
+        draw_intervals(
+            axes,
+            [_shortened(name) for name in names],
+            [it.mean for _, it in rows],
+            [it.half_width for _, it in rows],
+            [index_of(document, name) for name in names],
+        )
+        return {title: embedded_svg(figure, title)}
 
 
 def conflicts_of(document: dict[str, Any], backend: str) -> dict[str, str]:

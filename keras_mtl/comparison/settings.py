@@ -16,6 +16,8 @@ from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.import_path import source_digest
+from keras_mtl.comparison.objective import USUAL_OBJECTIVE
+from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.records import SCHEMA
 from keras_mtl.registry import unknown_name
 
@@ -26,6 +28,14 @@ PACKAGES = {
     "torch": ("torch",),
 }
 BACKENDS = tuple(PACKAGES)
+
+TEXTS = ("dataset", "model", "data_dir", "output", "baseline", "objective")
+
+#: What the result of a run does not depend on.
+OF_NO_RUN = {
+    *("backends", "strategies", "seeds"),
+    *("output", "jobs", "data_dir", "baseline", "objective"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +61,11 @@ class Settings:
             other; 0 for no such comparison.
         output: Folder of the results.
         jobs: Number of worker processes at a time.
+        baseline: The strategy that the others are compared with, or `None`
+            for `ew`, or the first one where there is no `ew`.
+        objective: The measure on test data that the report sorts by, with
+            `:max` or `:min` after it where its name does not tell the
+            direction.
     """
 
     backends: tuple[str, ...]
@@ -66,6 +81,8 @@ class Settings:
     agreement_steps: int = 10
     output: str = "report"
     jobs: int = 1
+    baseline: str | None = None
+    objective: str = USUAL_OBJECTIVE
 
     def __post_init__(self) -> None:
         for backend in self.backends:
@@ -77,20 +94,22 @@ class Settings:
             checked_integer("limit", self.limit)
         if self.learning_rate is not None:
             checked_number("learning_rate", self.learning_rate, "(0, inf)")
-        for name in ("dataset", "model", "data_dir", "output"):
+        for name in TEXTS:
             _check_text(name, getattr(self, name))
+        read_objective(self.objective)
+        if self.baseline is not None:
+            checked_choice("baseline", self.baseline, self.strategies)
 
     def of_a_run(self) -> dict[str, Any]:
         """Returns the settings on which the result of a run depends.
 
         Backends, strategies and seeds tell runs apart: there may be more of
-        them later. `output`, `jobs` and `data_dir` change no result.
+        them later. The others that are left out change no result.
         """
-        others = {"backends", "strategies", "seeds", "output", "jobs"}
         return {
             name: value
             for name, value in dataclasses.asdict(self).items()
-            if name not in others | {"data_dir"}
+            if name not in OF_NO_RUN
         }
 
     def compares_backends(self) -> bool:

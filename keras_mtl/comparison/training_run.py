@@ -15,10 +15,13 @@ from keras import ops
 from keras_mtl.callbacks import TaskMonitor
 from keras_mtl.comparison.identity import check_identity
 from keras_mtl.comparison.identity import model_identity
+from keras_mtl.comparison.objective import USUAL_OBJECTIVE
+from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import make_model
 from keras_mtl.comparison.problem import resolve_strategy
 from keras_mtl.comparison.settings import Settings
+from keras_mtl.comparison.summary import epoch_measures
 from keras_mtl.comparison.work import AfterEpoch
 from keras_mtl.training.monitor import NonFiniteError
 
@@ -117,6 +120,37 @@ def train(
         "cosines": mean_cosines(monitor.cosines),
         "seconds": _durations(timer.wall, steps),
     }
+
+
+def check_objective(settings: Settings, model: Any, data: Data) -> None:
+    """Raises `ValueError` if a model does not measure the objective.
+
+    Args:
+        settings: The settings.
+        model: A compiled model.
+        data: The examples.
+    """
+    objective = read_objective(settings.objective)
+    if objective.measure == USUAL_OBJECTIVE:
+        # Every model has it, and what would find out need not be compiled.
+        return
+    x, y = keras.tree.map_structure(
+        lambda array: array[: settings.batch_size], (data.x_test, data.y_test)
+    )
+    tested = model.evaluate(
+        x, y, batch_size=settings.batch_size, verbose=0, return_dict=True
+    )
+    logs = {f"val_{name}": _number(tested[name]) for name in tested}
+    measures = [
+        name
+        for name in epoch_measures(list(model.tasks), logs)
+        if name.startswith("test_")
+    ]
+    if objective.measure not in measures:
+        raise ValueError(
+            f"Argument `objective` must be one of the model's measures: "
+            f"{', '.join(measures)}. Received: objective={settings.objective}"
+        )
 
 
 class EpochTimer(keras.callbacks.Callback):

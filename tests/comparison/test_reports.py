@@ -6,7 +6,7 @@ import json
 import re
 
 from keras_mtl.comparison.html_report import html_report
-from keras_mtl.comparison.tables import markdown_report
+from keras_mtl.comparison.markdown_report import markdown_report
 from tests.comparison.made_up import document
 from tests.comparison.tiny_problem import HOSTILE
 
@@ -120,6 +120,22 @@ def test_names_in_markdown_stay_in_their_line():
     text = markdown_report(document(strategies=("ew", "a\n# b\x1b[2J")))
     assert "| a # b" in text and "\n# b" not in text
     assert "\x1b" not in text
+
+
+def test_the_answer_comes_first():
+    page = html_report(document())
+    assert page.index("By test loss (lower is better)") < page.index("<p>multi")
+    answer = page[page.index('class="sortable answer"') :]
+    # Sorted by the objective, the best one marked.
+    rows = re.findall(r"<tr(?: class=\"(best)\")?><td.*?>(\w+)</td>", answer)
+    assert rows[:2] == [("best", "ew"), ("", "mgda")]
+    # Each seed is larger by the same 0.02: there is no spread.
+    assert ">+0.02<" in answer and ">2 of 2<" in answer
+    assert 'aria-label="test loss, minus that of ew"' in page
+    text = markdown_report(document())
+    assert "| **ew** | **1.55 ± 0.64** | **baseline** |  |  |" in text
+    assert "| mgda | 1.57 ± 0.64 | +0.02 | – | 2 of 2 |" in text
+    assert text.index("| mgda |") < text.index("## Results")
 
 
 def test_without_gradients_there_is_no_map():

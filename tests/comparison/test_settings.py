@@ -29,6 +29,7 @@ def test_options():
         *("--learning-rate", "0.5", "--limit", "9", "--jobs", "2"),
         *("--data-dir", "files", "--output", "there", "--dataset", "nyuv2"),
         *("--model", "mine:build", "--agreement-steps", "0"),
+        *("--baseline", "pcgrad", "--objective", "test_auc"),
     )
     assert settings == Settings(
         backends=("tensorflow", "jax"),
@@ -44,6 +45,8 @@ def test_options():
         agreement_steps=0,
         output="there",
         jobs=2,
+        baseline="pcgrad",
+        objective="test_auc",
     )
 
 
@@ -98,6 +101,8 @@ def test_missing_file():
         (["--limit", "-1"], "`limit` must be an integer, at least 1"),
         (["--agreement-steps", "-1"], "must be an integer, at least 0"),
         (["--learning-rate", "0"], r"must be a number in \(0, inf\)"),
+        (["--baseline", "mgda"], "`baseline` must be one of .*baseline=mgda"),
+        (["--objective", "loss"], "measure on the test data.*objective=loss"),
         (["--learning-rate", "nan"], r"must be a number in \(0, inf\)"),
     ],
 )
