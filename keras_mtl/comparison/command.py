@@ -48,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
         "strategies": (
             str,
-            "names, or module:function, with commas between them (default: "
+            "names, or module:function, with commas between them and "
+            "arguments in parentheses, as in 'fs_mtl(rho=0.1)' (default: "
             f"{','.join(default.strategies)})",
         ),
         "dataset": (

@@ -11,11 +11,12 @@ from typing import Any
 
 def is_import_path(text: str) -> bool:
     """Whether a name means an object of a module."""
-    return ":" in text
+    # Not those in its arguments.
+    return ":" in text.partition("(")[0]
 
 
 def import_object(argument: str, path: str) -> Any:
-    """Returns what `module:name` names.
+    """Returns what `module:name` names; arguments after it do not count.
 
     Args:
         argument: Name of the setting, for messages.
@@ -69,7 +70,7 @@ def source_digest(argument: str, path: str) -> str:
 
 
 def _parts(argument: str, path: str) -> tuple[str, str]:
-    module_name, _, name = path.partition(":")
+    module_name, _, name = path.partition("(")[0].partition(":")
     if not module_name or not name.isidentifier():
         raise ValueError(
             f"Argument `{argument}` must be the name of a module and, after a "

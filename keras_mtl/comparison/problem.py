@@ -8,6 +8,8 @@ import keras
 from keras_mtl import datasets
 from keras_mtl import strategies
 from keras_mtl.arguments import checked_choice
+from keras_mtl.comparison.calls import make
+from keras_mtl.comparison.calls import read_call
 from keras_mtl.comparison.import_path import import_object
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.settings import Settings
@@ -80,7 +82,7 @@ def check_problem(settings: Settings) -> None:
 def load_data(settings: Settings) -> Data:
     """Returns the examples, `limit` of each split at most."""
     if is_import_path(settings.dataset):
-        pairs = _function("dataset", settings.dataset)()
+        pairs = _called("dataset", settings.dataset)
         try:
             (x, y), (x_test, y_test) = pairs
         except (TypeError, ValueError) as error:
@@ -110,7 +112,7 @@ def make_model(settings: Settings) -> MultiTaskModel:
     if settings.model is None:
         model = default_model(settings.dataset)
     else:
-        model = _function("model", settings.model)()
+        model = _called("model", settings.model)
         _check_model(settings.model, model)
     if settings.learning_rate is not None:
         try:
@@ -160,10 +162,19 @@ def default_model(dataset: str) -> MultiTaskModel:
 
 
 def resolve_strategy(name: str) -> Any:
-    """Returns the strategy of a name, or what `module:function` returns."""
+    """Returns the strategy of a name, or what `module:function` returns.
+
+    Args:
+        name: Either, with arguments in parentheses, if any.
+    """
+    call = read_call("strategies", name)
     if not is_import_path(name):
-        return strategies.get(name)
-    strategy = strategies.get(_function("strategies", name)())
+        found = strategies.class_of(call.name)
+        if found is None or not call.arguments:
+            # Says which names there are.
+            return strategies.get(call.name)
+        return strategies.get(make("strategies", call, found))
+    strategy = strategies.get(_called("strategies", name))
     if strategy is None:
         raise ValueError(
             f"{name} must return a strategy, a component of one or a name. It "
@@ -176,11 +187,17 @@ def _function(argument: str, path: str) -> Any:
     function = import_object(argument, path)
     if not callable(function):
         raise ValueError(
-            f"Argument `{argument}` must name a function without arguments. "
+            f"Argument `{argument}` must name a function. "
             f"Received: {argument}={path}, which is of type "
             f"{type(function).__name__}"
         )
     return function
+
+
+def _called(argument: str, path: str) -> Any:
+    """Returns what a function of the user returns."""
+    function = _function(argument, path)
+    return make(argument, read_call(argument, path), function)
 
 
 def _check_model(path: str, model: Any) -> None:

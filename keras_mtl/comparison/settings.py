@@ -14,6 +14,8 @@ import keras_mtl
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
+from keras_mtl.comparison.calls import read_call
+from keras_mtl.comparison.calls import split_calls
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.import_path import source_digest
 from keras_mtl.comparison.objective import USUAL_OBJECTIVE
@@ -98,7 +100,9 @@ class Settings:
             _check_text(name, getattr(self, name))
         read_objective(self.objective)
         if self.baseline is not None:
-            checked_choice("baseline", self.baseline, self.strategies)
+            baseline = read_call("baseline", self.baseline).text
+            checked_choice("baseline", baseline, self.strategies)
+            object.__setattr__(self, "baseline", baseline)
 
     def of_a_run(self) -> dict[str, Any]:
         """Returns the settings on which the result of a run depends.
@@ -140,7 +144,7 @@ def read_settings(options: argparse.Namespace, backend: str) -> Settings:
             given[name] = getattr(options, name)
     for name in ("backends", "strategies"):
         if name in given:
-            given[name] = _names(name, given[name])
+            given[name] = read_names(name, given[name])
     return Settings(**given)
 
 
@@ -157,7 +161,7 @@ def fixed_settings(settings: Settings) -> dict[str, Any]:
         given = getattr(settings, argument)
         for path in (given,) if isinstance(given, str) else given or ():
             if is_import_path(path):
-                module = path.partition(":")[0]
+                module = path.partition(":")[0].strip()
                 fixed[f"source/{module}"] = source_digest(argument, path)
     return fixed
 
@@ -202,9 +206,9 @@ def _read_file(path: str, names: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _names(argument: str, value: Any) -> tuple[str, ...]:
+def read_names(argument: str, value: Any) -> tuple[str, ...]:
     """Splits text at commas; each name counts once."""
-    items = value.split(",") if isinstance(value, str) else value
+    items = split_calls(value) if isinstance(value, str) else value
     if (
         not isinstance(items, list)
         or not items
@@ -214,7 +218,8 @@ def _names(argument: str, value: Any) -> tuple[str, ...]:
             f"Argument `{argument}` must be names with commas between them, "
             f"or a list of names. Received: {argument}={value}"
         )
-    return tuple(dict.fromkeys(item.strip() for item in items))
+    # One spelling: by it runs are known.
+    return tuple(dict.fromkeys(read_call(argument, it).text for it in items))
 
 
 def _check_text(argument: str, value: Any) -> None:
