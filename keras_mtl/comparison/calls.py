@@ -116,7 +116,8 @@ def arguments_of(maker: Callable[..., Any]) -> list[str] | None:
     """
     makers: list[Any] = [maker]
     if inspect.isclass(maker):
-        makers = [base.__init__ for base in maker.__mro__[:-1]]
+        makers = [vars(base).get("__init__") for base in maker.__mro__[:-1]]
+        makers = [it for it in makers if it is not None]
     found: list[str] = []
     for one in makers:
         kinds = inspect.signature(one).parameters.values()

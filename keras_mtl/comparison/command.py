@@ -24,6 +24,7 @@ from keras_mtl.comparison.settings import read_settings
 from keras_mtl.comparison.supervisor import Supervisor
 from keras_mtl.comparison.supervisor import supervise
 from keras_mtl.comparison.tables import summary_csv
+from keras_mtl.comparison.tuning import check_tuning
 from keras_mtl.terminal import print_error
 from keras_mtl.terminal import printable
 
@@ -79,6 +80,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "the strategy that the others are compared with (default: ew, or "
             "the first one)",
         ),
+        "tune": (
+            str,
+            "what to tune for each strategy, with commas: learning_rate, "
+            "weight_decay, loss_weights, arguments of strategies such as rho",
+        ),
+        "trials": (int, "settings tried per strategy (default: %s)"),
+        "validation": (
+            float,
+            "part of the training examples to choose settings on (default: %s)",
+        ),
         "objective": (
             str,
             "measure on test data to sort by, with :max or :min where its "
@@ -124,6 +135,7 @@ def check_work(work: ComparisonWork) -> None:
         OSError: If a file is missing, or the folder cannot be read.
     """
     check_problem(work.settings)
+    check_tuning(work.settings)
     fixed = work.fixed()
     work.folder.check_place()
     work.folder.check(fixed)
@@ -137,10 +149,15 @@ def _check_packages(settings: Settings) -> None:
                 f"The backend {backend!r} is not installed: "
                 f'pip install "keras-mtl[{backend}]"'
             )
-    for package in ("rich", "scipy"):
+    needed = {"rich": "demo", "scipy": "demo"}
+    if settings.tune:
+        # Optuna's sampler takes torch for itself, on every backend.
+        needed |= {"optuna": "tune", "torch": "tune"}
+    for package, extra in needed.items():
         if importlib.util.find_spec(package) is None:
             raise ImportError(
-                f'The comparison needs {package}: pip install "keras-mtl[demo]"'
+                f"The comparison needs {package}: "
+                f'pip install "keras-mtl[{extra}]"'
             )
 
 
@@ -191,6 +208,7 @@ def write_reports(work: ComparisonWork, supervisor: Supervisor) -> None:
     """Writes the results and what they look like."""
     folder = work.folder
     document = folder.collect(work.settings, supervisor.failed)
+    work.write_trials()
     texts = (
         json_text(document),
         summary_csv(document),

@@ -122,6 +122,16 @@ def _sections(document: dict[str, Any]) -> list[str]:
     if can_draw():
         parts["Results"] += _curves(document) + _conflicts(document)
         parts["Cost"] += _costs(document)
+        if "Tuning" in parts:
+            parts["Tuning"] += _legend(document) + _grid(
+                [
+                    _figure(title, drawing)
+                    for backend in document["versions"]
+                    for title, drawing in drawings.tuning_of(
+                        document, backend
+                    ).items()
+                ]
+            )
     else:
         parts["Results"] += f"<h2>Drawings</h2><p>{_safe(WITHOUT_DRAWINGS)}</p>"
     return list(parts.values())

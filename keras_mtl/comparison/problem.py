@@ -1,5 +1,6 @@
 """The data and the model that a comparison is about."""
 
+from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
@@ -7,7 +8,10 @@ import keras
 
 from keras_mtl import datasets
 from keras_mtl import strategies
+from keras_mtl.aggregators import Aggregator
 from keras_mtl.arguments import checked_choice
+from keras_mtl.balancers import Fixed
+from keras_mtl.comparison.calls import Call
 from keras_mtl.comparison.calls import make
 from keras_mtl.comparison.calls import read_call
 from keras_mtl.comparison.import_path import import_object
@@ -15,7 +19,9 @@ from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.datasets.domain_folders import DOMAINS
 from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.flatness import Flatness
 from keras_mtl.models import MultiTaskModel
+from keras_mtl.strategies import Strategy
 
 #: Data sets that have a model: side of the images, and Adam's learning rate.
 IMAGE_PAIRS = {
@@ -24,6 +30,12 @@ IMAGE_PAIRS = {
     "multi_fashion_mnist": (36, 1e-3),
     "multi_mnist": (36, 1e-3),
 }
+
+
+#: The weighted sum of the losses, whose weights are tuned.
+SCALARIZATION = "scalarization"
+
+NOTHING: Mapping[str, Any] = {}
 
 
 class Data(NamedTuple):
@@ -161,20 +173,37 @@ def default_model(dataset: str) -> MultiTaskModel:
     return model
 
 
-def resolve_strategy(name: str) -> Any:
+def resolve_strategy(name: str, tuned: Mapping[str, Any] = NOTHING) -> Any:
     """Returns the strategy of a name, or what `module:function` returns.
 
     Args:
         name: Either, with arguments in parentheses, if any.
+        tuned: More arguments, and `loss_weights`, which are fixed weights for
+            the names of strategies. Defaults to none.
     """
     call = read_call("strategies", name)
+    given = {**call.arguments, **tuned}
     if not is_import_path(name):
+        weights = given.pop("loss_weights", None) if tuned else None
+        parts = {} if weights is None else {"balancer": Fixed(weights)}
+        if call.name == SCALARIZATION:
+            return Strategy(**parts)
         found = strategies.class_of(call.name)
-        if found is None or not call.arguments:
+        if found is None or not {**given, **parts}:
             # Says which names there are.
             return strategies.get(call.name)
-        return strategies.get(make("strategies", call, found))
-    strategy = strategies.get(_called("strategies", name))
+        if issubclass(found, Strategy):
+            given |= parts
+        made = make("strategies", Call(call.name, given), found)
+        if isinstance(made, Aggregator):
+            return Strategy(aggregator=made, **parts)
+        if isinstance(made, Flatness):
+            return Strategy(flatness=made, **parts)
+        return strategies.get(made)
+    function = _function("strategies", name)
+    strategy = strategies.get(
+        make("strategies", Call(call.name, given), function)
+    )
     if strategy is None:
         raise ValueError(
             f"{name} must return a strategy, a component of one or a name. It "

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import platform
 import tomllib
+from collections.abc import Mapping
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version
@@ -32,6 +33,9 @@ PACKAGES = {
 BACKENDS = tuple(PACKAGES)
 
 TEXTS = ("dataset", "model", "data_dir", "output", "baseline", "objective")
+
+#: What matters where settings are tuned.
+OF_TUNING = {"tune", "trials", "validation", "space"}
 
 #: What the result of a run does not depend on.
 OF_NO_RUN = {
@@ -68,6 +72,12 @@ class Settings:
         objective: The measure on test data that the report sorts by, with
             `:max` or `:min` after it where its name does not tell the
             direction.
+        tune: Names of what is tuned for each strategy; none for no tuning.
+        trials: Settings that are tried for each strategy.
+        validation: Part of the training examples on which settings are
+            chosen.
+        space: Lowest and highest number by name of what is tuned, where they
+            are not the usual ones.
     """
 
     backends: tuple[str, ...]
@@ -85,11 +95,17 @@ class Settings:
     jobs: int = 1
     baseline: str | None = None
     objective: str = USUAL_OBJECTIVE
+    tune: tuple[str, ...] = ()
+    trials: int = 20
+    validation: float = 0.1
+    space: Mapping[str, Sequence[float]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         for backend in self.backends:
             checked_choice("backends", backend, BACKENDS)
-        for name in ("seeds", "epochs", "batch_size", "jobs"):
+        for name in ("seeds", "epochs", "batch_size", "jobs", "trials"):
             checked_integer(name, getattr(self, name))
         checked_integer("agreement_steps", self.agreement_steps, low=0)
         if self.limit is not None:
@@ -99,6 +115,8 @@ class Settings:
         for name in TEXTS:
             _check_text(name, getattr(self, name))
         read_objective(self.objective)
+        checked_number("validation", self.validation, "(0, 1)")
+        _check_space(self.space)
         if self.baseline is not None:
             baseline = read_call("baseline", self.baseline).text
             checked_choice("baseline", baseline, self.strategies)
@@ -110,10 +128,12 @@ class Settings:
         Backends, strategies and seeds tell runs apart: there may be more of
         them later. The others that are left out change no result.
         """
+        left_out = OF_NO_RUN - {"objective"} if self.tune else OF_NO_RUN
+        left_out = left_out if self.tune else left_out | OF_TUNING
         return {
-            name: value
+            name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
-            if name not in OF_NO_RUN
+            if name not in left_out
         }
 
     def compares_backends(self) -> bool:
@@ -140,9 +160,11 @@ def read_settings(options: argparse.Namespace, backend: str) -> Settings:
     if options.config is not None:
         given.update(_read_file(options.config, names))
     for name in names:
-        if getattr(options, name) is not None:
-            given[name] = getattr(options, name)
-    for name in ("backends", "strategies"):
+        # A table has no option.
+        value = getattr(options, name, None)
+        if value is not None:
+            given[name] = value
+    for name in ("backends", "strategies", "tune"):
         if name in given:
             given[name] = read_names(name, given[name])
     return Settings(**given)
@@ -220,6 +242,25 @@ def read_names(argument: str, value: Any) -> tuple[str, ...]:
         )
     # One spelling: by it runs are known.
     return tuple(dict.fromkeys(read_call(argument, it).text for it in items))
+
+
+def _check_space(space: Any) -> None:
+    if not isinstance(space, Mapping):
+        raise ValueError(
+            f"`space` must be a table, [space]. Received: space={space!r}"
+        )
+    for name, ends in space.items():
+        is_range = isinstance(ends, (list, tuple)) and len(ends) == 2
+        if is_range:
+            low = checked_number(f"space.{name}[0]", ends[0], "(-inf, inf)")
+            high = checked_number(f"space.{name}[1]", ends[1], "(-inf, inf)")
+            is_range = low < high
+        if not is_range:
+            raise ValueError(
+                "The table [space] must have the lowest and the highest number "
+                f"of each name, rho = [0.01, 1.0] for instance. Received: "
+                f"{name} = {ends}"
+            )
 
 
 def _check_text(argument: str, value: Any) -> None:

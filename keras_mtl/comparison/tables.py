@@ -74,6 +74,32 @@ def cost_table(document: dict[str, Any]) -> Table:
     )
 
 
+def tuning_table(document: dict[str, Any]) -> Table:
+    """A row for each backend and strategy that was tuned."""
+    rows = []
+    for tuned in document["tuning"]:
+        best = tuned["trials"][tuned["best"]]
+        rows.append(
+            [
+                text_cell(tuned["backend"]),
+                text_cell(tuned["strategy"]),
+                _count(len(tuned["trials"])),
+                text_cell(setting_text(best["setting"])),
+                number_cell(best["value"]),
+            ]
+        )
+    return Table(["backend", "strategy", "trials", "best", "validation"], rows)
+
+
+def setting_text(setting: dict[str, Any]) -> str:
+    """Returns a setting as it is read: three digits of each number."""
+    parts = []
+    for name, value in setting.items():
+        numbers = value if isinstance(value, list) else [value]
+        parts.append(f"{name} {' : '.join(f'{it:.3g}' for it in numbers)}")
+    return ", ".join(parts)
+
+
 def agreement_table(document: dict[str, Any]) -> Table:
     """A row for each strategy and pair of backends."""
     rows = [
@@ -102,7 +128,12 @@ def _milliseconds(
 
 def title_of_missing(entry: dict[str, Any]) -> str:
     """Returns what an entry of `missing` is called."""
-    return Job(entry["backend"], entry["strategy"], entry["seed"]).title
+    return Job(
+        entry["backend"],
+        entry["strategy"],
+        entry["seed"],
+        entry.get("trial"),
+    ).title
 
 
 def text_cell(text: str) -> Cell:
@@ -176,6 +207,15 @@ def sections(document: dict[str, Any]) -> dict[str, Section]:
             cost_table(document),
         ),
     ]
+    if document.get("tuning"):
+        tuning = Section(
+            "Tuning",
+            "The best of the settings that were tried, with one seed, and what "
+            "it gave on the validation examples, which are a part of the "
+            "training examples. No test example was looked at.",
+            tuning_table(document),
+        )
+        found.append(tuning)
     if document["agreement"]:
         steps = document["settings"]["agreement_steps"]
         agreement = Section(

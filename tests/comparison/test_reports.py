@@ -138,6 +138,29 @@ def test_the_answer_comes_first():
     assert text.index("| mgda |") < text.index("## Results")
 
 
+def test_what_was_tried_is_shown():
+    found = document()
+    trials = [
+        {
+            "setting": {"learning_rate": 10.0**-n, "loss_weights": [0.5, 1.5]},
+            "value": value,
+        }
+        for n, value in enumerate([None, 1e9, 0.25, 0.5, 0.75], 1)
+    ]
+    found["tuning"] = [
+        {"backend": "jax", "strategy": it, "best": 2, "trials": trials}
+        for it in ("ew", "mgda")
+    ]
+    text = markdown_report(found)
+    row = "5 | learning\\_rate 0.001, loss\\_weights 0.5 : 1.5 | 0.25 |"
+    assert f"| jax | ew | {row}" in text
+    page = html_report(found)
+    assert page.count('aria-label="test loss of trials on jax"') == 1
+    # The backend on which nothing was tuned has no drawing.
+    assert "trials on torch" not in page
+    assert "<h2>Tuning" not in html_report(document())
+
+
 def test_without_gradients_there_is_no_map():
     found = document()
     for run in found["runs"]:

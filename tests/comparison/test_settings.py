@@ -30,6 +30,8 @@ def test_options():
         *("--data-dir", "files", "--output", "there", "--dataset", "nyuv2"),
         *("--model", "mine:build", "--agreement-steps", "0"),
         *("--baseline", "pcgrad", "--objective", "test_auc"),
+        *("--tune", "learning_rate,rho", "--trials", "9"),
+        *("--validation", "0.2"),
     )
     assert settings == Settings(
         backends=("tensorflow", "jax"),
@@ -47,6 +49,9 @@ def test_options():
         jobs=2,
         baseline="pcgrad",
         objective="test_auc",
+        tune=("learning_rate", "rho"),
+        trials=9,
+        validation=0.2,
     )
 
 
@@ -55,6 +60,7 @@ def test_the_command_line_goes_before_the_file(tmp_path):
     path.write_text(
         'backends = ["torch", "jax"]\nstrategies = "ew,mgda"\n'
         "epochs = 5\nbatch-size = 8\nlearning_rate = 1\n"
+        "[space]\nrho = [0.1, 0.5]\n"
     )
     settings = read("--config", str(path), "--epochs", "2")
     assert settings == Settings(
@@ -63,6 +69,7 @@ def test_the_command_line_goes_before_the_file(tmp_path):
         epochs=2,
         batch_size=8,
         learning_rate=1,
+        space={"rho": [0.1, 0.5]},
     )
 
 
@@ -103,6 +110,7 @@ def test_missing_file():
         (["--learning-rate", "0"], r"must be a number in \(0, inf\)"),
         (["--baseline", "mgda"], "`baseline` must be one of .*baseline=mgda"),
         (["--objective", "loss"], "measure on the test data.*objective=loss"),
+        (["--validation", "1"], r"`validation` must be a number in \(0, 1\)"),
         (["--learning-rate", "nan"], r"must be a number in \(0, inf\)"),
     ],
 )
