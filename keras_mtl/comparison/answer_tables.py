@@ -65,7 +65,7 @@ def estimate_cell(estimate: Estimate | None, sign: str = "") -> Cell:
 
 
 def estimate_text(estimate: Estimate, sign: str = "") -> str:
-    """Returns a mean and its interval, to two digits of the interval.
+    """Returns a mean and its interval, to two digits of the interval or more.
 
     Args:
         estimate: The mean.
@@ -75,7 +75,11 @@ def estimate_text(estimate: Estimate, sign: str = "") -> str:
     if half_width is None:
         return f"{mean:{sign}.4g}"
     # As many places behind the point as two digits of the interval need.
-    places = max(0, 1 - math.floor(math.log10(half_width)))
+    places = 1 - math.floor(math.log10(half_width))
+    if mean and not sign:
+        # Seeds may differ by more than methods: three digits of the mean.
+        places = max(places, 2 - math.floor(math.log10(abs(mean))))
+    places = max(0, places)
     if places <= 6:
         return f"{mean:{sign}.{places}f} ± {half_width:.{places}f}"
     return f"{mean:{sign}.4g} ± {half_width:.2g}"

@@ -171,12 +171,16 @@ def test_numbers_are_as_exact_as_their_intervals(mean, half_width, expected):
     assert estimate_text(Estimate(mean, half_width, 0.5, 3, 3), "+") == expected
 
 
+def test_means_are_told_apart_though_seeds_differ():
+    assert estimate_text(Estimate(4.179, 13.2, 0.5, 3, 3)) == "4.18 ± 13.20"
+
+
 def test_latex_marks_the_best_and_what_is_significant():
     lines = latex_report(document()).splitlines()
     assert r"\toprule" in lines and r"\bottomrule" in lines
     rows = [line for line in lines if line.endswith(r"\\")]
     assert rows[0] == r"strategy & test loss & difference to ew \\"
-    assert rows[1].startswith(r"pcgrad & $\mathbf{0.70 \pm 0.")
+    assert rows[1].startswith(r"pcgrad & $\mathbf{0.700 \pm 0.")
     assert "^{***}" in rows[1] and "^" not in rows[3]
     assert rows[4] == (r"a\_b & $1.01 \pm 0.42$ & $+0.205 \pm 0.033^{***}$ \\")
     hostile = latex_report(document({"ew": [0.1], "[1]\\input{x}%&": [0.2]}))
