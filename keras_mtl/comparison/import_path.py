@@ -60,13 +60,24 @@ def import_object(argument: str, path: str) -> Any:
 
 
 def source_digest(argument: str, path: str) -> str:
-    """Returns a digest of the file in which `module:name` is."""
+    """Returns a digest of the code behind `module:name`.
+
+    That is the module's file, and where the module is in a package, all of
+    the package's: it may import any of them.
+    """
     module_name, _ = _parts(argument, path)
     spec = importlib.util.find_spec(module_name)
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         # Part of the interpreter, or a folder: there is no file to watch.
         return "none"
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
+    origin = Path(spec.origin)
+    if spec.submodule_search_locations is None and not spec.parent:
+        return hashlib.sha256(origin.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for file in sorted(origin.parent.rglob("*.py")):
+        digest.update(f"{file.relative_to(origin.parent)}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
 
 
 def _parts(argument: str, path: str) -> tuple[str, str]:
