@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "compare",
         help="compare strategies and backends; tables and a page of plots",
         description="Trains a model with every strategy, on every backend, "
-        "from several seeds, and writes results.json, summary.csv, report.md "
-        "and report.html. Interrupted, it goes on where it stopped.",
+        "from several seeds, and writes results.json, summary.csv, report.md, "
+        "report.tex and report.html. Interrupted, it goes on where it stopped.",
     )
     comparison.add_arguments(comparison_parser)
     options = parser.parse_args(arguments)

@@ -72,6 +72,11 @@ class Registry:
                 f"Received: {identifier!r}."
             )
 
+    def class_of(self, name: str) -> type | None:
+        """Returns the class of a name, also one that needs arguments."""
+        folded = {_folded(it): cls for it, cls in self._classes.items()}
+        return {**self._nameless, **folded}.get(_folded(name))
+
     def names(self) -> list[str]:
         """Returns all names that `get` takes."""
         return sorted(self._classes)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.study import tables
-from benchmarks.study.intervals import estimate
-from benchmarks.study.intervals import paired
 from benchmarks.study.measures import mean_accuracy
 from benchmarks.study.results import Results
+from keras_mtl.comparison.statistics import estimate
+from keras_mtl.comparison.statistics import paired
 
 BASES = ("mgda", "pcgrad", "cagrad", "imtl_g")
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.study import tables
-from benchmarks.study.intervals import estimate
-from benchmarks.study.intervals import paired
 from benchmarks.study.results import BySeed
 from benchmarks.study.results import Results
 from benchmarks.study.rooms import HIGHER_IS_BETTER
 from benchmarks.study.rooms import UNITS
+from keras_mtl.comparison.statistics import estimate
+from keras_mtl.comparison.statistics import paired
 from keras_mtl.metrics import delta_m
 from keras_mtl.metrics import delta_p
 

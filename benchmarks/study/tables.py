@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.steps.table import aligned
-from benchmarks.study.intervals import Estimate
-from benchmarks.study.intervals import estimate
-from benchmarks.study.intervals import paired
 from benchmarks.study.results import BySeed
 from benchmarks.study.results import Results
+from keras_mtl.comparison.statistics import Estimate
+from keras_mtl.comparison.statistics import estimate
+from keras_mtl.comparison.statistics import paired
 
 NOT_RUN = "not run"
 
@@ -40,16 +40,16 @@ def difference_cells(
         return [NOT_RUN, "", ""]
     mean = f"{factor * estimate.mean:+.{digits}f}"
     if estimate.half_width is None:
-        return [mean, "", "1"]
+        return [mean, "", str(estimate.seeds)]
     width = f"{factor * estimate.half_width:.{digits}f}"
     text = f"{mean} ± {width}"
-    if estimate.is_clear:
+    if estimate.excludes_zero:
         text = f"**{text}**"
     p_value = estimate.p_value
     shown = "" if p_value is None else f"{p_value:.3f}"
     if shown == "0.000":
         shown = "< 0.001"
-    return [text, shown, str(estimate.count)]
+    return [text, shown, str(estimate.seeds)]
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:
@@ -128,7 +128,7 @@ def statement(
     if found is None:
         return f"{subject}: {text}."
     if found.half_width is None:
-        return f"{subject}: {text} {unit} with one seed, which proves nothing."
+        return f"{subject}: {text} {unit} ({seeds} seeds), without an interval."
     p_text = f", p {p_value}" if p_value.startswith("<") else f", p = {p_value}"
     return (
         f"{subject}: {text} {unit} ({seeds} seeds{p_text if p_value else ''})."
@@ -145,9 +145,9 @@ def summary(subject: str, found: dict[Any, Estimate | None]) -> str:
     if len(known) < len(found):
         text += f" (and {len(found) - len(known)} not run)"
     if any(it.half_width is None for it in known):
-        return f"{text}, with a single seed for some, which proves nothing."
-    better = sum(it.is_clear and it.mean > 0 for it in known)
-    worse = sum(it.is_clear and it.mean < 0 for it in known)
+        return f"{text}, some of them without an interval."
+    better = sum(it.excludes_zero and it.mean > 0 for it in known)
+    worse = sum(it.excludes_zero and it.mean < 0 for it in known)
     return (
         f"{text}; the 95 % interval is above 0 in {better}, below 0 in "
         f"{worse} of them."

@@ -15,14 +15,16 @@ from keras_mtl.comparison.html_report import WITHOUT_DRAWINGS
 from keras_mtl.comparison.html_report import can_draw
 from keras_mtl.comparison.html_report import html_report
 from keras_mtl.comparison.jobs import all_runs
+from keras_mtl.comparison.latex_report import latex_report
+from keras_mtl.comparison.markdown_report import markdown_report
 from keras_mtl.comparison.problem import check_problem
 from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.settings import read_settings
 from keras_mtl.comparison.supervisor import Supervisor
 from keras_mtl.comparison.supervisor import supervise
-from keras_mtl.comparison.tables import markdown_report
 from keras_mtl.comparison.tables import summary_csv
+from keras_mtl.comparison.tuning import check_tuning
 from keras_mtl.terminal import print_error
 from keras_mtl.terminal import printable
 
@@ -47,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
         "strategies": (
             str,
-            "names, or module:function, with commas between them (default: "
+            "names, or module:function, with commas between them and "
+            "arguments in parentheses, as in 'fs_mtl(rho=0.1)' (default: "
             f"{','.join(default.strategies)})",
         ),
         "dataset": (
@@ -72,6 +75,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
         "output": (str, "folder of the results (default: %s)"),
         "jobs": (int, "worker processes at a time (default: %s)"),
+        "baseline": (
+            str,
+            "the strategy that the others are compared with (default: ew, or "
+            "the first one)",
+        ),
+        "tune": (
+            str,
+            "what to tune for each strategy, with commas: learning_rate, "
+            "weight_decay, loss_weights, arguments of strategies such as rho",
+        ),
+        "trials": (int, "settings tried per strategy (default: %s)"),
+        "validation": (
+            float,
+            "part of the training examples to choose settings on (default: %s)",
+        ),
+        "objective": (
+            str,
+            "measure on test data to sort by, with :max or :min where its "
+            "name does not tell which is better (default: %s)",
+        ),
     }
     for name, (kind, text) in texts.items():
         if "%s" in text:
@@ -112,6 +135,7 @@ def check_work(work: ComparisonWork) -> None:
         OSError: If a file is missing, or the folder cannot be read.
     """
     check_problem(work.settings)
+    check_tuning(work.settings)
     fixed = work.fixed()
     work.folder.check_place()
     work.folder.check(fixed)
@@ -125,10 +149,16 @@ def _check_packages(settings: Settings) -> None:
                 f"The backend {backend!r} is not installed: "
                 f'pip install "keras-mtl[{backend}]"'
             )
-    if importlib.util.find_spec("rich") is None:
-        raise ImportError(
-            'The comparison needs rich: pip install "keras-mtl[demo]"'
-        )
+    needed = {"rich": "demo", "scipy": "demo"}
+    if settings.tune:
+        # Optuna's sampler takes torch for itself, on every backend.
+        needed |= {"optuna": "tune", "torch": "tune"}
+    for package, extra in needed.items():
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(
+                f"The comparison needs {package}: "
+                f'pip install "keras-mtl[{extra}]"'
+            )
 
 
 def _list_jobs(work: ComparisonWork) -> None:
@@ -178,10 +208,12 @@ def write_reports(work: ComparisonWork, supervisor: Supervisor) -> None:
     """Writes the results and what they look like."""
     folder = work.folder
     document = folder.collect(work.settings, supervisor.failed)
+    work.write_trials()
     texts = (
         json_text(document),
         summary_csv(document),
         markdown_report(document),
+        latex_report(document),
         html_report(document),
     )
     for name, text in zip(REPORTS, texts, strict=True):

@@ -6,20 +6,33 @@ from pathlib import Path
 from typing import Any
 
 from keras_mtl.comparison.agreement import compare_weights
+from keras_mtl.comparison.answer import baseline_of
+from keras_mtl.comparison.answer import differences
 from keras_mtl.comparison.identity import OF_ALL_BACKENDS
 from keras_mtl.comparison.identity import OF_ONE_BACKEND
 from keras_mtl.comparison.identity import check_identity
 from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.jobs import all_agreements
 from keras_mtl.comparison.jobs import all_runs
+from keras_mtl.comparison.jobs import all_trials
+from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.records import SCHEMA
 from keras_mtl.comparison.records import check_record
+from keras_mtl.comparison.records import check_trial
 from keras_mtl.comparison.results_folder import ResultsFolder
 from keras_mtl.comparison.results_folder import read_json
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.summary import summarize
+from keras_mtl.comparison.tuner import best_of
+from keras_mtl.comparison.tuner import order_of
 
-REPORTS = ("results.json", "summary.csv", "report.md", "report.html")
+REPORTS = (
+    "results.json",
+    "summary.csv",
+    "report.md",
+    "report.tex",
+    "report.html",
+)
 
 #: Beginning of the names, in the settings, of what backends have been given.
 IDENTITY = "identity/"
@@ -36,17 +49,21 @@ class ComparisonFolder(ResultsFolder):
         super().__init__(path)
         self.runs = self.path / "runs"
         self.weights = self.path / "weights"
+        self.trials = self.path / "trials"
+        self.storage = self.path / "tuning.db"
         self.start = self.weights / "start.npz"
 
     def subfolders(self) -> tuple[Path, ...]:
-        return self.runs, self.weights
+        return self.runs, self.weights, self.trials
 
     def others(self) -> tuple[Path, ...]:
-        return self.start, *(self.path / name for name in REPORTS)
+        return self.start, self.storage, *(self.path / name for name in REPORTS)
 
     def file_of(self, job: Job) -> Path:
         if not job.strategy:
             return self.start
+        if job.trial is not None:
+            return self.trials / job.file_name
         folder = self.weights if job.seed is None else self.runs
         return folder / job.file_name
 
@@ -60,7 +77,7 @@ class ComparisonFolder(ResultsFolder):
         for job in jobs:
             path = self.file_of(job)
             self.check_known(path)
-            if path.exists() and job.seed is not None:
+            if path.exists() and job.seed is not None and job.trial is None:
                 record = self.read_run(job)
                 self._check_identity(known, job.backend, record, str(path))
                 known[IDENTITY + job.backend] = record
@@ -98,13 +115,56 @@ class ComparisonFolder(ResultsFolder):
         path = self.file_of(job)
         record = read_json(path)
         check_record(path, record)
-        found = [record.get(it) for it in ("schema", "backend", "strategy")]
-        if [*found, record.get("seed")] != [SCHEMA, *job]:
+        names = ("schema", "backend", "strategy", "seed", "trial")
+        if [record.get(name) for name in names] != [SCHEMA, *job]:
             raise ValueError(
                 f"{path} is not the record of this run. Remove it, and the "
                 "run is done again."
             )
         return record
+
+    def finished_trials(
+        self, settings: Settings, backend: str, strategy: str
+    ) -> list[dict[str, Any]]:
+        """Returns the records of the trials up to the first that is not there.
+
+        Args:
+            settings: The settings.
+            backend: Backend of the trials.
+            strategy: What was tuned.
+        """
+        found = []
+        for job in all_trials(settings, backend, strategy):
+            if not self.file_of(job).exists():
+                break
+            record = self.read_run(job)
+            check_trial(self.file_of(job), record)
+            found.append(record)
+        return found
+
+    def _tuning(self, settings: Settings) -> list[dict[str, Any]]:
+        """What has been tried for each strategy, and which was best."""
+        objective = read_objective(settings.objective)
+        found = []
+        for backend in settings.backends if settings.tune else ():
+            for strategy in settings.strategies:
+                trials = self.finished_trials(settings, backend, strategy)
+                if not trials:
+                    continue
+                values = [order_of(trial, objective) for trial in trials]
+                tried = [
+                    {name: trial[name] for name in ("setting", "value")}
+                    for trial in trials
+                ]
+                found.append(
+                    {
+                        "backend": backend,
+                        "strategy": strategy,
+                        "best": best_of(values),
+                        "trials": tried,
+                    }
+                )
+        return found
 
     def collect(
         self, settings: Settings, failed: dict[Job, str]
@@ -117,7 +177,8 @@ class ComparisonFolder(ResultsFolder):
             failed: Why jobs have failed.
         """
         jobs = all_runs(settings)
-        missing = self.unfinished([*all_agreements(settings), *jobs])
+        trials = [job for job in failed if job.trial is not None]
+        missing = self.unfinished([*all_agreements(settings), *trials, *jobs])
         runs = [self.read_run(job) for job in jobs if job not in missing]
         # Each backend's own, once.
         versions = {run["backend"]: run["versions"] for run in runs}
@@ -132,18 +193,22 @@ class ComparisonFolder(ResultsFolder):
         # They change no result, and are of no use elsewhere.
         for name in ("output", "jobs", "data_dir"):
             del described[name]
+        described["baseline"] = baseline_of(described)
         return {
             "schema": SCHEMA,
             "settings": described,
             "versions": versions,
             "summary": summarize(runs),
+            "differences": differences({"settings": described, "runs": runs}),
             "agreement": compare_weights(self.start, agreements),
+            "tuning": self._tuning(settings),
             "runs": runs,
             "missing": [
                 {
                     "backend": job.backend,
                     "strategy": job.strategy,
                     "seed": job.seed,
+                    "trial": job.trial,
                     "message": failed.get(job),
                 }
                 for job in missing

@@ -11,6 +11,8 @@ from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.jobs import all_agreements
 from keras_mtl.comparison.jobs import all_runs
 from keras_mtl.comparison.jobs import all_starts
+from keras_mtl.comparison.jobs import all_trials
+from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import load_data
 from keras_mtl.comparison.records import SCHEMA
@@ -18,10 +20,24 @@ from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.settings import fixed_settings
 from keras_mtl.comparison.settings import versions_of
+from keras_mtl.comparison.summary import measures_of
 from keras_mtl.comparison.training_run import Probe
+from keras_mtl.comparison.training_run import check_objective
 from keras_mtl.comparison.training_run import train
+from keras_mtl.comparison.tuner import Drawn
+from keras_mtl.comparison.tuner import Range
+from keras_mtl.comparison.tuner import best_of
+from keras_mtl.comparison.tuner import order_of
+from keras_mtl.comparison.tuner import suggest
+from keras_mtl.comparison.tuner import write_storage
+from keras_mtl.comparison.tuning import SPLIT_SEED
+from keras_mtl.comparison.tuning import setting_of
+from keras_mtl.comparison.tuning import space_of
+from keras_mtl.comparison.tuning import split
+from keras_mtl.comparison.tuning import tuned_names
 from keras_mtl.comparison.work import AfterEpoch
 from keras_mtl.comparison.work import Work
+from keras_mtl.output_folder import check_own_file
 
 
 class ComparisonWork(Work):
@@ -42,6 +58,8 @@ class ComparisonWork(Work):
         self.folder = ComparisonFolder(settings.output)
         self.backends = settings.backends
         self.workers = settings.jobs
+        # Made when there is a trial.
+        self._parts: Data | None = None
 
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any]) -> "ComparisonWork":
@@ -57,14 +75,69 @@ class ComparisonWork(Work):
         return Job(*fields)
 
     def jobs(self) -> list[Job]:
+        jobs = self._untuned_jobs()
+        if not self.settings.tune:
+            return jobs
+        trials, ready = [], set()
+        for backend in self.backends:
+            for strategy in self.settings.strategies:
+                of_one = self._trials(backend, strategy)
+                left = self.folder.unfinished(of_one)
+                # Each depends on those before it.
+                trials += left[:1]
+                if not left:
+                    ready.add((backend, strategy))
+        runs = [
+            job
+            for job in jobs
+            if job.seed is not None and (job.backend, job.strategy) in ready
+        ]
+        return [*(it for it in jobs if it.seed is None), *trials, *runs]
+
+    def _untuned_jobs(self) -> list[Job]:
         starts = self.folder.unfinished(all_starts(self.settings))
         if starts and self.folder.unfinished(all_agreements(self.settings)):
             # Steps are taken when there is something to start from.
             return [*starts, *all_runs(self.settings)]
-        return self.reported_jobs()
+        return [*all_agreements(self.settings), *all_runs(self.settings)]
 
     def reported_jobs(self) -> list[Job]:
-        return [*all_agreements(self.settings), *all_runs(self.settings)]
+        trials = [
+            job
+            for backend in self.backends
+            for strategy in self.settings.strategies
+            for job in self._trials(backend, strategy)
+        ]
+        agreements = all_agreements(self.settings)
+        return [*agreements, *trials, *all_runs(self.settings)]
+
+    def _trials(self, backend: str, strategy: str) -> list[Job]:
+        if not tuned_names(self.settings, strategy):
+            return []
+        return all_trials(self.settings, backend, strategy)
+
+    def _tried(self, trials: list[dict[str, Any]]) -> list[tuple[Drawn, float]]:
+        objective = read_objective(self.settings.objective)
+        return [(it["drawn"], order_of(it, objective)) for it in trials]
+
+    def write_trials(self) -> None:
+        """Adds the trials to Optuna's file, for its own tools."""
+        for backend in self.backends if self.settings.tune else ():
+            for strategy in self.settings.strategies:
+                trials = self.folder.finished_trials(
+                    self.settings, backend, strategy
+                )
+                if trials:
+                    check_own_file(self.folder.storage)
+                    write_storage(
+                        self.folder.storage,
+                        f"{backend}, {strategy}",
+                        {
+                            name: Range(*ends)
+                            for name, ends in trials[0]["space"].items()
+                        },
+                        self._tried(trials),
+                    )
 
     def load_data(self) -> Data:
         """Returns the examples."""
@@ -72,36 +145,81 @@ class ComparisonWork(Work):
 
     def prepare(self) -> dict[str, Any]:
         self.data = self.load_data()
-        self.identity = {
-            **model_identity(agreement.built_model(self.settings, self.data)),
-            **data_identity(self.data),
-        }
+        model = agreement.built_model(self.settings, self.data)
+        self._optimizer = model.optimizer
+        self.identity = {**model_identity(model), **data_identity(self.data)}
+        check_objective(self.settings, model, self.data)
         return self.identity
 
     def do(self, job: Job, after_epoch: AfterEpoch) -> bytes | str:
+        if job.trial is not None:
+            return self._do_trial(job, after_epoch)
         if not job.strategy:
             return agreement.start_weights(self.settings, self.data)
         if job.seed is None:
             return agreement.take_steps(
                 self.settings, self.data, job.strategy, self.folder.start
             )
+        setting = self._best(job.backend, job.strategy)
+        return json_text(self._train(job, after_epoch, self.data, setting))
+
+    def _train(
+        self,
+        job: Job,
+        after_epoch: AfterEpoch,
+        data: Data,
+        setting: dict[str, Any],
+    ) -> dict[str, Any]:
+        counts = {"num_train": data.num_train, "num_test": data.num_test}
         record = train(
             self.settings,
-            self.data,
+            data,
             job.strategy,
-            job.seed,
+            job.seed or 0,
             after_epoch,
-            self.identity,
+            {**self.identity, **counts},
             self.probe,
+            setting,
         )
+        return {
+            "schema": SCHEMA,
+            "backend": job.backend,
+            "versions": versions_of(job.backend),
+            **record,
+        }
+
+    def _do_trial(self, job: Job, after_epoch: AfterEpoch) -> str:
+        if self._parts is None:
+            self._parts = split(self.data, self.settings.validation)
+        tasks = len(self.identity["tasks"])
+        space = space_of(self.settings, job.strategy, tasks, self._optimizer)
+        trials = self.folder.finished_trials(
+            self.settings, job.backend, job.strategy
+        )
+        drawn = suggest(space, self._tried(trials), SPLIT_SEED)
+        setting = setting_of(drawn, tasks)
+        record = self._train(job, after_epoch, self._parts, setting)
+        objective, value = read_objective(self.settings.objective), None
+        if record["status"] == "finished":
+            value = measures_of(record).get(objective.measure)
         return json_text(
             {
-                "schema": SCHEMA,
-                "backend": job.backend,
-                "versions": versions_of(job.backend),
                 **record,
+                "trial": job.trial,
+                "space": space,
+                "drawn": drawn,
+                "setting": setting,
+                "value": value,
             }
         )
+
+    def _best(self, backend: str, strategy: str) -> dict[str, Any]:
+        """The best setting of all trials of a strategy, if there are any."""
+        if not self._trials(backend, strategy):
+            return {}
+        trials = self.folder.finished_trials(self.settings, backend, strategy)
+        best = best_of([value for _, value in self._tried(trials)])
+        return trials[best]["setting"]
 
 
 def tuples(settings: dict[str, Any]) -> dict[str, Any]:

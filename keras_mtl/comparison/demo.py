@@ -20,6 +20,7 @@ from keras_mtl.comparison.comparison_folder import ComparisonFolder
 from keras_mtl.comparison.comparison_work import ComparisonWork
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.settings import Settings
+from keras_mtl.comparison.settings import read_names
 from keras_mtl.comparison.supervisor import Supervisor
 from keras_mtl.comparison.training_run import count_conflicts
 from keras_mtl.datasets import multi_digits
@@ -164,7 +165,7 @@ def main(options: argparse.Namespace) -> int:
 def _settings(options: argparse.Namespace) -> DemoSettings:
     settings = DemoSettings(
         backends=(keras.backend.backend(),),
-        strategies=tuple(dict.fromkeys(options.strategies.split(","))),
+        strategies=read_names("strategies", options.strategies),
         output=str(options.output),
     )
     if options.quick:

@@ -3,14 +3,19 @@
 import statistics
 from typing import Any
 
+from keras_mtl.comparison.answer import Answer
+from keras_mtl.comparison.objective import USUAL_OBJECTIVE
+from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.summary import epoch_measures
 from keras_mtl.terminal import printable
 from keras_mtl.visualization.canvas import COLOURS
+from keras_mtl.visualization.canvas import draw_curve
 from keras_mtl.visualization.canvas import finish
 from keras_mtl.visualization.canvas import new_figure
 from keras_mtl.visualization.plot_conflicts import plot_conflicts
 from keras_mtl.visualization.seeds import Point
 from keras_mtl.visualization.seeds import draw_bars
+from keras_mtl.visualization.seeds import draw_intervals
 from keras_mtl.visualization.seeds import draw_seeds
 from keras_mtl.visualization.seeds import points_of
 from keras_mtl.visualization.svg import TIPS
@@ -87,6 +92,62 @@ def _range(point: Point) -> str:
     if point.low < point.high:
         text += f" ({point.low:.4g} to {point.high:.4g})"
     return text
+
+
+def differences_of(document: dict[str, Any], answer: Answer) -> dict[str, str]:
+    """Returns a drawing of the differences to the baseline, if any."""
+    rows = [
+        (row.strategy, row.difference)
+        for row in answer.rows
+        if row.difference is not None
+    ]
+    if not rows:
+        return {}
+    names = [name for name, _ in rows]
+    title = f"{answer.objective.title}, minus that of {answer.baseline}"
+    with svg_style():
+        figure = new_figure((4.4, 0.8 + 0.35 * len(rows)))
+        axes = figure.subplots()
+        draw_intervals(
+            axes,
+            [_shortened(name) for name in names],
+            [it.mean for _, it in rows],
+            [it.half_width for _, it in rows],
+            [index_of(document, name) for name in names],
+        )
+        return {title: embedded_svg(figure, title)}
+
+
+def tuning_of(document: dict[str, Any], backend: str) -> dict[str, str]:
+    """Returns a drawing of what was tried, over the learning rate, if tuned."""
+    objective = document["settings"].get("objective", USUAL_OBJECTIVE)
+    title = f"{read_objective(objective).title} of trials on {backend}"
+    with svg_style():
+        figure = new_figure((4.4, 2.6))
+        axes = figure.subplots()
+        for tuned in document.get("tuning", []):
+            points = sorted(
+                (trial["setting"]["learning_rate"], trial["value"])
+                for trial in tuned["trials"]
+                if "learning_rate" in trial["setting"]
+                and trial["value"] is not None
+            )
+            if tuned["backend"] == backend and points:
+                rates, values = zip(*points, strict=True)
+                index = index_of(document, tuned["strategy"])
+                label = tuned["strategy"]
+                draw_curve(axes, index, values, label, places=rates)
+                axes.get_lines()[-1].set_markevery(None)
+        if not axes.get_lines():
+            return {}
+        axes.set_xscale("log")
+        # Those that went wrong would hide how the others differ.
+        shown = [it for line in axes.get_lines() for it in line.get_ydata()]
+        low, middle = min(shown), statistics.median(shown)
+        if max(shown) > middle + 4.0 * (middle - low) > low:
+            axes.set_ylim(low - 0.2 * (middle - low), 3.0 * middle - 2.0 * low)
+        finish(axes, "learning rate", "")
+        return {title: embedded_svg(figure, title)}
 
 
 def conflicts_of(document: dict[str, Any], backend: str) -> dict[str, str]:

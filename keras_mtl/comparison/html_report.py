@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_mtl.comparison import drawings
+from keras_mtl.comparison.answer import answers
+from keras_mtl.comparison.answer import statement
+from keras_mtl.comparison.answer_tables import LEGEND
+from keras_mtl.comparison.answer_tables import answer_table
 from keras_mtl.comparison.tables import Table
 from keras_mtl.comparison.tables import sections
 from keras_mtl.comparison.tables import title_of_missing
@@ -41,6 +45,8 @@ def html_report(document: dict[str, Any]) -> str:
     script = (PAGE / "report.js").read_text(encoding="utf-8")
     body = "\n".join(
         [
+            "<h1>Comparison of strategies</h1>",
+            *_answers(document),
             _head(document),
             *_sections(document),
             _missing(document),
@@ -78,12 +84,33 @@ def _head(document: dict[str, Any]) -> str:
     settings = document["settings"]
     model = settings["model"] or "the model of the data set"
     return (
-        "<h1>Comparison of strategies</h1>"
         f"<p>{_safe(settings['dataset'])}, {_safe(model)}: "
         f"{settings['epochs']} epochs, seeds: {settings['seeds']}, backends: "
         f"{_safe(', '.join(settings['backends']))}. Click on the heading of "
         "a column to sort by it.</p>"
     )
+
+
+def _answers(document: dict[str, Any]) -> list[str]:
+    parts = []
+    found = answers(document)
+    for answer in found:
+        heading = f"<h3>{_safe(answer.backend)}</h3>" if len(found) > 1 else ""
+        parts.append(
+            f"{heading}<p>{_safe(statement(answer))}</p>"
+            f"{_table(answer_table(answer), 'sortable answer')}"
+        )
+    parts.append(f"<p>{_safe(LEGEND)}</p>")
+    if can_draw():
+        drawn = [
+            _figure(title, drawing)
+            for answer in found
+            for title, drawing in drawings.differences_of(
+                document, answer
+            ).items()
+        ]
+        parts.append(_grid(drawn))
+    return parts
 
 
 def _sections(document: dict[str, Any]) -> list[str]:
@@ -95,6 +122,16 @@ def _sections(document: dict[str, Any]) -> list[str]:
     if can_draw():
         parts["Results"] += _curves(document) + _conflicts(document)
         parts["Cost"] += _costs(document)
+        if "Tuning" in parts:
+            parts["Tuning"] += _legend(document) + _grid(
+                [
+                    _figure(title, drawing)
+                    for backend in document["versions"]
+                    for title, drawing in drawings.tuning_of(
+                        document, backend
+                    ).items()
+                ]
+            )
     else:
         parts["Results"] += f"<h2>Drawings</h2><p>{_safe(WITHOUT_DRAWINGS)}</p>"
     return list(parts.values())
@@ -182,7 +219,7 @@ def _settings(document: dict[str, Any]) -> str:
     )
 
 
-def _table(table: Table) -> str:
+def _table(table: Table, kind: str = "sortable") -> str:
     is_text = [
         all(isinstance(row[index].value, str) for row in table.rows)
         for index in range(len(table.columns))
@@ -194,7 +231,7 @@ def _table(table: Table) -> str:
         for name, kind in zip(table.columns, kinds, strict=True)
     )
     rows = "".join(
-        "<tr>"
+        ('<tr class="best">' if index == table.best else "<tr>")
         + "".join(
             f'<td{kind} data-value="'
             f'{_safe("" if cell.value is None else str(cell.value))}">'
@@ -202,10 +239,10 @@ def _table(table: Table) -> str:
             for cell, kind in zip(row, kinds, strict=True)
         )
         + "</tr>"
-        for row in table.rows
+        for index, row in enumerate(table.rows)
     )
     return (
-        '<div class="scroll" tabindex="0"><table class="sortable"><thead><tr>'
+        f'<div class="scroll" tabindex="0"><table class="{kind}"><thead><tr>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

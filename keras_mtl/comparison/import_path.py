@@ -11,11 +11,12 @@ from typing import Any
 
 def is_import_path(text: str) -> bool:
     """Whether a name means an object of a module."""
-    return ":" in text
+    # Not those in its arguments.
+    return ":" in text.partition("(")[0]
 
 
 def import_object(argument: str, path: str) -> Any:
-    """Returns what `module:name` names.
+    """Returns what `module:name` names; arguments after it do not count.
 
     Args:
         argument: Name of the setting, for messages.
@@ -59,17 +60,28 @@ def import_object(argument: str, path: str) -> Any:
 
 
 def source_digest(argument: str, path: str) -> str:
-    """Returns a digest of the file in which `module:name` is."""
+    """Returns a digest of the code behind `module:name`.
+
+    That is the module's file, and where the module is in a package, all of
+    the package's: it may import any of them.
+    """
     module_name, _ = _parts(argument, path)
     spec = importlib.util.find_spec(module_name)
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         # Part of the interpreter, or a folder: there is no file to watch.
         return "none"
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
+    origin = Path(spec.origin)
+    if spec.submodule_search_locations is None and not spec.parent:
+        return hashlib.sha256(origin.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for file in sorted(origin.parent.rglob("*.py")):
+        digest.update(f"{file.relative_to(origin.parent)}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
 
 
 def _parts(argument: str, path: str) -> tuple[str, str]:
-    module_name, _, name = path.partition(":")
+    module_name, _, name = path.partition("(")[0].partition(":")
     if not module_name or not name.isidentifier():
         raise ValueError(
             f"Argument `{argument}` must be the name of a module and, after a "

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from keras_mtl.comparison.settings import Settings
 
+#: Seed of all trials; those of the runs that are reported are smaller.
+TRIAL_SEED = 1_000_000
+
 
 class Job(NamedTuple):
     """What a worker does between two messages.
@@ -16,11 +19,14 @@ class Job(NamedTuple):
             from which backends take steps.
         seed: Seed of the run, or `None` for the steps by which backends are
             compared with each other.
+        trial: Number of a trial, whose setting is chosen by those before it;
+            `None` for what is not a trial.
     """
 
     backend: str
     strategy: str
     seed: int | None
+    trial: int | None = None
 
     @property
     def title(self) -> str:
@@ -29,6 +35,8 @@ class Job(NamedTuple):
             return f"{self.backend}, weights to compare backends from"
         if self.seed is None:
             return f"{self.backend}, {self.strategy}, steps to compare backends"
+        if self.trial is not None:
+            return f"{self.backend}, {self.strategy}, trial {self.trial}"
         return f"{self.backend}, {self.strategy}, seed {self.seed}"
 
     @property
@@ -37,7 +45,8 @@ class Job(NamedTuple):
         name = f"{self.backend}-{_file_name(self.strategy)}"
         if self.seed is None:
             return f"{name}.npz"
-        return f"{name}-{self.seed}.json"
+        number = self.seed if self.trial is None else self.trial
+        return f"{name}-{number}.json"
 
 
 def all_runs(settings: Settings) -> list[Job]:
@@ -47,6 +56,14 @@ def all_runs(settings: Settings) -> list[Job]:
         for backend in settings.backends
         for seed in range(settings.seeds)
         for strategy in settings.strategies
+    ]
+
+
+def all_trials(settings: Settings, backend: str, strategy: str) -> list[Job]:
+    """Returns the trials of a strategy for which something is tuned."""
+    return [
+        Job(backend, strategy, TRIAL_SEED, trial)
+        for trial in range(settings.trials)
     ]
 
 

@@ -1,5 +1,6 @@
 """The data and the model that a comparison is about."""
 
+from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
@@ -7,13 +8,20 @@ import keras
 
 from keras_mtl import datasets
 from keras_mtl import strategies
+from keras_mtl.aggregators import Aggregator
 from keras_mtl.arguments import checked_choice
+from keras_mtl.balancers import Fixed
+from keras_mtl.comparison.calls import Call
+from keras_mtl.comparison.calls import make
+from keras_mtl.comparison.calls import read_call
 from keras_mtl.comparison.import_path import import_object
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.datasets.domain_folders import DOMAINS
 from keras_mtl.datasets.recipes import RECIPES
+from keras_mtl.flatness import Flatness
 from keras_mtl.models import MultiTaskModel
+from keras_mtl.strategies import Strategy
 
 #: Data sets that have a model: side of the images, and Adam's learning rate.
 IMAGE_PAIRS = {
@@ -22,6 +30,12 @@ IMAGE_PAIRS = {
     "multi_fashion_mnist": (36, 1e-3),
     "multi_mnist": (36, 1e-3),
 }
+
+
+#: The weighted sum of the losses, whose weights are tuned.
+SCALARIZATION = "scalarization"
+
+NOTHING: Mapping[str, Any] = {}
 
 
 class Data(NamedTuple):
@@ -80,7 +94,7 @@ def check_problem(settings: Settings) -> None:
 def load_data(settings: Settings) -> Data:
     """Returns the examples, `limit` of each split at most."""
     if is_import_path(settings.dataset):
-        pairs = _function("dataset", settings.dataset)()
+        pairs = _called("dataset", settings.dataset)
         try:
             (x, y), (x_test, y_test) = pairs
         except (TypeError, ValueError) as error:
@@ -110,7 +124,7 @@ def make_model(settings: Settings) -> MultiTaskModel:
     if settings.model is None:
         model = default_model(settings.dataset)
     else:
-        model = _function("model", settings.model)()
+        model = _called("model", settings.model)
         _check_model(settings.model, model)
     if settings.learning_rate is not None:
         try:
@@ -159,11 +173,37 @@ def default_model(dataset: str) -> MultiTaskModel:
     return model
 
 
-def resolve_strategy(name: str) -> Any:
-    """Returns the strategy of a name, or what `module:function` returns."""
+def resolve_strategy(name: str, tuned: Mapping[str, Any] = NOTHING) -> Any:
+    """Returns the strategy of a name, or what `module:function` returns.
+
+    Args:
+        name: Either, with arguments in parentheses, if any.
+        tuned: More arguments, and `loss_weights`, which are fixed weights for
+            the names of strategies. Defaults to none.
+    """
+    call = read_call("strategies", name)
+    given = {**call.arguments, **tuned}
     if not is_import_path(name):
-        return strategies.get(name)
-    strategy = strategies.get(_function("strategies", name)())
+        weights = given.pop("loss_weights", None) if tuned else None
+        parts = {} if weights is None else {"balancer": Fixed(weights)}
+        if call.name == SCALARIZATION:
+            return Strategy(**parts)
+        found = strategies.class_of(call.name)
+        if found is None or not {**given, **parts}:
+            # Says which names there are.
+            return strategies.get(call.name)
+        if issubclass(found, Strategy):
+            given |= parts
+        made = make("strategies", Call(call.name, given), found)
+        if isinstance(made, Aggregator):
+            return Strategy(aggregator=made, **parts)
+        if isinstance(made, Flatness):
+            return Strategy(flatness=made, **parts)
+        return strategies.get(made)
+    function = _function("strategies", name)
+    strategy = strategies.get(
+        make("strategies", Call(call.name, given), function)
+    )
     if strategy is None:
         raise ValueError(
             f"{name} must return a strategy, a component of one or a name. It "
@@ -176,11 +216,17 @@ def _function(argument: str, path: str) -> Any:
     function = import_object(argument, path)
     if not callable(function):
         raise ValueError(
-            f"Argument `{argument}` must name a function without arguments. "
+            f"Argument `{argument}` must name a function. "
             f"Received: {argument}={path}, which is of type "
             f"{type(function).__name__}"
         )
     return function
+
+
+def _called(argument: str, path: str) -> Any:
+    """Returns what a function of the user returns."""
+    function = _function(argument, path)
+    return make(argument, read_call(argument, path), function)
 
 
 def _check_model(path: str, model: Any) -> None:

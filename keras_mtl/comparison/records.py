@@ -35,6 +35,18 @@ def check_record(path: Path, record: Any) -> None:
         raise _error(path, f"'cosines' must be {number} rows of {number}")
 
 
+def check_trial(path: Path, record: dict[str, Any]) -> None:
+    """Raises `ValueError`, which names the file, for what is no trial.
+
+    Args:
+        path: The file.
+        record: What `check_record` has found to be a record.
+    """
+    for name, (is_right, wanted) in FORM_OF_TRIAL.items():
+        if name not in record or not is_right(record[name]):
+            raise _error(path, f"{name!r} must be {wanted}")
+
+
 def _error(path: Path, reason: str) -> ValueError:
     return ValueError(
         f"{path} is no record of a run: {reason}. Remove it, and the run is "
@@ -122,4 +134,12 @@ FORM: dict[str, tuple[Check, str]] = {
         _is_seconds,
         "'epochs', a list of numbers, 'per_epoch' and 'per_step'",
     ),
+}
+
+#: What trials have beside.
+FORM_OF_TRIAL: dict[str, tuple[Check, str]] = {
+    "space": (_dict_of(_list_of(_is_number, 2)), "two numbers by name"),
+    "drawn": (_dict_of(_is_number), "numbers by name"),
+    "setting": (lambda value: isinstance(value, dict), "an object"),
+    "value": (_or_none(_is_number), "a number or null"),
 }

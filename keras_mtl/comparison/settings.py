@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import platform
 import tomllib
+from collections.abc import Mapping
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version
@@ -14,8 +15,12 @@ import keras_mtl
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
+from keras_mtl.comparison.calls import read_call
+from keras_mtl.comparison.calls import split_calls
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.import_path import source_digest
+from keras_mtl.comparison.objective import USUAL_OBJECTIVE
+from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.records import SCHEMA
 from keras_mtl.registry import unknown_name
 
@@ -26,6 +31,17 @@ PACKAGES = {
     "torch": ("torch",),
 }
 BACKENDS = tuple(PACKAGES)
+
+TEXTS = ("dataset", "model", "data_dir", "output", "baseline", "objective")
+
+#: What matters where settings are tuned.
+OF_TUNING = {"tune", "trials", "validation", "space"}
+
+#: What the result of a run does not depend on.
+OF_NO_RUN = {
+    *("backends", "strategies", "seeds"),
+    *("output", "jobs", "data_dir", "baseline", "objective"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +67,17 @@ class Settings:
             other; 0 for no such comparison.
         output: Folder of the results.
         jobs: Number of worker processes at a time.
+        baseline: The strategy that the others are compared with, or `None`
+            for `ew`, or the first one where there is no `ew`.
+        objective: The measure on test data that the report sorts by, with
+            `:max` or `:min` after it where its name does not tell the
+            direction.
+        tune: Names of what is tuned for each strategy; none for no tuning.
+        trials: Settings that are tried for each strategy.
+        validation: Part of the training examples on which settings are
+            chosen.
+        space: Lowest and highest number by name of what is tuned, where they
+            are not the usual ones.
     """
 
     backends: tuple[str, ...]
@@ -66,31 +93,47 @@ class Settings:
     agreement_steps: int = 10
     output: str = "report"
     jobs: int = 1
+    baseline: str | None = None
+    objective: str = USUAL_OBJECTIVE
+    tune: tuple[str, ...] = ()
+    trials: int = 20
+    validation: float = 0.1
+    space: Mapping[str, Sequence[float]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         for backend in self.backends:
             checked_choice("backends", backend, BACKENDS)
-        for name in ("seeds", "epochs", "batch_size", "jobs"):
+        for name in ("seeds", "epochs", "batch_size", "jobs", "trials"):
             checked_integer(name, getattr(self, name))
         checked_integer("agreement_steps", self.agreement_steps, low=0)
         if self.limit is not None:
             checked_integer("limit", self.limit)
         if self.learning_rate is not None:
             checked_number("learning_rate", self.learning_rate, "(0, inf)")
-        for name in ("dataset", "model", "data_dir", "output"):
+        for name in TEXTS:
             _check_text(name, getattr(self, name))
+        read_objective(self.objective)
+        checked_number("validation", self.validation, "(0, 1)")
+        _check_space(self.space)
+        if self.baseline is not None:
+            baseline = read_call("baseline", self.baseline).text
+            checked_choice("baseline", baseline, self.strategies)
+            object.__setattr__(self, "baseline", baseline)
 
     def of_a_run(self) -> dict[str, Any]:
         """Returns the settings on which the result of a run depends.
 
         Backends, strategies and seeds tell runs apart: there may be more of
-        them later. `output`, `jobs` and `data_dir` change no result.
+        them later. The others that are left out change no result.
         """
-        others = {"backends", "strategies", "seeds", "output", "jobs"}
+        left_out = OF_NO_RUN - {"objective"} if self.tune else OF_NO_RUN
+        left_out = left_out if self.tune else left_out | OF_TUNING
         return {
-            name: value
+            name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
-            if name not in others | {"data_dir"}
+            if name not in left_out
         }
 
     def compares_backends(self) -> bool:
@@ -117,11 +160,13 @@ def read_settings(options: argparse.Namespace, backend: str) -> Settings:
     if options.config is not None:
         given.update(_read_file(options.config, names))
     for name in names:
-        if getattr(options, name) is not None:
-            given[name] = getattr(options, name)
-    for name in ("backends", "strategies"):
+        # A table has no option.
+        value = getattr(options, name, None)
+        if value is not None:
+            given[name] = value
+    for name in ("backends", "strategies", "tune"):
         if name in given:
-            given[name] = _names(name, given[name])
+            given[name] = read_names(name, given[name])
     return Settings(**given)
 
 
@@ -138,7 +183,7 @@ def fixed_settings(settings: Settings) -> dict[str, Any]:
         given = getattr(settings, argument)
         for path in (given,) if isinstance(given, str) else given or ():
             if is_import_path(path):
-                module = path.partition(":")[0]
+                module = path.partition(":")[0].strip()
                 fixed[f"source/{module}"] = source_digest(argument, path)
     return fixed
 
@@ -183,9 +228,9 @@ def _read_file(path: str, names: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _names(argument: str, value: Any) -> tuple[str, ...]:
+def read_names(argument: str, value: Any) -> tuple[str, ...]:
     """Splits text at commas; each name counts once."""
-    items = value.split(",") if isinstance(value, str) else value
+    items = split_calls(value) if isinstance(value, str) else value
     if (
         not isinstance(items, list)
         or not items
@@ -195,7 +240,27 @@ def _names(argument: str, value: Any) -> tuple[str, ...]:
             f"Argument `{argument}` must be names with commas between them, "
             f"or a list of names. Received: {argument}={value}"
         )
-    return tuple(dict.fromkeys(item.strip() for item in items))
+    # One spelling: by it runs are known.
+    return tuple(dict.fromkeys(read_call(argument, it).text for it in items))
+
+
+def _check_space(space: Any) -> None:
+    if not isinstance(space, Mapping):
+        raise ValueError(
+            f"`space` must be a table, [space]. Received: space={space!r}"
+        )
+    for name, ends in space.items():
+        is_range = isinstance(ends, (list, tuple)) and len(ends) == 2
+        if is_range:
+            low = checked_number(f"space.{name}[0]", ends[0], "(-inf, inf)")
+            high = checked_number(f"space.{name}[1]", ends[1], "(-inf, inf)")
+            is_range = low < high
+        if not is_range:
+            raise ValueError(
+                "The table [space] must have the lowest and the highest number "
+                f"of each name, rho = [0.01, 1.0] for instance. Received: "
+                f"{name} = {ends}"
+            )
 
 
 def _check_text(argument: str, value: Any) -> None:

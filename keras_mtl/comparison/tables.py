@@ -1,15 +1,12 @@
-"""The comparison as tables, as CSV and as Markdown."""
+"""The comparison as tables and as CSV."""
 
 import csv
-import html
 import io
-import re
 from typing import Any
 from typing import NamedTuple
 
 from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.summary import measure_names
-from keras_mtl.terminal import printable
 
 
 class Cell(NamedTuple):
@@ -26,10 +23,11 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table of cells."""
+    """A table of cells; `best` is the index of a row that is marked."""
 
     columns: list[str]
     rows: list[list[Cell]]
+    best: int | None = None
 
 
 def summary_table(document: dict[str, Any]) -> Table:
@@ -76,6 +74,32 @@ def cost_table(document: dict[str, Any]) -> Table:
     )
 
 
+def tuning_table(document: dict[str, Any]) -> Table:
+    """A row for each backend and strategy that was tuned."""
+    rows = []
+    for tuned in document["tuning"]:
+        best = tuned["trials"][tuned["best"]]
+        rows.append(
+            [
+                text_cell(tuned["backend"]),
+                text_cell(tuned["strategy"]),
+                _count(len(tuned["trials"])),
+                text_cell(setting_text(best["setting"])),
+                number_cell(best["value"]),
+            ]
+        )
+    return Table(["backend", "strategy", "trials", "best", "validation"], rows)
+
+
+def setting_text(setting: dict[str, Any]) -> str:
+    """Returns a setting as it is read: three digits of each number."""
+    parts = []
+    for name, value in setting.items():
+        numbers = value if isinstance(value, list) else [value]
+        parts.append(f"{name} {' : '.join(f'{it:.3g}' for it in numbers)}")
+    return ", ".join(parts)
+
+
 def agreement_table(document: dict[str, Any]) -> Table:
     """A row for each strategy and pair of backends."""
     rows = [
@@ -104,7 +128,12 @@ def _milliseconds(
 
 def title_of_missing(entry: dict[str, Any]) -> str:
     """Returns what an entry of `missing` is called."""
-    return Job(entry["backend"], entry["strategy"], entry["seed"]).title
+    return Job(
+        entry["backend"],
+        entry["strategy"],
+        entry["seed"],
+        entry.get("trial"),
+    ).title
 
 
 def text_cell(text: str) -> Cell:
@@ -165,10 +194,10 @@ def sections(document: dict[str, Any]) -> dict[str, Section]:
     found = [
         Section(
             "Results",
-            "Of the last epoch; mean ± standard deviation over the seeds. The "
-            "conflict ratio is the share of pairs of task gradients that point "
-            "against each other, in all steps; strategies that take no task "
-            "gradients have none.",
+            "All measures of the last epoch; mean ± standard deviation over "
+            "the seeds, which is no interval. The conflict ratio is the share "
+            "of pairs of task gradients that point against each other, in all "
+            "steps; strategies that take no task gradients have none.",
             summary_table(document),
         ),
         Section(
@@ -178,6 +207,15 @@ def sections(document: dict[str, Any]) -> dict[str, Section]:
             cost_table(document),
         ),
     ]
+    if document.get("tuning"):
+        tuning = Section(
+            "Tuning",
+            "The best of the settings that were tried, with one seed, and what "
+            "it gave on the validation examples, which are a part of the "
+            "training examples. No test example was looked at.",
+            tuning_table(document),
+        )
+        found.append(tuning)
     if document["agreement"]:
         steps = document["settings"]["agreement_steps"]
         agreement = Section(
@@ -192,51 +230,6 @@ def sections(document: dict[str, Any]) -> dict[str, Section]:
         )
         found.insert(1, agreement)
     return {section.title: section for section in found}
-
-
-def markdown_report(document: dict[str, Any]) -> str:
-    """Returns the tables of a comparison, and how it was made.
-
-    Args:
-        document: What `ComparisonFolder.collect` returns.
-    """
-    parts = ["# Comparison of strategies"]
-    for title, text, table in sections(document).values():
-        parts += [f"## {title}", text, _markdown(table)]
-    if document["missing"]:
-        titles = [_plain(title_of_missing(it)) for it in document["missing"]]
-        parts += ["## Missing runs", "\n".join(f"- {it}" for it in titles)]
-    parts += ["## Settings", _pairs(document["settings"]), "## Versions"]
-    for backend, versions in document["versions"].items():
-        parts += [f"### {backend}", _pairs(versions)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _markdown(table: Table) -> str:
-    head = [_plain(name) for name in table.columns]
-    rows = [[_plain(cell.text) for cell in row] for row in table.rows]
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _pairs(pairs: dict[str, Any]) -> str:
-    return "\n".join(
-        f"- {_plain(name)}: {_plain(_text(value))}"
-        for name, value in pairs.items()
-    )
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return "–" if value is None else str(value)
-
-
-def _plain(text: str) -> str:
-    """Text in which nothing is taken for HTML or Markdown."""
-    # A line of its own would be, too; and a page may be shown on a terminal.
-    text = printable(re.sub(r"\s", " ", text))
-    return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(text, quote=False))
 
 
 def _count(number: int | None) -> Cell:

@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +16,15 @@ from keras import ops
 from keras_mtl.callbacks import TaskMonitor
 from keras_mtl.comparison.identity import check_identity
 from keras_mtl.comparison.identity import model_identity
+from keras_mtl.comparison.objective import USUAL_OBJECTIVE
+from keras_mtl.comparison.objective import read_objective
+from keras_mtl.comparison.problem import NOTHING
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import make_model
-from keras_mtl.comparison.problem import resolve_strategy
 from keras_mtl.comparison.settings import Settings
+from keras_mtl.comparison.summary import epoch_measures
+from keras_mtl.comparison.tuning import apply_setting
+from keras_mtl.comparison.tuning import tuned_strategy
 from keras_mtl.comparison.work import AfterEpoch
 from keras_mtl.training.monitor import NonFiniteError
 
@@ -41,6 +47,7 @@ def train(
     after_epoch: AfterEpoch,
     identity: dict[str, Any],
     probe: Probe | None = None,
+    setting: Mapping[str, Any] = NOTHING,
 ) -> dict[str, Any]:
     """Trains once and returns what was measured, ready for JSON.
 
@@ -55,6 +62,7 @@ def train(
             that this one is compared with.
         probe: Returns what else is measured after an epoch. Defaults to
             `None`: what `TaskMonitor` measures in all steps.
+        setting: What was tuned, by name. Defaults to nothing.
 
     Raises:
         OtherProblemError: If the model is another one.
@@ -67,6 +75,7 @@ def train(
     model = make_model(settings)
     of_model = model_identity(model)
     check_identity(of_model, identity, f"seed {seed}")
+    apply_setting(model, setting)
     monitor = TaskMonitor()
     history: list[dict[str, float | None]] = []
 
@@ -93,7 +102,7 @@ def train(
             data.y,
             batch_size=settings.batch_size,
             epochs=settings.epochs,
-            strategy=resolve_strategy(strategy),
+            strategy=tuned_strategy(strategy, setting),
             verbose=0,
             # The monitor first: it adds to the logs.
             callbacks=[monitor, timer] if probe is None else [timer],
@@ -117,6 +126,37 @@ def train(
         "cosines": mean_cosines(monitor.cosines),
         "seconds": _durations(timer.wall, steps),
     }
+
+
+def check_objective(settings: Settings, model: Any, data: Data) -> None:
+    """Raises `ValueError` if a model does not measure the objective.
+
+    Args:
+        settings: The settings.
+        model: A compiled model.
+        data: The examples.
+    """
+    objective = read_objective(settings.objective)
+    if objective.measure == USUAL_OBJECTIVE:
+        # Every model has it, and what would find out need not be compiled.
+        return
+    x, y = keras.tree.map_structure(
+        lambda array: array[: settings.batch_size], (data.x_test, data.y_test)
+    )
+    tested = model.evaluate(
+        x, y, batch_size=settings.batch_size, verbose=0, return_dict=True
+    )
+    logs = {f"val_{name}": _number(tested[name]) for name in tested}
+    measures = [
+        name
+        for name in epoch_measures(list(model.tasks), logs)
+        if name.startswith("test_")
+    ]
+    if objective.measure not in measures:
+        raise ValueError(
+            f"Argument `objective` must be one of the model's measures: "
+            f"{', '.join(measures)}. Received: objective={settings.objective}"
+        )
 
 
 class EpochTimer(keras.callbacks.Callback):

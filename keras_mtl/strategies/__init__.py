@@ -97,6 +97,25 @@ def get(identifier: Any) -> Strategy | None:
     )
 
 
+def class_of(name: str) -> type | None:
+    """Returns the class that a name means, `None` if there is no such one.
+
+    Args:
+        name: A name that `get` takes, or that of a component whose arguments
+            have no defaults.
+    """
+    for registry in (
+        PRESETS,
+        aggregators.REGISTRY,
+        balancers.REGISTRY,
+        flatness.REGISTRY,
+    ):
+        found = registry.class_of(name)
+        if found is not None:
+            return found
+    return None
+
+
 def serialize(strategy: Strategy) -> dict[str, Any]:
     """Returns the config of a strategy."""
     return keras.saving.serialize_keras_object(strategy)

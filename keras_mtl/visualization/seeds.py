@@ -59,6 +59,37 @@ def draw_seeds(axes: Any, index: int, points: list[Point], label: str) -> Any:
     return line
 
 
+def draw_intervals(
+    axes: Any,
+    names: Sequence[str],
+    means: Sequence[float],
+    half_widths: Sequence[float | None],
+    indices: Sequence[int],
+) -> None:
+    """Draws a mean and its interval in a line for each name, and a line at 0.
+
+    Args:
+        axes: Matplotlib axes.
+        names: Names, from above.
+        means: The means.
+        half_widths: Half of the intervals, `None` where there is none.
+        indices: Positions that decide the colours.
+    """
+    axes.axvline(0.0, color="grey", linewidth=1, zorder=0)
+    for place, index in enumerate(indices):
+        axes.errorbar(
+            means[place],
+            place,
+            xerr=half_widths[place],
+            color=COLOURS[index % len(COLOURS)],
+            fmt="o",
+            capsize=4,
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
 def draw_bars(
     axes: Any,
     names: Sequence[str],

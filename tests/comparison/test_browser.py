@@ -36,7 +36,11 @@ frame.addEventListener("load", () => {{
   const view = frame.contentWindow;
   const seen = view.document;
   const found = {{}};
-  const table = seen.querySelector("table.sortable");
+  const answer = seen.querySelector("table.answer");
+  found.answerFits =
+    answer.offsetWidth <= answer.parentElement.clientWidth;
+  found.answerIsSeen = answer.getBoundingClientRect().bottom <= 640;
+  const table = seen.querySelector("table.sortable:not(.answer)");
   const column = (index) =>
     [...table.tBodies[0].rows].map((row) => row.cells[index].textContent);
   const heads = [...table.tHead.rows[0].cells];
@@ -118,6 +122,7 @@ def test_open_sort_hover_on_a_phone(tmp_path):
     assert found["tipIsSeen"]
     assert found["tip"] == "mgda, epoch 1: test loss 1.35 (1.3 to 1.4)"
     # The page does not scroll sideways; the table does.
+    assert found["answerFits"] and found["answerIsSeen"]
     assert found["width"] <= 360 and found["tableScrolls"]
     assert found["tags"] == 0
 

@@ -32,6 +32,9 @@ def test_help_names_the_options(capsys):
     ("arguments", "expected"),
     [
         (["--strategies", "pcgard"], "Did you mean 'pcgrad'?"),
+        (["--strategies", "fs_mtl(roh=1)"], "'fs_mtl' has no argument 'roh'"),
+        (["--strategies", "fs_mtl(rho=-1)"], "Argument `rho` must be"),
+        (["--strategies", "fs_mtl(rho=exit())"], "must be arguments by name"),
         (["--dataset", "mnist"], "Argument `dataset` must be one of"),
         (["--dataset", "qm9"], "There is no model for the data set 'qm9'"),
         (
@@ -47,7 +50,7 @@ def test_help_names_the_options(capsys):
         (["--model", "comparison_problem"], "my_module:build"),
         (
             ["--model", "comparison_problem:not_a_function"],
-            "must name a function without arguments",
+            "must name a function",
         ),
         (["--dataset", "comparison_problem:nothing"], "has no 'nothing'"),
         (["--strategies", "comparison_problem:none"], "has no 'none'"),

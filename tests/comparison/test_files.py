@@ -14,6 +14,7 @@ from keras_mtl import atomic_files
 from keras_mtl.comparison.agreement import compare_weights
 from keras_mtl.comparison.comparison_folder import REPORTS
 from keras_mtl.comparison.comparison_folder import ComparisonFolder
+from keras_mtl.comparison.import_path import source_digest
 from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.records import SCHEMA
 from keras_mtl.comparison.results_folder import LOCK
@@ -378,3 +379,19 @@ def test_damaged_weights_are_refused(tmp_path, content):
     with pytest.raises(ValueError, match="does not hold the weights") as error:
         compare_weights(start, {"ew": {"jax": path}})
     assert str(path) in str(error.value)
+
+
+def test_helper_modules_of_a_package_are_watched(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "watched_package"
+    (package / "parts").mkdir(parents=True)
+    for name in ("__init__", "build", "parts/__init__", "parts/layers"):
+        (package / f"{name}.py").write_text("")
+    paths = ("watched_package:f", "watched_package.build:f")
+    before = [source_digest("model", path) for path in paths]
+    assert [source_digest("model", path) for path in paths] == before
+    (package / "notes.txt").write_text("no code")
+    assert [source_digest("model", path) for path in paths] == before
+    (package / "parts" / "layers.py").write_text("units = 4")
+    after = [source_digest("model", path) for path in paths]
+    assert not set(before) & set(after)

@@ -6,7 +6,7 @@ import json
 import re
 
 from keras_mtl.comparison.html_report import html_report
-from keras_mtl.comparison.tables import markdown_report
+from keras_mtl.comparison.markdown_report import markdown_report
 from tests.comparison.made_up import document
 from tests.comparison.tiny_problem import HOSTILE
 
@@ -120,6 +120,45 @@ def test_names_in_markdown_stay_in_their_line():
     text = markdown_report(document(strategies=("ew", "a\n# b\x1b[2J")))
     assert "| a # b" in text and "\n# b" not in text
     assert "\x1b" not in text
+
+
+def test_the_answer_comes_first():
+    page = html_report(document())
+    assert page.index("By test loss (lower is better)") < page.index("<p>multi")
+    answer = page[page.index('class="sortable answer"') :]
+    # Sorted by the objective, the best one marked.
+    rows = re.findall(r"<tr(?: class=\"(best)\")?><td.*?>(\w+)</td>", answer)
+    assert rows[:2] == [("best", "ew"), ("", "mgda")]
+    # Each seed is larger by the same 0.02: there is no spread.
+    assert ">+0.02<" in answer and ">2 of 2<" in answer
+    assert 'aria-label="test loss, minus that of ew"' in page
+    text = markdown_report(document())
+    assert "| **ew** | **1.55 ± 0.64** | **baseline** |  |  |" in text
+    assert "| mgda | 1.57 ± 0.64 | +0.02 | – | 2 of 2 |" in text
+    assert text.index("| mgda |") < text.index("## Results")
+
+
+def test_what_was_tried_is_shown():
+    found = document()
+    trials = [
+        {
+            "setting": {"learning_rate": 10.0**-n, "loss_weights": [0.5, 1.5]},
+            "value": value,
+        }
+        for n, value in enumerate([None, 1e9, 0.25, 0.5, 0.75], 1)
+    ]
+    found["tuning"] = [
+        {"backend": "jax", "strategy": it, "best": 2, "trials": trials}
+        for it in ("ew", "mgda")
+    ]
+    text = markdown_report(found)
+    row = "5 | learning\\_rate 0.001, loss\\_weights 0.5 : 1.5 | 0.25 |"
+    assert f"| jax | ew | {row}" in text
+    page = html_report(found)
+    assert page.count('aria-label="test loss of trials on jax"') == 1
+    # The backend on which nothing was tuned has no drawing.
+    assert "trials on torch" not in page
+    assert "<h2>Tuning" not in html_report(document())
 
 
 def test_without_gradients_there_is_no_map():

@@ -29,6 +29,9 @@ def test_options():
         *("--learning-rate", "0.5", "--limit", "9", "--jobs", "2"),
         *("--data-dir", "files", "--output", "there", "--dataset", "nyuv2"),
         *("--model", "mine:build", "--agreement-steps", "0"),
+        *("--baseline", "pcgrad", "--objective", "test_auc"),
+        *("--tune", "learning_rate,rho", "--trials", "9"),
+        *("--validation", "0.2"),
     )
     assert settings == Settings(
         backends=("tensorflow", "jax"),
@@ -44,6 +47,11 @@ def test_options():
         agreement_steps=0,
         output="there",
         jobs=2,
+        baseline="pcgrad",
+        objective="test_auc",
+        tune=("learning_rate", "rho"),
+        trials=9,
+        validation=0.2,
     )
 
 
@@ -52,6 +60,7 @@ def test_the_command_line_goes_before_the_file(tmp_path):
     path.write_text(
         'backends = ["torch", "jax"]\nstrategies = "ew,mgda"\n'
         "epochs = 5\nbatch-size = 8\nlearning_rate = 1\n"
+        "[space]\nrho = [0.1, 0.5]\n"
     )
     settings = read("--config", str(path), "--epochs", "2")
     assert settings == Settings(
@@ -60,6 +69,7 @@ def test_the_command_line_goes_before_the_file(tmp_path):
         epochs=2,
         batch_size=8,
         learning_rate=1,
+        space={"rho": [0.1, 0.5]},
     )
 
 
@@ -98,6 +108,9 @@ def test_missing_file():
         (["--limit", "-1"], "`limit` must be an integer, at least 1"),
         (["--agreement-steps", "-1"], "must be an integer, at least 0"),
         (["--learning-rate", "0"], r"must be a number in \(0, inf\)"),
+        (["--baseline", "mgda"], "`baseline` must be one of .*baseline=mgda"),
+        (["--objective", "loss"], "measure on the test data.*objective=loss"),
+        (["--validation", "1"], r"`validation` must be a number in \(0, 1\)"),
         (["--learning-rate", "nan"], r"must be a number in \(0, inf\)"),
     ],
 )

@@ -16,6 +16,7 @@ from keras_mtl.comparison.problem import load_data
 from keras_mtl.comparison.problem import make_model
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.summary import summarize
+from keras_mtl.comparison.training_run import check_objective
 from keras_mtl.comparison.training_run import fresh_start
 from keras_mtl.comparison.training_run import mean_cosines
 from keras_mtl.comparison.training_run import train
@@ -135,6 +136,16 @@ def test_another_model_is_not_trained(user_folder, name):
             {**identity, name: "other"},
         )
     assert not epochs
+
+
+def test_the_objective_is_one_of_the_models(user_folder):
+    data = load_data(settings())
+    for name in ("test_loss", "test_sum_mae", "test_sign_accuracy:min"):
+        given = settings(objective=name)
+        check_objective(given, make_model(given), data)
+    given = settings(objective="test_sum_mse")
+    with pytest.raises(ValueError, match="test_sum_mae.*objective=test_sum_ms"):
+        check_objective(given, make_model(given), data)
 
 
 def test_divergence_is_a_result(user_folder):

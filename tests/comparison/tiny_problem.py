@@ -93,3 +93,7 @@ def exploding():
 
 
 not_a_function = 3
+
+
+def with_rho(rho):
+    return keras_mtl.strategies.FSMTL("pcgrad", rho=rho)

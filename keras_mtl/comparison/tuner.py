@@ -1,0 +1,135 @@
+"""Which setting to try next, and which was best: Optuna does the search."""
+
+import math
+import statistics
+import warnings
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from keras_mtl.comparison.objective import Objective
+
+#: Settings that are drawn at random before a model of the objective is used.
+STARTUP = 8
+
+#: What is drawn by name.
+Drawn = dict[str, float]
+
+
+class Range(NamedTuple):
+    """Where a number is looked for; on a logarithmic scale from above 0."""
+
+    low: float
+    high: float
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether orders of magnitude count."""
+        return self.low > 0.0
+
+
+def suggest(
+    space: Mapping[str, Range], tried: Sequence[tuple[Drawn, float]], seed: int
+) -> Drawn:
+    """Returns the next setting to try, always the same after the same trials.
+
+    Args:
+        space: A range for each name.
+        tried: What has been drawn before, and what came of it: the lower, the
+            better, infinite where training diverged.
+        seed: Decides what is random.
+    """
+    import optuna
+
+    with warnings.catch_warnings():
+        # Of the sampler and of how often it changes.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler = optuna.samplers.GPSampler(
+            seed=(seed * 1_000_003 + len(tried)) % 2**32,
+            n_startup_trials=STARTUP,
+        )
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=sampler)
+    distributions = _distributions(space)
+    values = _compressed([value for _, value in tried])
+    for (drawn, _), value in zip(tried, values, strict=True):
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=drawn, distributions=distributions, value=value
+            )
+        )
+    params = study.ask(fixed_distributions=distributions).params
+    return {name: float(params[name]) for name in space}
+
+
+def order_of(trial: Mapping[str, Any], objective: Objective) -> float:
+    """Returns what is the lower, the better a trial is.
+
+    Args:
+        trial: Its record.
+        objective: What is tuned for.
+    """
+    value = trial["value"]
+    return math.inf if value is None else objective.order(value)
+
+
+def best_of(values: Sequence[float]) -> int:
+    """Returns the index of the lowest value, the first of equal ones."""
+    return min(range(len(values)), key=values.__getitem__)
+
+
+def write_storage(
+    path: Path,
+    name: str,
+    space: Mapping[str, Range],
+    tried: Sequence[tuple[Drawn, float]],
+) -> None:
+    """Adds the trials that are missing to a study of Optuna's.
+
+    Args:
+        path: An SQLite file, made if need be.
+        name: Name of the study.
+        space: A range for each name.
+        tried: As for `suggest`, in their order.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        storage=f"sqlite:///{path}", study_name=name, load_if_exists=True
+    )
+    for drawn, value in tried[len(study.get_trials(deepcopy=False)) :]:
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=drawn, distributions=_distributions(space), value=value
+            )
+        )
+
+
+def _distributions(space: Mapping[str, Range]) -> dict[str, Any]:
+    import optuna
+
+    return {
+        name: optuna.distributions.FloatDistribution(*it, log=it.is_logarithmic)
+        for name, it in space.items()
+    }
+
+
+def _compressed(values: Sequence[float]) -> list[float]:
+    """Has the worse half count by its logarithm.
+
+    A loss that explodes would hide all differences between the good ones.
+    """
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return [0.0] * len(values)
+    median, largest = statistics.median(finite), max(finite)
+    scale = median - min(finite) or 1.0
+    return [
+        value
+        if value <= median
+        else median + scale * math.log1p((min(value, largest) - median) / scale)
+        for value in values
+    ]
