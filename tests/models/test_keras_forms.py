@@ -265,7 +265,7 @@ class Net(keras.Model):
 
 
 def test_a_built_subclass_is_wrapped():
-    tokens = np.arange(24).reshape(8, 3) % 5
+    tokens = np.arange(24, dtype="int32").reshape(8, 3) % 5
     net = Net()
     expected = net(tokens)["a"]
     model = keras_mtl.MultiTaskModel.from_model(net)
