@@ -129,9 +129,6 @@ def test_frameworks_stay_in_backend(path):
 @holds_for(library_sources())
 def test_no_outside_solvers(path):
     found = {name.split(".")[0] for name in imported_modules(path)}
-    if path == LIBRARY / "comparison" / "statistics.py":
-        # Its distributions, which are no solvers.
-        found.discard("scipy")
     assert not found & {"scipy", "cvxpy", "quadprog", "torchjd"}
 
 

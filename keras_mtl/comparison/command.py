@@ -149,7 +149,7 @@ def _check_packages(settings: Settings) -> None:
                 f"The backend {backend!r} is not installed: "
                 f'pip install "keras-mtl[{backend}]"'
             )
-    needed = {"rich": "demo", "scipy": "demo"}
+    needed = {"rich": "demo"}
     if settings.tune:
         # Optuna's sampler takes torch for itself, on every backend.
         needed |= {"optuna": "tune", "torch": "tune"}

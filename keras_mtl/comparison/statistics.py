@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from keras_mtl.comparison.student_t import two_sided_p_value
+from keras_mtl.comparison.student_t import two_sided_quantile
+
 #: How often an interval holds the true mean.
 CONFIDENCE = 0.95
 
@@ -51,8 +54,6 @@ def estimate(
         scale: What rounding is relative to. Defaults to `None`: the largest
             value.
     """
-    from scipy import stats
-
     numbers = list(values.values())
     if not numbers:
         return None
@@ -63,8 +64,8 @@ def estimate(
         scale = max(map(abs, numbers))
     if spread <= ROUNDING * scale:
         return Estimate(mean, None, None, count, agreeing)
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2.0, count - 1)) * spread
-    p_value = float(2.0 * stats.t.sf(abs(mean) / spread, count - 1))
+    half = two_sided_quantile(1.0 - CONFIDENCE, count - 1) * spread
+    p_value = two_sided_p_value(mean / spread, count - 1)
     return Estimate(mean, half, p_value, count, agreeing)
 
 

@@ -1,5 +1,7 @@
 """Differences within seeds, against SciPy and statsmodels."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -8,6 +10,8 @@ from statsmodels.stats.multitest import multipletests
 from keras_mtl.comparison.statistics import estimate
 from keras_mtl.comparison.statistics import holm
 from keras_mtl.comparison.statistics import paired
+from keras_mtl.comparison.student_t import two_sided_p_value
+from keras_mtl.comparison.student_t import two_sided_quantile
 
 
 def by_seed(values):
@@ -44,6 +48,25 @@ def test_they_are_scipys_and_statsmodels(number):
         rtol=0,
         atol=1e-12,
     )
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 30, 99])
+def test_student_t_is_scipys(freedom):
+    for statistic in (0.0, 0.1, 0.7, 1.0, -1.5, 2.0, 3.0, 10.0, 300.0, 1e9):
+        p_value = two_sided_p_value(statistic, freedom)
+        expected = 2.0 * stats.t.sf(abs(statistic), freedom)
+        assert p_value == pytest.approx(expected, rel=1e-12, abs=1e-300)
+    for p_value in (0.001, 0.05, 0.5, 0.9):
+        assert two_sided_quantile(p_value, freedom) == pytest.approx(
+            stats.t.isf(p_value / 2.0, freedom), rel=1e-12
+        )
+
+
+def test_student_t_with_one_degree_of_freedom_is_cauchys():
+    for statistic in (1e-9, 0.3, 1.0, 7.0):
+        expected = 1.0 - 2.0 * math.atan(statistic) / math.pi
+        assert two_sided_p_value(statistic, 1) == pytest.approx(expected)
+    assert two_sided_p_value(math.inf, 1) == 0.0
 
 
 def test_only_common_seeds_count():
