@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_mtl
+from keras_mtl.models import labels
 from training import toy
 
 TASKS = ("a", "b", "c")
@@ -192,3 +193,27 @@ def test_dense_labels_with_a_loss_of_the_users_own(by_pixel):
         squares = squares[np.isfinite(squares).all(axis=(1, 2, 3))]
         assert len(squares) == 3
     assert logs["a_loss"] == pytest.approx(np.nanmean(squares), rel=1e-5)
+
+
+def test_labels_are_filled_once_for_all_passes_of_a_step(monkeypatch):
+    x, y = data()
+    y = {**y, "a": np.where(y["a"] > 0, np.nan, y["a"])}
+    model = make_model()
+    toy.compiled(
+        model,
+        "fs_mtl",
+        loss=dict.fromkeys(TASKS, "mse"),
+        run_eagerly=True,
+        check="never",
+    )
+    # What a plan's first step needs to know besides is not counted.
+    model.train_on_batch(x, y)
+    filled, fill = [], labels.fill_missing
+
+    def noting(by_task, *others):
+        filled.extend(by_task)
+        return fill(by_task, *others)
+
+    monkeypatch.setattr(labels, "fill_missing", noting)
+    model.train_on_batch(x, y)
+    assert sorted(filled) == sorted(TASKS)
