@@ -10,6 +10,7 @@ from keras_mtl import aggregators as aggregators
 from keras_mtl import analysis as analysis
 from keras_mtl import balancers as balancers
 from keras_mtl import callbacks as callbacks
+from keras_mtl import comparison as comparison
 from keras_mtl import datasets as datasets
 from keras_mtl import flatness as flatness
 from keras_mtl import layers as layers
@@ -32,6 +33,7 @@ __all__ = [
     "analysis",
     "balancers",
     "callbacks",
+    "comparison",
     "datasets",
     "flatness",
     "layers",

@@ -10,9 +10,9 @@ from benchmarks.study.experiment import Method
 from benchmarks.study.experiment import Settings
 from benchmarks.study.problem import Problem
 from keras_mtl import MultiTaskModel
+from keras_mtl.comparison.random_state import fresh_start
 from keras_mtl.comparison.training_run import EpochTimer
 from keras_mtl.comparison.training_run import count_conflicts
-from keras_mtl.comparison.training_run import fresh_start
 from keras_mtl.comparison.training_run import median_epoch
 
 SPLITS = ("train", "validation", "test")

@@ -5,3 +5,7 @@ parent process says what is to do (`Work`), starts one worker process per
 backend and writes the reports; a worker trains. What they have in common is the
 folder of results, in which each finished job is a file of its own.
 """
+
+from keras_mtl.comparison.data import Problem as Problem
+
+__all__ = ["Problem"]

@@ -12,11 +12,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_mtl.comparison.problem import Data
+from keras_mtl.comparison.data import Data
 from keras_mtl.comparison.problem import make_model
 from keras_mtl.comparison.problem import resolve_strategy
+from keras_mtl.comparison.random_state import fresh_start
 from keras_mtl.comparison.settings import Settings
-from keras_mtl.comparison.training_run import fresh_start
 from keras_mtl.training.monitor import NonFiniteError
 
 # Of plain gradient descent: Adam divides rounding errors of gradients that
@@ -61,22 +61,20 @@ def take_steps(
     Returns:
         A file of the weights after the steps.
     """
+    # Where they come in an order of their own, the same on each backend.
+    fresh_start(0)
+    examples = data.train.first_steps(
+        settings.agreement_steps, settings.batch_size
+    )
     model = built_model(settings, data)
     weights = read_weights(start)
     for variable, value in zip(_variables(model), weights, strict=True):
         variable.assign(value)
     model.optimizer = keras.optimizers.SGD(LEARNING_RATE)
-    # From the beginning again where there are not enough.
-    rows = np.arange(settings.agreement_steps * settings.batch_size)
-    rows %= data.num_train
-    x, y = keras.tree.map_structure(lambda it: it[rows], (data.x, data.y))
     try:
         model.fit(
-            x,
-            y,
-            batch_size=settings.batch_size,
+            **examples,
             epochs=1,
-            shuffle=False,
             strategy=resolve_strategy(strategy),
             verbose=0,
         )
@@ -166,7 +164,7 @@ def built_model(settings: Settings, data: Data) -> Any:
     fresh_start(0)
     model = make_model(settings)
     if not model.built:
-        model(keras.tree.map_structure(lambda it: it[:1], data.x))
+        model(data.train.first(1).x)
     return model
 
 

@@ -109,6 +109,16 @@ def make(argument: str, call: Call, maker: Callable[..., Any]) -> Any:
     return maker(**call.arguments)
 
 
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function has an argument that can be given by name."""
+    found = inspect.signature(function).parameters.get(name)
+    by_name = (
+        inspect.Parameter.KEYWORD_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    )
+    return found is not None and found.kind in by_name
+
+
 def arguments_of(maker: Callable[..., Any]) -> list[str] | None:
     """Returns the names of arguments, also of classes that pass some on.
 

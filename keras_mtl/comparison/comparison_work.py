@@ -5,6 +5,8 @@ from typing import Any
 
 from keras_mtl.comparison import agreement
 from keras_mtl.comparison.comparison_folder import ComparisonFolder
+from keras_mtl.comparison.data import Data
+from keras_mtl.comparison.identity import check_same_data
 from keras_mtl.comparison.identity import data_identity
 from keras_mtl.comparison.identity import model_identity
 from keras_mtl.comparison.jobs import Job
@@ -13,8 +15,8 @@ from keras_mtl.comparison.jobs import all_runs
 from keras_mtl.comparison.jobs import all_starts
 from keras_mtl.comparison.jobs import all_trials
 from keras_mtl.comparison.objective import read_objective
-from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import load_data
+from keras_mtl.comparison.random_state import fresh_start
 from keras_mtl.comparison.records import SCHEMA
 from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.settings import Settings
@@ -58,8 +60,6 @@ class ComparisonWork(Work):
         self.folder = ComparisonFolder(settings.output)
         self.backends = settings.backends
         self.workers = settings.jobs
-        # Made when there is a trial.
-        self._parts: Data | None = None
 
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any]) -> "ComparisonWork":
@@ -149,19 +149,32 @@ class ComparisonWork(Work):
         self._optimizer = model.optimizer
         self.identity = {**model_identity(model), **data_identity(self.data)}
         check_objective(self.settings, model, self.data)
+        self.data.check_callbacks()
+        if self.settings.tune:
+            split(self.data, self.settings.validation)
         return self.identity
+
+    def _data_for(self, job: Job) -> Data:
+        """The examples, of a stream new ones: its order starts with a run."""
+        if not self.data.is_stream:
+            return self.data
+        fresh_start(job.seed or 0)
+        data = self.load_data()
+        check_same_data(data, self.data, job.title)
+        return data
 
     def do(self, job: Job, after_epoch: AfterEpoch) -> bytes | str:
         if job.trial is not None:
             return self._do_trial(job, after_epoch)
+        data = self._data_for(job)
         if not job.strategy:
-            return agreement.start_weights(self.settings, self.data)
+            return agreement.start_weights(self.settings, data)
         if job.seed is None:
             return agreement.take_steps(
-                self.settings, self.data, job.strategy, self.folder.start
+                self.settings, data, job.strategy, self.folder.start
             )
         setting = self._best(job.backend, job.strategy)
-        return json_text(self._train(job, after_epoch, self.data, setting))
+        return json_text(self._train(job, after_epoch, data, setting))
 
     def _train(
         self,
@@ -170,7 +183,7 @@ class ComparisonWork(Work):
         data: Data,
         setting: dict[str, Any],
     ) -> dict[str, Any]:
-        counts = {"num_train": data.num_train, "num_test": data.num_test}
+        counts = {"num_train": data.train.count, "num_test": data.test.count}
         record = train(
             self.settings,
             data,
@@ -189,8 +202,6 @@ class ComparisonWork(Work):
         }
 
     def _do_trial(self, job: Job, after_epoch: AfterEpoch) -> str:
-        if self._parts is None:
-            self._parts = split(self.data, self.settings.validation)
         tasks = len(self.identity["tasks"])
         space = space_of(self.settings, job.strategy, tasks, self._optimizer)
         trials = self.folder.finished_trials(
@@ -198,7 +209,8 @@ class ComparisonWork(Work):
         )
         drawn = suggest(space, self._tried(trials), SPLIT_SEED)
         setting = setting_of(drawn, tasks)
-        record = self._train(job, after_epoch, self._parts, setting)
+        parts = split(self._data_for(job), self.settings.validation)
+        record = self._train(job, after_epoch, parts, setting)
         objective, value = read_objective(self.settings.objective), None
         if record["status"] == "finished":
             value = measures_of(record).get(objective.measure)

@@ -18,7 +18,8 @@ from keras_mtl.comparison.command import check_work
 from keras_mtl.comparison.command import run
 from keras_mtl.comparison.comparison_folder import ComparisonFolder
 from keras_mtl.comparison.comparison_work import ComparisonWork
-from keras_mtl.comparison.problem import Data
+from keras_mtl.comparison.data import Data
+from keras_mtl.comparison.examples import Arrays
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.settings import read_names
 from keras_mtl.comparison.supervisor import Supervisor
@@ -84,17 +85,20 @@ class DemoWork(ComparisonWork):
         train_data, test_data = multi_digits(
             self.settings.num_train, self.settings.num_test
         )
-        return Data(*train_data, *test_data)
+        return Data(Arrays(*train_data), Arrays(*test_data))
 
     def probe(self, model: Any, epoch: int) -> dict[str, float]:
         """Counts conflicts, on other training batches after every epoch."""
         size, probed = self.settings.batch_size, self.settings.probed
         starts = size * ((epoch - 1) * probed + np.arange(probed))
         batches = [
-            np.arange(start, start + size) % self.data.num_train
+            np.arange(start, start + size) % self.settings.num_train
             for start in starts
         ]
-        conflicts = count_conflicts(model, self.data.x, self.data.y, batches)
+        arguments = self.data.train.arguments(size)
+        conflicts = count_conflicts(
+            model, arguments["x"], arguments["y"], batches
+        )
         return {"conflict_ratio": conflicts / probed}
 
 

@@ -11,9 +11,10 @@ import warnings
 from typing import Any
 
 import keras
-import numpy as np
 
-from keras_mtl.comparison.problem import Data
+from keras_mtl.comparison.data import Data
+from keras_mtl.comparison.examples import Arrays
+from keras_mtl.comparison.examples import digest_of
 
 #: What a class or function of the user that has no config raises.
 NO_CONFIG = (
@@ -32,9 +33,6 @@ LEFT_OUT = {"build_config", "compile_config", "registered_name", "seed"}
 
 #: Longer texts are code or weights, which have no canonical form.
 LONGEST = 256
-
-#: Bytes of an array that are looked at: all labels, and all that is small.
-LOOKED_AT = 2**28
 
 #: What must be the same on all backends. The others may differ by rounding.
 OF_ALL_BACKENDS = ("tasks", "parameters", "num_train", "num_test")
@@ -84,27 +82,33 @@ def model_identity(model: Any) -> dict[str, Any]:
 def data_identity(data: Data) -> dict[str, Any]:
     """Returns the numbers of examples, and `data`, a digest of them.
 
-    Of arrays of more than 256 MiB it is one of evenly spaced examples; of
-    Python objects their number alone.
+    Of arrays of more than 256 MiB it is one of evenly spaced examples, of
+    Python objects their number alone, and of what comes in batches the shapes
+    and the name that the user has given; the numbers are then `None`.
     """
-    digest = hashlib.sha256()
-    for leaf in keras.tree.flatten(tuple(data)):
-        array = (
-            keras.ops.convert_to_numpy(leaf)
-            if keras.ops.is_tensor(leaf)
-            else np.asarray(leaf)
-        )
-        digest.update(repr((array.dtype.str, array.shape)).encode())
-        if array.dtype.hasobject or not array.size:
-            continue
-        step = -(-array.nbytes // LOOKED_AT)
-        looked_at = np.ascontiguousarray(array[::step]).reshape(-1)
-        digest.update(looked_at.view("uint8").data)
     return {
-        "num_train": data.num_train,
-        "num_test": data.num_test,
-        "data": digest.hexdigest()[:16],
+        "num_train": data.train.count,
+        "num_test": data.test.count,
+        "data": _digest([digest_of(*data.parts), *data.label]),
     }
+
+
+def check_same_data(found: Data, known: Data, where: str) -> None:
+    """Raises `OtherProblemError` if a function has returned other examples.
+
+    Batches are not asked for, which would change the order of the next ones.
+
+    Args:
+        found: What it has returned now.
+        known: What it returned before.
+        where: What needs the examples.
+    """
+
+    def content(data: Data) -> dict[str, Any]:
+        arrays = [it if isinstance(it, Arrays) else None for it in data.parts]
+        return {"data": _digest([digest_of(*arrays), *data.label])}
+
+    check_identity(content(found), content(known), where)
 
 
 def check_identity(

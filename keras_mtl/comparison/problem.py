@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from typing import Any
-from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from keras_mtl import datasets
 from keras_mtl import strategies
@@ -14,10 +14,15 @@ from keras_mtl.balancers import Fixed
 from keras_mtl.comparison.calls import Call
 from keras_mtl.comparison.calls import make
 from keras_mtl.comparison.calls import read_call
+from keras_mtl.comparison.calls import takes
+from keras_mtl.comparison.data import Data
+from keras_mtl.comparison.data import read_data
+from keras_mtl.comparison.examples import Arrays
 from keras_mtl.comparison.import_path import import_object
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.datasets.domain_folders import DOMAINS
+from keras_mtl.datasets.recipe import Recipe
 from keras_mtl.datasets.recipes import RECIPES
 from keras_mtl.flatness import Flatness
 from keras_mtl.models import MultiTaskModel
@@ -36,25 +41,6 @@ IMAGE_PAIRS = {
 SCALARIZATION = "scalarization"
 
 NOTHING: Mapping[str, Any] = {}
-
-
-class Data(NamedTuple):
-    """Training and test examples, as `fit` takes them."""
-
-    x: Any
-    y: Any
-    x_test: Any
-    y_test: Any
-
-    @property
-    def num_train(self) -> int:
-        """Number of training examples."""
-        return len(keras.tree.flatten(self.x)[0])
-
-    @property
-    def num_test(self) -> int:
-        """Number of test examples."""
-        return len(keras.tree.flatten(self.x_test)[0])
 
 
 def check_problem(settings: Settings) -> None:
@@ -92,27 +78,42 @@ def check_problem(settings: Settings) -> None:
 
 
 def load_data(settings: Settings) -> Data:
-    """Returns the examples, `limit` of each split at most."""
-    if is_import_path(settings.dataset):
-        pairs = _called("dataset", settings.dataset)
-        try:
-            (x, y), (x_test, y_test) = pairs
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{settings.dataset} must return (x_train, y_train), (x_test, "
-                f"y_test). It returned: {type(pairs).__name__}"
-            ) from error
-    else:
-        folder = settings.data_dir
-        x, y = datasets.load(settings.dataset, "train", data_dir=folder)
-        x_test, y_test = datasets.load(
-            settings.dataset, "test", data_dir=folder
+    """Returns the examples, `limit` of each split at most.
+
+    No more of them are made or read where that can be helped: a function of
+    the user that has an argument `limit` is told.
+    """
+    if not is_import_path(settings.dataset):
+        recipe = RECIPES[settings.dataset]()
+        return Data(
+            train=_first_of(recipe, "train", settings),
+            test=_first_of(recipe, "test", settings),
         )
-    return Data(
-        *keras.tree.map_structure(
-            lambda array: array[: settings.limit], (x, y, x_test, y_test)
-        )
+    call = read_call("dataset", settings.dataset)
+    function = _function("dataset", settings.dataset)
+    told = {}
+    if settings.limit is not None and takes(function, "limit"):
+        told = {"limit": settings.limit}
+    arguments = {**told, **call.arguments}
+    data = read_data(
+        settings.dataset,
+        make("dataset", Call(call.name, arguments), function),
     )
+    if settings.limit is not None and data.is_stream and not told:
+        raise ValueError(
+            f"Argument `limit` cuts arrays, but {settings.dataset} returns "
+            "examples in batches: give the function an argument `limit`, "
+            f"which it is then told. Received: limit={settings.limit}"
+        )
+    return data.limited(settings.limit)
+
+
+def _first_of(recipe: Recipe, split: str, settings: Settings) -> Arrays:
+    samples = recipe.checked_open(split, settings.data_dir)
+    count = len(samples)
+    if settings.limit is not None:
+        count = min(count, settings.limit)
+    return Arrays(*samples.take(np.arange(count)))
 
 
 def make_model(settings: Settings) -> MultiTaskModel:

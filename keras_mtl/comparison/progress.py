@@ -50,8 +50,11 @@ class Progress:
 
     def end(self, job: Job) -> None:
         """Notes that a job is done."""
-        del self.current[job.backend]
-        self.finished += job.seed is not None
+        _, epochs, _ = self.current.pop(job.backend)
+        if job.seed is not None:
+            self.finished += 1
+            # Callbacks may have stopped it.
+            self.epochs -= self.epochs_per_run - epochs
         self.tick()
 
     def fail(self, backend: str, job: Job | None, message: str) -> None:

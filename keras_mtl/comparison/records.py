@@ -118,10 +118,10 @@ FORM: dict[str, tuple[Check, str]] = {
     "parameters": (_or_none(_is_count), "an integer or null"),
     "shapes": (_or_none(_is_text), "text or null"),
     "model": (_is_text, "text"),
-    "num_train": (_is_count, "an integer"),
-    "num_test": (_is_count, "an integer"),
+    "num_train": (_or_none(_is_count), "an integer or null"),
+    "num_test": (_or_none(_is_count), "an integer or null"),
     "data": (_is_text, "text"),
-    "steps_per_epoch": (_is_count, "an integer"),
+    "steps_per_epoch": (_or_none(_is_count), "an integer or null"),
     "history": (
         _list_of(_dict_of(_or_none(_is_number))),
         "a list of numbers by name",

@@ -46,6 +46,10 @@ def epoch_measures(tasks: list[str], logs: Measures) -> Measures:
     measures.update(_means_over_tasks(tasks, tested))
     measures.update({f"test_{name}": tested[name] for name in tested})
     measures["train_loss"] = logs.get("loss")
+    # Of the user's validation examples, where there are such.
+    measures.update(
+        {name: logs[name] for name in logs if name.startswith("validation_")}
+    )
     if "conflict_ratio" in logs:
         measures["conflict_ratio"] = logs["conflict_ratio"]
     return measures

@@ -14,14 +14,18 @@ import numpy as np
 from keras import ops
 
 from keras_mtl.callbacks import TaskMonitor
+from keras_mtl.comparison.data import Data
+from keras_mtl.comparison.examples import Arrays
 from keras_mtl.comparison.identity import check_identity
 from keras_mtl.comparison.identity import model_identity
 from keras_mtl.comparison.objective import USUAL_OBJECTIVE
 from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.problem import NOTHING
-from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import make_model
+from keras_mtl.comparison.random_state import fresh_start
+from keras_mtl.comparison.random_state import random_state_kept
 from keras_mtl.comparison.settings import Settings
+from keras_mtl.comparison.summary import TEST
 from keras_mtl.comparison.summary import epoch_measures
 from keras_mtl.comparison.tuning import apply_setting
 from keras_mtl.comparison.tuning import tuned_strategy
@@ -30,13 +34,6 @@ from keras_mtl.training.monitor import NonFiniteError
 
 #: Called with a model and the number of the epoch that is over, from 1 on.
 Probe = Callable[[Any, int], dict[str, float]]
-
-
-def fresh_start(seed: int) -> None:
-    """Forgets what earlier runs of the process left in Keras, and seeds it."""
-    # In this order: clearing forgets the seed, too.
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
 
 
 def train(
@@ -79,41 +76,53 @@ def train(
     monitor = TaskMonitor()
     history: list[dict[str, float | None]] = []
 
+    def tested() -> dict[str, float | None]:
+        with random_state_kept():
+            found = model.evaluate(
+                **data.test.arguments(settings.batch_size),
+                verbose=0,
+                return_dict=True,
+            )
+        return {f"{TEST}{name}": _number(found[name]) for name in found}
+
     def note(logs: dict[str, Any]) -> None:
-        # Not `validation_data`: Keras would count it as part of the epoch.
-        tested = model.evaluate(
-            data.x_test,
-            data.y_test,
-            batch_size=settings.batch_size,
-            verbose=0,
-            return_dict=True,
-        )
-        entry = {**logs, **{f"val_{key}": tested[key] for key in tested}}
+        entry = {name: _number(logs[name]) for name in logs}
+        if data.validation is not data.test:
+            entry = {**_of_validation(entry), **tested()}
         if probe is not None:
-            entry |= probe(model, len(history) + 1)
-        history.append({key: _number(entry[key]) for key in entry})
+            measured = probe(model, len(history) + 1)
+            entry |= {name: _number(measured[name]) for name in measured}
+        history.append(entry)
         after_epoch(len(history), history[-1])
 
     timer = EpochTimer(note)
+    callbacks = data.new_callbacks()
     message = None
     try:
         model.fit(
-            data.x,
-            data.y,
-            batch_size=settings.batch_size,
+            **data.train.fit_arguments(settings.batch_size),
+            **_validation(settings, data),
             epochs=settings.epochs,
             strategy=tuned_strategy(strategy, setting),
             verbose=0,
             # The monitor first: it adds to the logs.
-            callbacks=[monitor, timer] if probe is None else [timer],
+            callbacks=[
+                *([monitor] if probe is None else []),
+                timer,
+                *callbacks,
+            ],
         )
+        if history and (callbacks or averages_weights(model)):
+            # What counts is the model that `fit` leaves: callbacks may have
+            # gone back to other weights, and so may the optimizer.
+            history[-1] |= tested()
     except NonFiniteError as error:
         # A result, and as good as any other: this strategy diverges.
         message = str(error)
     # Now it has weights; the optimizer may have another learning rate.
     of_model = {**model_identity(model), "model": of_model["model"]}
     check_identity(of_model, identity, f"seed {seed}")
-    steps = math.ceil(data.num_train / settings.batch_size)
+    steps = data.train.steps(settings.batch_size)
     return {
         "strategy": strategy,
         "seed": seed,
@@ -140,13 +149,11 @@ def check_objective(settings: Settings, model: Any, data: Data) -> None:
     if objective.measure == USUAL_OBJECTIVE:
         # Every model has it, and what would find out need not be compiled.
         return
-    x, y = keras.tree.map_structure(
-        lambda array: array[: settings.batch_size], (data.x_test, data.y_test)
-    )
+    examples = data.test.first(settings.batch_size)
     tested = model.evaluate(
-        x, y, batch_size=settings.batch_size, verbose=0, return_dict=True
+        **examples.arguments(settings.batch_size), verbose=0, return_dict=True
     )
-    logs = {f"val_{name}": _number(tested[name]) for name in tested}
+    logs = {f"{TEST}{name}": _number(tested[name]) for name in tested}
     measures = [
         name
         for name in epoch_measures(list(model.tasks), logs)
@@ -159,8 +166,36 @@ def check_objective(settings: Settings, model: Any, data: Data) -> None:
         )
 
 
+def averages_weights(model: Any) -> bool:
+    """Whether the optimizer ends with averages in the place of weights."""
+    optimizer = model.optimizer
+    # That of a loss scale has another inside.
+    return getattr(optimizer, "inner_optimizer", optimizer).use_ema
+
+
+def _validation(settings: Settings, data: Data) -> dict[str, Any]:
+    if data.validation is None:
+        return {}
+    given: dict[str, Any] = {
+        "validation_data": data.validation.validation_data()
+    }
+    if isinstance(data.validation, Arrays):
+        given["validation_batch_size"] = settings.batch_size
+    return given
+
+
+def _of_validation(logs: dict[str, float | None]) -> dict[str, float | None]:
+    """Renames what `fit` has validated: `val_` is what is tested here."""
+    return {
+        f"validation_{name.removeprefix(TEST)}"
+        if name.startswith(TEST)
+        else name: value
+        for name, value in logs.items()
+    }
+
+
 class EpochTimer(keras.callbacks.Callback):
-    """Times every epoch; what comes after it is not counted.
+    """Times every epoch; validation and what comes after it do not count.
 
     CPU time is what the process uses, whatever else the machine is doing.
 
@@ -179,14 +214,26 @@ class EpochTimer(keras.callbacks.Callback):
         self.wall: list[float] = []
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._start = time.process_time(), time.perf_counter()
+        self._stop: tuple[float, float] | None = None
+        self._start = _clocks()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        if self._stop is None:
+            # Reading it waits for steps that are still being computed.
+            int(self.model.optimizer.iterations)
+            self._stop = _clocks()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         # Reading the values waits for steps that are still being computed.
         values = {name: float(value) for name, value in (logs or {}).items()}
-        self.cpu.append(time.process_time() - self._start[0])
-        self.wall.append(time.perf_counter() - self._start[1])
+        cpu, wall = self._stop or _clocks()
+        self.cpu.append(cpu - self._start[0])
+        self.wall.append(wall - self._start[1])
         self.after_epoch(values)
+
+
+def _clocks() -> tuple[float, float]:
+    return time.process_time(), time.perf_counter()
 
 
 def median_epoch(seconds: Sequence[float]) -> float:
@@ -244,14 +291,14 @@ def mean_cosines(matrices: list[Any]) -> list[list[float | None]] | None:
     ]
 
 
-def _durations(seconds: list[float], steps: int) -> dict[str, Any]:
+def _durations(seconds: list[float], steps: int | None) -> dict[str, Any]:
     if not seconds:
         return {"epochs": [], "per_epoch": None, "per_step": None}
     per_epoch = median_epoch(seconds)
     return {
         "epochs": seconds,
         "per_epoch": per_epoch,
-        "per_step": per_epoch / steps,
+        "per_step": None if steps is None else per_epoch / steps,
     }
 
 

@@ -1,5 +1,6 @@
 """What is tuned for which strategy, and how a setting is applied."""
 
+import dataclasses
 import inspect
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,10 +13,11 @@ from keras_mtl import strategies
 from keras_mtl.balancers import Equal
 from keras_mtl.comparison.calls import arguments_of
 from keras_mtl.comparison.calls import read_call
+from keras_mtl.comparison.data import Data
+from keras_mtl.comparison.examples import Arrays
 from keras_mtl.comparison.import_path import import_object
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.problem import SCALARIZATION
-from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import resolve_strategy
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.tuner import Drawn
@@ -144,13 +146,27 @@ def tuned_strategy(strategy: str, setting: Mapping[str, Any]) -> Any:
 
 
 def split(data: Data, fraction: float) -> Data:
-    """Returns the training examples in two parts, the second for validation.
+    """Returns what trials train on and are measured on.
+
+    These are the user's validation examples, or else a part of the training
+    examples. Those for testing are not looked at.
 
     Args:
-        data: The examples; those for testing are not looked at.
+        data: The examples.
         fraction: Part of the training examples that are not trained on.
+
+    Raises:
+        ValueError: If there is nothing to choose settings on.
     """
-    count = data.num_train
+    if data.validation is not None:
+        return dataclasses.replace(data, test=data.validation)
+    if not isinstance(data.train, Arrays):
+        raise ValueError(
+            "Argument `tune` needs examples that are not trained on. The "
+            f"training examples are a {type(data.train.source).__name__}, of "
+            "which no part can be held back: give the Problem `validation`."
+        )
+    count = data.train.count
     held_back = max(1, round(fraction * count))
     if held_back >= count:
         raise ValueError(
@@ -158,13 +174,11 @@ def split(data: Data, fraction: float) -> Data:
             f"Received: validation={fraction}"
         )
     order = np.random.default_rng(SPLIT_SEED).permutation(count)
-
-    def take(rows: np.ndarray) -> Any:
-        return keras.tree.map_structure(lambda it: it[rows], (data.x, data.y))
-
     # In their order, as a user would take them.
     train, held = np.sort(order[held_back:]), np.sort(order[:held_back])
-    return Data(*take(train), *take(held))
+    return dataclasses.replace(
+        data, train=data.train.rows(train), test=data.train.rows(held)
+    )
 
 
 def _takes(strategy: str, name: str) -> bool:

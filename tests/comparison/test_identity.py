@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import keras_mtl
+from keras_mtl.comparison.data import read_data
 from keras_mtl.comparison.identity import data_identity
 from keras_mtl.comparison.identity import model_identity
-from keras_mtl.comparison.problem import Data
 
 
 def build(units=4, rate=0.1, loss="mse", seed=None, activation="relu"):
@@ -73,7 +73,9 @@ def test_weights_tell_where_there_is_no_config():
 def examples(**changes):
     x = np.arange(12.0).reshape(6, 2)
     parts = {"x": {"in": x}, "y": {"a": x[:, 0]}, "x_test": x, "y_test": x}
-    return data_identity(Data(**{**parts, **changes}))
+    parts.update(changes)
+    train, test = (parts["x"], parts["y"]), (parts["x_test"], parts["y_test"])
+    return data_identity(read_data("load", (train, test)))
 
 
 def test_data_are_what_they_hold():
@@ -89,4 +91,5 @@ def test_data_are_what_they_hold():
     )
     labels[3] += 1.0
     assert examples(y={"a": labels})["data"] != first["data"]
-    assert examples(x_test=np.ones((5, 2)))["num_test"] == 5
+    five = np.ones((5, 2))
+    assert examples(x_test=five, y_test=five)["num_test"] == 5

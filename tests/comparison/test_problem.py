@@ -18,17 +18,18 @@ def settings(**given):
 
 def test_limit_cuts_every_split():
     data = load_data(settings(limit=7))
-    assert data.num_train == len(data.x) == len(data.x_test) == 7
-    assert data.y["left"].shape == data.y_test["right"].shape == (7,)
+    assert data.train.count == len(data.train.x) == len(data.test.x) == 7
+    assert data.train.y["left"].shape == data.test.y["right"].shape == (7,)
 
 
 def test_data_of_the_user(user_folder):
     data = load_data(settings(dataset="comparison_problem:load_data"))
-    assert data.x.shape == (32, 4) and data.y_test["sign"].shape == (16,)
+    assert data.train.x.shape == (32, 4)
+    assert data.test.y["sign"].shape == (16,)
 
 
 def test_data_in_another_form(user_folder):
-    with pytest.raises(ValueError, match=r"must return \(x_train, y_train\)"):
+    with pytest.raises(ValueError, match="It returned: MultiTaskModel"):
         load_data(settings(dataset="comparison_problem:build"))
 
 

@@ -14,10 +14,10 @@ from keras_mtl.comparison.identity import data_identity
 from keras_mtl.comparison.identity import model_identity
 from keras_mtl.comparison.problem import load_data
 from keras_mtl.comparison.problem import make_model
+from keras_mtl.comparison.random_state import fresh_start
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.summary import summarize
 from keras_mtl.comparison.training_run import check_objective
-from keras_mtl.comparison.training_run import fresh_start
 from keras_mtl.comparison.training_run import mean_cosines
 from keras_mtl.comparison.training_run import train
 from tests.comparison.tiny_problem import HOSTILE_TASKS
@@ -84,10 +84,10 @@ def test_what_was_measured_is_what_the_model_gives(user_folder):
     model = make_model(given)
     data = load_data(given)
     history = model.fit(
-        data.x, data.y, batch_size=8, strategy="ew", verbose=0
+        data.train.x, data.train.y, batch_size=8, strategy="ew", verbose=0
     ).history
     tested = model.evaluate(
-        data.x_test, data.y_test, verbose=0, return_dict=True
+        data.test.x, data.test.y, verbose=0, return_dict=True
     )
     # Sums of float32 in batches of another size.
     found = record["history"][0]
@@ -180,11 +180,11 @@ def test_agreement_starts_where_it_is_told(user_folder, tmp_path):
 
     weights = [it.astype("float64") for it in agreement.read_weights(start)]
     kernel, bias, *heads = weights
-    targets = list(data.y.values())
+    targets = list(data.train.y.values())
     for step in range(5):
         # Four batches, and the first one again.
         rows = slice(8 * (step % 4), 8 * (step % 4) + 8)
-        x = data.x[rows].astype("float64")
+        x = data.train.x[rows].astype("float64")
         features = x @ kernel + bias
         into_features = np.zeros_like(features)
         for task in range(2):

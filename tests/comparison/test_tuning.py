@@ -11,7 +11,8 @@ from keras_mtl.comparison.command import check_work
 from keras_mtl.comparison.command import run
 from keras_mtl.comparison.command import write_reports
 from keras_mtl.comparison.comparison_work import ComparisonWork
-from keras_mtl.comparison.problem import Data
+from keras_mtl.comparison.data import Data
+from keras_mtl.comparison.examples import Arrays
 from keras_mtl.comparison.problem import load_data
 from keras_mtl.comparison.problem import resolve_strategy
 from keras_mtl.comparison.settings import Settings
@@ -107,13 +108,14 @@ def test_what_is_no_space(space):
 
 def test_examples_for_validation_are_of_the_training_part():
     x = np.arange(40.0).reshape(20, 2)
-    data = Data({"in": x}, {"a": x[:, 0]}, -x, -x)
+    data = Data(Arrays({"in": x}, {"a": x[:, 0]}), Arrays(-x, -x))
     parts = split(data, 0.25)
-    assert (parts.num_train, parts.num_test) == (15, 5)
-    both = np.concatenate([parts.x["in"], parts.x_test["in"]])
+    assert (parts.train.count, parts.test.count) == (15, 5)
+    both = np.concatenate([parts.train.x["in"], parts.test.x["in"]])
     np.testing.assert_array_equal(np.sort(both, axis=0), x)
-    np.testing.assert_array_equal(parts.y_test["a"], parts.x_test["in"][:, 0])
-    np.testing.assert_array_equal(split(data, 0.25).x["in"], parts.x["in"])
+    np.testing.assert_array_equal(parts.test.y["a"], parts.test.x["in"][:, 0])
+    again = split(data, 0.25)
+    np.testing.assert_array_equal(again.train.x["in"], parts.train.x["in"])
     with pytest.raises(ValueError, match="leaves none of 20"):
         split(data, 0.99)
 
@@ -199,13 +201,15 @@ def test_the_best_setting_is_that_of_the_run(user_folder):
 
     # By hand, as the user would.
     from keras_mtl.comparison.problem import make_model
-    from keras_mtl.comparison.training_run import fresh_start
+    from keras_mtl.comparison.random_state import fresh_start
 
     data = load_data(given)
     fresh_start(0)
     model = make_model(given)
     model.optimizer.learning_rate = best["setting"]["learning_rate"]
-    logs = model.fit(data.x, data.y, batch_size=16, strategy="ew", verbose=0)
+    logs = model.fit(
+        data.train.x, data.train.y, batch_size=16, strategy="ew", verbose=0
+    )
     assert record["history"][0]["loss"] == pytest.approx(
         logs.history["loss"][0], rel=1e-6
     )
