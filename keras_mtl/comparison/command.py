@@ -4,13 +4,19 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 from typing import TypeVar
 
 import keras
 
 from keras_mtl.backend_choice import is_installed
+from keras_mtl.comparison.architectures import ArchitecturesFolder
+from keras_mtl.comparison.architectures import by_place
+from keras_mtl.comparison.architectures import joint_document
 from keras_mtl.comparison.comparison_folder import REPORTS
 from keras_mtl.comparison.comparison_work import ComparisonWork
+from keras_mtl.comparison.dry_run import make_steps
 from keras_mtl.comparison.html_report import WITHOUT_DRAWINGS
 from keras_mtl.comparison.html_report import can_draw
 from keras_mtl.comparison.html_report import html_report
@@ -18,6 +24,7 @@ from keras_mtl.comparison.jobs import all_runs
 from keras_mtl.comparison.latex_report import latex_report
 from keras_mtl.comparison.markdown_report import markdown_report
 from keras_mtl.comparison.problem import check_problem
+from keras_mtl.comparison.results_folder import ResultsFolder
 from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.settings import read_settings
@@ -56,11 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "dataset": (
             str,
             "name of a data set, or module:function (default: %s)",
-        ),
-        "model": (
-            str,
-            "module:function that returns a compiled model (default: a small "
-            "network for data sets of image pairs)",
         ),
         "data-dir": (str, "folder of the data set's files"),
         "seeds": (int, "runs per strategy (default: %s)"),
@@ -101,29 +103,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             text %= getattr(default, name.replace("-", "_"))
         parser.add_argument(f"--{name}", type=kind, help=text)
     parser.add_argument(
+        "--model",
+        action="append",
+        help="module:function that returns a compiled model, once or several "
+        "times (default: a small network for data sets of image pairs)",
+    )
+    parser.add_argument(
         "--config", help="TOML file with the same settings; options go first"
     )
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="check everything, list the runs and write nothing",
+        help="check everything, list the runs, make one step of each kind and "
+        "write nothing",
     )
 
 
 def main(options: argparse.Namespace) -> int:
     """Compares; returns the exit status."""
     try:
-        settings = read_settings(options, keras.backend.backend())
-        _check_packages(settings)
-        work = ComparisonWork(settings)
-        check_work(work)
+        models = read_settings(options, keras.backend.backend())
+        works = [ComparisonWork(settings) for settings in models]
+        for work in works:
+            _check_packages(work.settings)
+            check_work(work)
+        if len(works) > 1:
+            check_place(works)
     except (ValueError, ImportError, OSError) as error:
         print_error(error)
         return 2
     if options.dry_run:
-        _list_jobs(work)
-        return 0
-    return run(work, write_reports)
+        for work in works:
+            _list_jobs(work)
+        # All of them, so that each tells what is wrong.
+        made = [make_steps(work.settings) for work in works]
+        return 0 if all(made) else 1
+    if len(works) > 1:
+        return compare_models(works)
+    return run(works[0], write_reports)
 
 
 def check_work(work: ComparisonWork) -> None:
@@ -206,18 +223,70 @@ def run(work: Kind, report: Callable[[Kind, Supervisor], None]) -> int:
 
 def write_reports(work: ComparisonWork, supervisor: Supervisor) -> None:
     """Writes the results and what they look like."""
-    folder = work.folder
-    document = folder.collect(work.settings, supervisor.failed)
+    document = work.folder.collect(work.settings, supervisor.failed)
     work.write_trials()
+    write_documents(work.folder, document, document)
+
+
+def write_documents(
+    folder: ResultsFolder, document: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    """Writes results.json and all reports.
+
+    Args:
+        folder: Where.
+        document: What results.json says.
+        shown: The same as the reports show it.
+    """
     texts = (
         json_text(document),
         summary_csv(document),
-        markdown_report(document),
-        latex_report(document),
-        html_report(document),
+        markdown_report(shown),
+        latex_report(shown),
+        html_report(shown, saved=document),
     )
     for name, text in zip(REPORTS, texts, strict=True):
         folder.write(folder.path / name, text)
     print(f"Wrote {', '.join(REPORTS)} in {printable(str(folder.path))}")
     if not can_draw():
         print(WITHOUT_DRAWINGS)
+
+
+def check_place(works: Sequence[ComparisonWork]) -> None:
+    """Raises `ValueError` if the report on several models has no place."""
+    folder = _folder_of_all(works)
+    folder.check_place()
+    folder.check(folder.fixed())
+
+
+def compare_models(works: Sequence[ComparisonWork]) -> int:
+    """Compares with each model and reports on all; returns the exit status."""
+    documents: list[dict[str, Any]] = []
+
+    def report(work: ComparisonWork, supervisor: Supervisor) -> None:
+        write_reports(work, supervisor)
+        documents.append(work.folder.collect(work.settings, supervisor.failed))
+
+    statuses = []
+    for work in works:
+        print(f"Model {printable(str(work.settings.model))}")
+        statuses.append(run(work, report))
+        if statuses[-1] == INTERRUPTED:
+            return INTERRUPTED
+    if not documents:
+        return 1
+    try:
+        joint = joint_document(documents)
+        folder = _folder_of_all(works)
+        with folder:
+            folder.prepare(folder.fixed())
+            write_documents(folder, joint, by_place(joint))
+    except (ValueError, OSError) as error:
+        print_error(error)
+        return 1
+    return max(statuses)
+
+
+def _folder_of_all(works: Sequence[ComparisonWork]) -> ArchitecturesFolder:
+    # Each has its own, two levels below.
+    return ArchitecturesFolder(works[0].folder.path.parent.parent)

@@ -83,11 +83,18 @@ class ComparisonFolder(ResultsFolder):
                 known[IDENTITY + job.backend] = record
 
     def identify(self, backend: str, identity: dict[str, Any]) -> None:
-        known = self.known_settings()
-        self._check_identity(known, backend, identity, "this command")
+        known = self.check_identity(backend, identity)
         name = IDENTITY + backend
         if known.get(name) != identity:
             self.write_settings({**known, name: identity})
+
+    def check_identity(
+        self, backend: str, identity: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Returns the settings that are known, to which an identity fits."""
+        known = self.known_settings()
+        self._check_identity(known, backend, identity, "this command")
+        return known
 
     def _check_identity(
         self,

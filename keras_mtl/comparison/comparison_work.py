@@ -203,7 +203,7 @@ class ComparisonWork(Work):
 
     def _do_trial(self, job: Job, after_epoch: AfterEpoch) -> str:
         tasks = len(self.identity["tasks"])
-        space = space_of(self.settings, job.strategy, tasks, self._optimizer)
+        space = self._space(job)
         trials = self.folder.finished_trials(
             self.settings, job.backend, job.strategy
         )
@@ -224,6 +224,17 @@ class ComparisonWork(Work):
                 "value": value,
             }
         )
+
+    def _space(self, job: Job) -> dict[str, Range]:
+        tasks = len(self.identity["tasks"])
+        return space_of(self.settings, job.strategy, tasks, self._optimizer)
+
+    def _first_setting(self, job: Job) -> dict[str, Any]:
+        """The setting that would be tried first, if there are any."""
+        if not tuned_names(self.settings, job.strategy):
+            return {}
+        drawn = suggest(self._space(job), [], SPLIT_SEED)
+        return setting_of(drawn, len(self.identity["tasks"]))
 
     def _best(self, backend: str, strategy: str) -> dict[str, Any]:
         """The best setting of all trials of a strategy, if there are any."""

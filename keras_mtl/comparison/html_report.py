@@ -32,7 +32,9 @@ def can_draw() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def html_report(document: dict[str, Any]) -> str:
+def html_report(
+    document: dict[str, Any], saved: dict[str, Any] | None = None
+) -> str:
     """Returns the page.
 
     It loads nothing from anywhere, and whatever comes from the user, names of
@@ -40,9 +42,11 @@ def html_report(document: dict[str, Any]) -> str:
 
     Args:
         document: What `ComparisonFolder.collect` returns.
+        saved: What can be saved from the page. Defaults to `None`: the same.
     """
     style = (PAGE / "report.css").read_text(encoding="utf-8")
     script = (PAGE / "report.js").read_text(encoding="utf-8")
+    embedded = _embedded(saved or document)
     body = "\n".join(
         [
             "<h1>Comparison of strategies</h1>",
@@ -66,7 +70,7 @@ def html_report(document: dict[str, Any]) -> str:
 <body>
 {body}
 <div id="tip" role="status" hidden></div>
-<script type="application/json" id="results">{_embedded(document)}</script>
+<script type="application/json" id="results">{embedded}</script>
 <script>
 {script}</script>
 </body>
@@ -83,6 +87,8 @@ def _embedded(document: dict[str, Any]) -> str:
 def _head(document: dict[str, Any]) -> str:
     settings = document["settings"]
     model = settings["model"] or "the model of the data set"
+    if isinstance(model, list):
+        model = ", ".join(model)
     return (
         f"<p>{_safe(settings['dataset'])}, {_safe(model)}: "
         f"{settings['epochs']} epochs, seeds: {settings['seeds']}, backends: "

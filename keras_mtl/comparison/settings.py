@@ -19,6 +19,7 @@ from keras_mtl.comparison.calls import read_call
 from keras_mtl.comparison.calls import split_calls
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.import_path import source_digest
+from keras_mtl.comparison.model_folders import folder_of
 from keras_mtl.comparison.objective import USUAL_OBJECTIVE
 from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.records import SCHEMA
@@ -141,11 +142,11 @@ class Settings:
         return len(self.backends) > 1 and self.agreement_steps > 0
 
 
-def read_settings(options: argparse.Namespace, backend: str) -> Settings:
-    """Returns the settings that were given.
+def read_settings(options: argparse.Namespace, backend: str) -> list[Settings]:
+    """Returns the settings that were given, for each model.
 
     What the command line says goes before what the file says, and that before
-    the defaults.
+    the defaults. Several models have folders of their own in that of all.
 
     Args:
         options: With an attribute for each setting, `None` if it was not
@@ -167,7 +168,19 @@ def read_settings(options: argparse.Namespace, backend: str) -> Settings:
     for name in ("backends", "strategies", "tune"):
         if name in given:
             given[name] = read_names(name, given[name])
-    return Settings(**given)
+    models = given.pop("model", None)
+    if isinstance(models, list):
+        models = read_names("model", models)
+    else:
+        models = (models,)
+    if len(models) == 1:
+        return [Settings(**given, model=models[0])]
+    output = given.pop("output", Settings.output)
+    _check_text("output", output)
+    return [
+        Settings(**given, model=model, output=folder_of(output, model))
+        for model in models
+    ]
 
 
 def fixed_settings(settings: Settings) -> dict[str, Any]:

@@ -150,8 +150,12 @@ def summary_csv(document: dict[str, Any]) -> str:
     """Returns summary.csv: a line for each measure, with full numbers."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
+    # Of several models.
+    has_models = any("architecture" in row for row in document["summary"])
+    beside = ["architecture"] if has_models else []
     writer.writerow(
         [
+            *beside,
             "backend",
             "strategy",
             "runs",
@@ -165,6 +169,7 @@ def summary_csv(document: dict[str, Any]) -> str:
         for name, spread in row["measures"].items():
             writer.writerow(
                 [
+                    *(row[name] for name in beside),
                     row["backend"],
                     row["strategy"],
                     row["runs"],

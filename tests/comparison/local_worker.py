@@ -54,3 +54,16 @@ class LocalWorker:
 
     def stop(self):
         self.status = "Stopped."
+
+
+class TrainingWorker(LocalWorker):
+    """Trains, as a process of its own would."""
+
+    def identity(self):
+        return self.work.prepare()
+
+    def content(self, job):
+        def after_epoch(epoch, logs):
+            self.say("epoch", epoch=epoch, logs=logs)
+
+        return self.work.do(job, after_epoch)

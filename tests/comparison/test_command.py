@@ -8,9 +8,11 @@ import keras
 import pytest
 
 from keras_mtl.__main__ import main
+from keras_mtl.comparison import supervisor
 from keras_mtl.comparison import worker
 from keras_mtl.comparison.comparison_folder import ComparisonFolder
 from keras_mtl.comparison.supervisor import Supervisor
+from tests.comparison.local_worker import TrainingWorker
 
 BACKEND = keras.backend.backend()
 USER = [
@@ -91,9 +93,10 @@ def test_without_rich(user_folder, capsys, monkeypatch):
     assert 'pip install "keras-mtl[demo]"' in capsys.readouterr().err
 
 
-def test_dry_run_writes_nothing(user_folder, capsys):
+def test_dry_run_writes_nothing(user_folder, capsys, monkeypatch):
     pytest.importorskip("jax")
     pytest.importorskip("torch")
+    monkeypatch.setattr(supervisor, "WorkerProcess", TrainingWorker)
     arguments = ["--backends", "jax,torch", "--seeds", "2", "--dry-run"]
     strategies = ["--strategies", "ew,comparison_problem:gentle"]
     assert main(["compare", *USER, *arguments, *strategies]) == 0
@@ -101,6 +104,22 @@ def test_dry_run_writes_nothing(user_folder, capsys):
     assert "to do  torch, comparison_problem:gentle, seed 1\n" in printed
     # Two strategies on two backends: two seeds, and steps to agree on.
     assert "12 of 12 to do" in printed
+    # And a step of each was made.
+    for backend in ("jax", "torch"):
+        for strategy in ("ew", "comparison_problem:gentle"):
+            assert f"done: {backend}, {strategy}, one step" in printed
+    assert {it.name for it in user_folder.iterdir()} <= {
+        "comparison_problem.py",
+        "__pycache__",
+    }
+
+
+def test_dry_run_finds_what_fails_in_a_step(user_folder, capsys):
+    arguments = ["--strategies", "ew,auto_lambda", "--dry-run"]
+    assert main(["compare", *USER, *arguments]) == 1
+    printed = capsys.readouterr().out
+    assert f"done: {BACKEND}, ew, one step" in printed
+    assert "auto_lambda, one step" in printed and "balancer_data" in printed
     assert not (user_folder / "report").exists()
 
 

@@ -15,7 +15,8 @@ from keras_mtl.comparison.settings import read_settings
 def read(*arguments):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    return read_settings(parser.parse_args(arguments), "jax")
+    (found,) = read_settings(parser.parse_args(arguments), "jax")
+    return found
 
 
 def test_defaults():
