@@ -8,6 +8,7 @@ from keras_mtl.comparison.problem import load_data
 from keras_mtl.comparison.problem import make_model
 from keras_mtl.comparison.problem import resolve_strategy
 from keras_mtl.comparison.settings import Settings
+from keras_mtl.datasets.digit_pairs import ArraySamples
 
 
 def settings(**given):
@@ -16,8 +17,17 @@ def settings(**given):
     return Settings(backends=(keras.backend.backend(),), **given)
 
 
-def test_limit_cuts_every_split():
+def test_no_more_than_the_limit_is_made(monkeypatch):
+    asked_for = []
+    take = ArraySamples.take
+
+    def counted(samples, rows):
+        asked_for.append(len(rows))
+        return take(samples, rows)
+
+    monkeypatch.setattr(ArraySamples, "take", counted)
     data = load_data(settings(limit=7))
+    assert asked_for == [7, 7]
     assert data.train.count == len(data.train.x) == len(data.test.x) == 7
     assert data.train.y["left"].shape == data.test.y["right"].shape == (7,)
 
