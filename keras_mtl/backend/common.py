@@ -43,6 +43,7 @@ __all__ = [
     "full_precision",
     "global_random_state",
     "hessian_product",
+    "keep_compiled",
     "linearize",
     "linearize_both_ways",
     "num_replicas",
@@ -184,6 +185,16 @@ def compile_function(
         jit_compile: The model's setting.
     """
     raise NotImplementedError
+
+
+def keep_compiled(folder: str) -> None:
+    """Keeps what is compiled from here on, for other processes too.
+
+    Only JAX does: TensorFlow traces anew, and torch runs as it is.
+
+    Args:
+        folder: Where, unless the user has named a place.
+    """
 
 
 def after(value: Tensor, other: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.compilation_cache import compilation_cache
 from keras import ops
 
 from keras_mtl.typing import LossFunction
@@ -24,6 +25,7 @@ __all__ = [
     "computed_once",
     "end_of_pass",
     "hessian_product",
+    "keep_compiled",
     "linearize",
     "linearize_both_ways",
     "reached_variables",
@@ -238,6 +240,17 @@ def hessian_product(
 ) -> list[Tensor]:
     _, product = jax.jvp(jax.grad(function), (values,), (direction,))
     return product
+
+
+def keep_compiled(folder: str) -> None:
+    config: Any = jax.config
+    if config.jax_compilation_cache_dir is not None:
+        return
+    jax.config.update("jax_compilation_cache_dir", folder)
+    # Small programs are many.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    # Otherwise not looked at where something has been compiled before.
+    compilation_cache.reset_cache()
 
 
 def compile_function(

@@ -25,6 +25,8 @@ from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.summary import summarize
 from keras_mtl.comparison.tuner import best_of
 from keras_mtl.comparison.tuner import order_of
+from keras_mtl.output_folder import check_own_file
+from keras_mtl.output_folder import check_own_subfolder
 
 REPORTS = (
     "results.json",
@@ -50,8 +52,18 @@ class ComparisonFolder(ResultsFolder):
         self.runs = self.path / "runs"
         self.weights = self.path / "weights"
         self.trials = self.path / "trials"
+        self.compiled = self.path / "compiled"
         self.storage = self.path / "tuning.db"
         self.start = self.weights / "start.npz"
+
+    def check_place(self) -> None:
+        super().check_place()
+        check_own_subfolder(self.compiled)
+        for path in self.compiled.rglob("*"):
+            if path.is_dir():
+                check_own_subfolder(path)
+            else:
+                check_own_file(path)
 
     def subfolders(self) -> tuple[Path, ...]:
         return self.runs, self.weights, self.trials

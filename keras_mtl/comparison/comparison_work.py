@@ -1,8 +1,11 @@
 """What a comparison has workers do."""
 
 import dataclasses
+import hashlib
+import platform
 from typing import Any
 
+from keras_mtl.backend import keep_compiled
 from keras_mtl.comparison import agreement
 from keras_mtl.comparison.comparison_folder import ComparisonFolder
 from keras_mtl.comparison.data import Data
@@ -143,7 +146,16 @@ class ComparisonWork(Work):
         """Returns the examples."""
         return load_data(self.settings)
 
+    def keep_compiled(self) -> None:
+        """Has programs serve the workers to come, on this machine."""
+        # What is compiled for one processor may not run on another.
+        name = f"{platform.node()} {platform.machine()}".encode()
+        folder = self.folder.compiled / hashlib.sha256(name).hexdigest()[:16]
+        keep_compiled(str(folder))
+
     def prepare(self) -> dict[str, Any]:
+        if self.folder.settings_file.exists():
+            self.keep_compiled()
         self.data = self.load_data()
         model = agreement.built_model(self.settings, self.data)
         self._optimizer = model.optimizer
@@ -164,6 +176,8 @@ class ComparisonWork(Work):
         return data
 
     def do(self, job: Job, after_epoch: AfterEpoch) -> bytes | str:
+        # Now there is a folder.
+        self.keep_compiled()
         if job.trial is not None:
             return self._do_trial(job, after_epoch)
         data = self._data_for(job)

@@ -62,6 +62,9 @@ class DryRun(ComparisonWork):
         super().__init__(dataclasses.replace(settings, epochs=1))
         self.folder = UntouchedFolder(settings.output)
 
+    def keep_compiled(self) -> None:
+        """Keeps nothing: that would be written."""
+
     def job(self, *fields: Any) -> Any:
         return CellStep(*fields)
 

@@ -150,8 +150,12 @@ def check_objective(settings: Settings, model: Any, data: Data) -> None:
         # Every model has it, and what would find out need not be compiled.
         return
     examples = data.test.first(settings.batch_size)
+    # Names alone matter, and without a strategy labels cannot be missing.
+    labels = keras.tree.map_structure(np.nan_to_num, examples.y)
     tested = model.evaluate(
-        **examples.arguments(settings.batch_size), verbose=0, return_dict=True
+        **{**examples.arguments(settings.batch_size), "y": labels},
+        verbose=0,
+        return_dict=True,
     )
     logs = {f"{TEST}{name}": _number(tested[name]) for name in tested}
     measures = [

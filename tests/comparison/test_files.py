@@ -216,6 +216,17 @@ def test_links_are_named_and_not_followed(tmp_path, name, known):
     assert content_of(other) == before
 
 
+def test_compiled_programs_are_no_links(tmp_path):
+    folder = prepared(tmp_path)
+    kept = folder.compiled / "machine"
+    kept.mkdir(parents=True)
+    (kept / "a-cache").write_text("program")
+    folder.check_place()
+    (kept / "b-cache").symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(ValueError, match="b-cache is a link"):
+        folder.check_place()
+
+
 def test_a_run_is_no_link(tmp_path):
     folder = prepared(tmp_path / "folder")
     (tmp_path / "other.json").write_text(json.dumps(made_up_record()))

@@ -74,6 +74,9 @@ def whole(tmp_path_factory):
 def test_what_is_written(whole):
     names = {path.name for path in whole.iterdir()}
     assert names >= {"results.json", "summary.csv", "report.md", "report.html"}
+    # Of backends that compile to files: JAX.
+    programs = list(whole.glob("compiled/*/*train_step*"))
+    assert bool(programs) == (BACKEND == "jax")
     found = json.loads((whole / "results.json").read_text())
     assert found["schema"] == 1 and found["missing"] == []
     assert found["versions"][BACKEND]["keras"] == keras.__version__

@@ -143,6 +143,8 @@ def test_the_objective_is_one_of_the_models(user_folder):
     for name in ("test_loss", "test_sum_mae", "test_sign_accuracy:min"):
         given = settings(objective=name)
         check_objective(given, make_model(given), data)
+    # Some labels are missing.
+    data.test.y["sum"][0] = np.nan
     given = settings(objective="test_sum_mse")
     with pytest.raises(ValueError, match="test_sum_mae.*objective=test_sum_ms"):
         check_objective(given, make_model(given), data)
