@@ -11,6 +11,8 @@ People count by their weights in the census; of seven in ten it is not told
 whether they have a degree.
 """
 
+from pathlib import Path
+
 import keras
 import numpy as np
 
@@ -20,8 +22,9 @@ TASKS = ["income", "single", "degree"]
 
 
 def load_data():
-    lines = [*open("adult.data"), *open("adult.test")]
-    table = np.array([it.strip().split(", ") for it in lines if "," in it])
+    files = [Path("adult.data"), Path("adult.test")]
+    lines = "\n".join(it.read_text() for it in files).splitlines()
+    table = np.array([it.split(", ") for it in lines if "," in it])
     numbers = table[:, [0, 10, 11, 12]].astype("float32")
     words = [table[:, [i]] == np.unique(table[:, i]) for i in (1, 6, 8, 9, 13)]
     x = np.hstack([(numbers - numbers.mean(0)) / numbers.std(0), *words])
