@@ -133,28 +133,48 @@ def test_killed_and_resumed(whole, tmp_path):
     assert without_times(report) == without_times(whole)
 
 
+def results_of(folder):
+    """The files of finished jobs, and when they were written."""
+    found = [*folder.glob("runs/*.json"), *folder.glob("trials/*.json")]
+    return {path: path.stat().st_mtime_ns for path in found}
+
+
 @pytest.mark.slow
-def test_killed_at_ten_random_moments(whole, tmp_path):
+def test_killed_at_ten_random_moments(tmp_path):
     put_module(tmp_path)
+    tuned = {"tune": "learning_rate", "trials": "2"}
     generator = random.Random(1)
     begin = time.monotonic()
-    assert start(tmp_path, *arguments("timed")).wait(PATIENCE) == 0
+    assert start(tmp_path, *arguments("whole", **tuned)).wait(PATIENCE) == 0
     duration = time.monotonic() - begin
-    killed = 0
-    while killed < 10:
-        parent = start(tmp_path, *arguments())
+    report = tmp_path / "report"
+    # The user's own, in the folder and beside it.
+    (report / "runs").mkdir(parents=True)
+    mine = [report / "a.tmp", report / "runs" / "b.tmp", tmp_path / "c.tmp"]
+    for path in mine:
+        path.write_text("mine")
+    (report / "link").symlink_to(tmp_path / "c.tmp")
+    done = {}
+    for _ in range(10):
+        parent = start(tmp_path, *arguments(**tuned))
         time.sleep(generator.uniform(0.2, 0.9) * duration)
         victims = generator.choice([[parent.pid], children(parent)])
         for pid in victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         parent.wait(PATIENCE)
-        killed += 1
-    assert start(tmp_path, *arguments()).wait(PATIENCE) == 0
-    report = tmp_path / "report"
-    assert without_times(report) == without_times(whole)
-    files = [it.name for it in report.rglob("*") if it.suffix == ".tmp"]
-    assert files == []
+        # Nothing that was done is done again.
+        assert {path: results_of(report).get(path) for path in done} == done
+        done = results_of(report)
+    assert start(tmp_path, *arguments(**tuned)).wait(PATIENCE) == 0
+    assert {path: results_of(report).get(path) for path in done} == done
+    assert without_times(report) == without_times(tmp_path / "whole")
+    names = [it.name for it in results_of(tmp_path / "whole")]
+    assert sorted(names) == sorted(it.name for it in results_of(report))
+    found = [it for it in report.rglob("*") if it.suffix == ".tmp"]
+    assert sorted(found) == sorted(mine[:2])
+    assert all(path.read_text() == "mine" for path in mine)
+    assert (report / "link").is_symlink()
 
 
 def test_a_strategy_that_fails(user_folder, capsys):
