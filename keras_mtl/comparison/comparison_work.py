@@ -13,6 +13,7 @@ from keras_mtl.comparison.jobs import all_runs
 from keras_mtl.comparison.jobs import all_starts
 from keras_mtl.comparison.jobs import all_trials
 from keras_mtl.comparison.objective import read_objective
+from keras_mtl.comparison.problem import SINGLE_TASK
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import load_data
 from keras_mtl.comparison.records import SCHEMA
@@ -20,6 +21,8 @@ from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.settings import fixed_settings
 from keras_mtl.comparison.settings import versions_of
+from keras_mtl.comparison.single_task import check_single_task
+from keras_mtl.comparison.single_task import train_single_tasks
 from keras_mtl.comparison.summary import measures_of
 from keras_mtl.comparison.training_run import Probe
 from keras_mtl.comparison.training_run import check_objective
@@ -149,6 +152,7 @@ class ComparisonWork(Work):
         self._optimizer = model.optimizer
         self.identity = {**model_identity(model), **data_identity(self.data)}
         check_objective(self.settings, model, self.data)
+        check_single_task(self.settings, model, self.data)
         return self.identity
 
     def do(self, job: Job, after_epoch: AfterEpoch) -> bytes | str:
@@ -171,16 +175,22 @@ class ComparisonWork(Work):
         setting: dict[str, Any],
     ) -> dict[str, Any]:
         counts = {"num_train": data.num_train, "num_test": data.num_test}
-        record = train(
-            self.settings,
-            data,
-            job.strategy,
-            job.seed or 0,
-            after_epoch,
-            {**self.identity, **counts},
-            self.probe,
-            setting,
-        )
+        identity, seed = {**self.identity, **counts}, job.seed or 0
+        if job.strategy == SINGLE_TASK:
+            record = train_single_tasks(
+                self.settings, data, seed, after_epoch, identity, setting
+            )
+        else:
+            record = train(
+                self.settings,
+                data,
+                job.strategy,
+                seed,
+                after_epoch,
+                identity,
+                self.probe,
+                setting,
+            )
         return {
             "schema": SCHEMA,
             "backend": job.backend,

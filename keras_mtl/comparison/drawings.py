@@ -99,7 +99,8 @@ def differences_of(document: dict[str, Any], answer: Answer) -> dict[str, str]:
     rows = [
         (row.strategy, row.difference)
         for row in answer.rows
-        if row.difference is not None
+        # Of what diverged it is one of the runs that went well.
+        if row.difference is not None and not row.diverged
     ]
     if not rows:
         return {}

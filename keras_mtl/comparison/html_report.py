@@ -11,8 +11,8 @@ from keras_mtl.comparison.answer import answers
 from keras_mtl.comparison.answer import statement
 from keras_mtl.comparison.answer_tables import LEGEND
 from keras_mtl.comparison.answer_tables import answer_table
+from keras_mtl.comparison.sections import sections
 from keras_mtl.comparison.tables import Table
-from keras_mtl.comparison.tables import sections
 from keras_mtl.comparison.tables import title_of_missing
 
 PAGE = Path(__file__).parent / "page"
@@ -116,7 +116,7 @@ def _answers(document: dict[str, Any]) -> list[str]:
 def _sections(document: dict[str, Any]) -> list[str]:
     """The parts with a table, and the drawings where they belong."""
     parts = {
-        title: f"<h2>{title}</h2><p>{text}</p>{_table(table)}"
+        title: f"<h2>{title}</h2><p>{_safe(text)}</p>{_table(table)}"
         for title, text, table in sections(document).values()
     }
     if can_draw():

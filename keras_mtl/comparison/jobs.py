@@ -4,6 +4,7 @@ import hashlib
 import re
 from typing import NamedTuple
 
+from keras_mtl.comparison.problem import SINGLE_TASK
 from keras_mtl.comparison.settings import Settings
 
 #: Seed of all trials; those of the runs that are reported are smaller.
@@ -75,6 +76,8 @@ def all_agreements(settings: Settings) -> list[Job]:
         Job(backend, strategy, None)
         for backend in settings.backends
         for strategy in settings.strategies
+        # It is not one model, and equal weights say as much.
+        if strategy != SINGLE_TASK
     ]
 
 

@@ -19,13 +19,16 @@ from keras_mtl.comparison.identity import model_identity
 from keras_mtl.comparison.objective import USUAL_OBJECTIVE
 from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.problem import NOTHING
+from keras_mtl.comparison.problem import SINGLE_TASK
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import make_model
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.summary import epoch_measures
+from keras_mtl.comparison.task_measures import TITLES
 from keras_mtl.comparison.tuning import apply_setting
 from keras_mtl.comparison.tuning import tuned_strategy
 from keras_mtl.comparison.work import AfterEpoch
+from keras_mtl.models.single_task_model import SingleTaskModel
 from keras_mtl.training.monitor import NonFiniteError
 
 #: Called with a model and the number of the epoch that is over, from 1 on.
@@ -48,6 +51,7 @@ def train(
     identity: dict[str, Any],
     probe: Probe | None = None,
     setting: Mapping[str, Any] = NOTHING,
+    task: str | None = None,
 ) -> dict[str, Any]:
     """Trains once and returns what was measured, ready for JSON.
 
@@ -63,6 +67,8 @@ def train(
         probe: Returns what else is measured after an epoch. Defaults to
             `None`: what `TaskMonitor` measures in all steps.
         setting: What was tuned, by name. Defaults to nothing.
+        task: The task that is trained alone, of which `data` has the labels.
+            Defaults to `None`: all tasks.
 
     Raises:
         OtherProblemError: If the model is another one.
@@ -76,12 +82,13 @@ def train(
     of_model = model_identity(model)
     check_identity(of_model, identity, f"seed {seed}")
     apply_setting(model, setting)
+    trained = model if task is None else SingleTaskModel(model, task)
     monitor = TaskMonitor()
     history: list[dict[str, float | None]] = []
 
     def note(logs: dict[str, Any]) -> None:
         # Not `validation_data`: Keras would count it as part of the epoch.
-        tested = model.evaluate(
+        tested = trained.evaluate(
             data.x_test,
             data.y_test,
             batch_size=settings.batch_size,
@@ -95,9 +102,10 @@ def train(
         after_epoch(len(history), history[-1])
 
     timer = EpochTimer(note)
+    is_watched = probe is None and task is None
     message = None
     try:
-        model.fit(
+        trained.fit(
             data.x,
             data.y,
             batch_size=settings.batch_size,
@@ -105,7 +113,7 @@ def train(
             strategy=tuned_strategy(strategy, setting),
             verbose=0,
             # The monitor first: it adds to the logs.
-            callbacks=[monitor, timer] if probe is None else [timer],
+            callbacks=[monitor, timer] if is_watched else [timer],
         )
     except NonFiniteError as error:
         # A result, and as good as any other: this strategy diverges.
@@ -114,6 +122,7 @@ def train(
     of_model = {**model_identity(model), "model": of_model["model"]}
     check_identity(of_model, identity, f"seed {seed}")
     steps = math.ceil(data.num_train / settings.batch_size)
+    alone = {} if task is None else {"trained_parameters": _size(trained)}
     return {
         "strategy": strategy,
         "seed": seed,
@@ -124,7 +133,8 @@ def train(
         "steps_per_epoch": steps,
         "history": history,
         "cosines": mean_cosines(monitor.cosines),
-        "seconds": _durations(timer.wall, steps),
+        "seconds": durations(timer.wall, steps),
+        **alone,
     }
 
 
@@ -152,6 +162,8 @@ def check_objective(settings: Settings, model: Any, data: Data) -> None:
         for name in epoch_measures(list(model.tasks), logs)
         if name.startswith("test_")
     ]
+    if SINGLE_TASK in settings.strategies and not settings.tune:
+        measures += TITLES
     if objective.measure not in measures:
         raise ValueError(
             f"Argument `objective` must be one of the model's measures: "
@@ -244,7 +256,13 @@ def mean_cosines(matrices: list[Any]) -> list[list[float | None]] | None:
     ]
 
 
-def _durations(seconds: list[float], steps: int) -> dict[str, Any]:
+def durations(seconds: list[float], steps: int) -> dict[str, Any]:
+    """Returns `seconds` of a record.
+
+    Args:
+        seconds: Those of each epoch.
+        steps: Number of steps of an epoch.
+    """
     if not seconds:
         return {"epochs": [], "per_epoch": None, "per_step": None}
     per_epoch = median_epoch(seconds)
@@ -253,6 +271,10 @@ def _durations(seconds: list[float], steps: int) -> dict[str, Any]:
         "per_epoch": per_epoch,
         "per_step": per_epoch / steps,
     }
+
+
+def _size(model: Any) -> int:
+    return int(model.count_params())
 
 
 def _number(value: Any) -> float | None:

@@ -15,6 +15,7 @@ from keras_mtl.comparison.calls import read_call
 from keras_mtl.comparison.import_path import import_object
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.problem import SCALARIZATION
+from keras_mtl.comparison.problem import SINGLE_TASK
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import resolve_strategy
 from keras_mtl.comparison.settings import Settings
@@ -176,9 +177,10 @@ def _takes(strategy: str, name: str) -> bool:
         function = import_object("strategies", strategy)
         return name in inspect.signature(function).parameters
     if name == "loss_weights":
-        # Others weigh the losses themselves.
-        return call.name == SCALARIZATION or isinstance(
-            resolve_strategy(strategy).balancer, Equal
+        # Others weigh the losses themselves, or have one each.
+        return call.name == SCALARIZATION or (
+            call.name != SINGLE_TASK
+            and isinstance(resolve_strategy(strategy).balancer, Equal)
         )
     found = strategies.class_of(call.name)
     return found is not None and name in _own_arguments(found)
