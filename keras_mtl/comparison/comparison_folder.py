@@ -8,6 +8,7 @@ from typing import Any
 from keras_mtl.comparison.agreement import compare_weights
 from keras_mtl.comparison.answer import baseline_of
 from keras_mtl.comparison.answer import differences
+from keras_mtl.comparison.frontier import frontier
 from keras_mtl.comparison.identity import OF_ALL_BACKENDS
 from keras_mtl.comparison.identity import OF_ONE_BACKEND
 from keras_mtl.comparison.identity import check_identity
@@ -142,10 +143,10 @@ class ComparisonFolder(ResultsFolder):
             found.append(record)
         return found
 
-    def _tuning(self, settings: Settings) -> list[dict[str, Any]]:
-        """What has been tried for each strategy, and which was best."""
+    def _tuning(self, settings: Settings) -> dict[str, list[dict[str, Any]]]:
+        """What has been tried for each strategy, and what weights trade."""
         objective = read_objective(settings.objective)
-        found = []
+        tuning, frontiers = [], []
         for backend in settings.backends if settings.tune else ():
             for strategy in settings.strategies:
                 trials = self.finished_trials(settings, backend, strategy)
@@ -156,15 +157,13 @@ class ComparisonFolder(ResultsFolder):
                     {name: trial[name] for name in ("setting", "value")}
                     for trial in trials
                 ]
-                found.append(
-                    {
-                        "backend": backend,
-                        "strategy": strategy,
-                        "best": best_of(values),
-                        "trials": tried,
-                    }
-                )
-        return found
+                best = best_of(values)
+                of_one = {"backend": backend, "strategy": strategy}
+                tuning.append({**of_one, "best": best, "trials": tried})
+                found = frontier(trials, objective, best)
+                if found is not None:
+                    frontiers.append({**of_one, **found})
+        return {"tuning": tuning, "frontier": frontiers}
 
     def collect(
         self, settings: Settings, failed: dict[Job, str]
@@ -201,7 +200,7 @@ class ComparisonFolder(ResultsFolder):
             "summary": summarize(runs),
             "differences": differences({"settings": described, "runs": runs}),
             "agreement": compare_weights(self.start, agreements),
-            "tuning": self._tuning(settings),
+            **self._tuning(settings),
             "runs": runs,
             "missing": [
                 {

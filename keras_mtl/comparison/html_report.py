@@ -116,14 +116,14 @@ def _answers(document: dict[str, Any]) -> list[str]:
 def _sections(document: dict[str, Any]) -> list[str]:
     """The parts with a table, and the drawings where they belong."""
     parts = {
-        title: f"<h2>{title}</h2><p>{_safe(text)}</p>{_table(table)}"
+        title: f"<h2>{_safe(title)}</h2><p>{_safe(text)}</p>{_table(table)}"
         for title, text, table in sections(document).values()
     }
     if can_draw():
         parts["Results"] += _curves(document) + _conflicts(document)
         parts["Cost"] += _costs(document)
-        if "Tuning" in parts:
-            parts["Tuning"] += _legend(document) + _grid(
+        if "Learning rates" in parts:
+            parts["Learning rates"] += _legend(document) + _grid(
                 [
                     _figure(title, drawing)
                     for backend in document["versions"]
@@ -132,6 +132,10 @@ def _sections(document: dict[str, Any]) -> list[str]:
                     ).items()
                 ]
             )
+        for frontier in document.get("frontier", []):
+            title, drawing = drawings.frontier_of(frontier)
+            if drawing is not None:
+                parts[title] += _grid([_figure(title, drawing)])
     else:
         parts["Results"] += f"<h2>Drawings</h2><p>{_safe(WITHOUT_DRAWINGS)}</p>"
     return list(parts.values())

@@ -30,7 +30,7 @@ def markdown_report(document: dict[str, Any]) -> str:
         ]
     parts.append(LEGEND)
     for title, text, table in sections(document).values():
-        parts += [f"## {title}", _plain(text), _markdown(table)]
+        parts += [f"## {_plain(title)}", _plain(text), _markdown(table)]
     if document["missing"]:
         titles = [_plain(title_of_missing(it)) for it in document["missing"]]
         parts += ["## Missing runs", "\n".join(f"- {it}" for it in titles)]

@@ -1,28 +1,20 @@
 """The parts of a report that have a table."""
 
 from typing import Any
-from typing import NamedTuple
 
 from keras_mtl.comparison.answer import values_of
 from keras_mtl.comparison.answer_tables import estimate_cell
 from keras_mtl.comparison.problem import SINGLE_TASK
 from keras_mtl.comparison.statistics import estimate
+from keras_mtl.comparison.tables import Section
 from keras_mtl.comparison.tables import Table
 from keras_mtl.comparison.tables import agreement_table
 from keras_mtl.comparison.tables import cost_table
 from keras_mtl.comparison.tables import summary_table
 from keras_mtl.comparison.tables import text_cell
-from keras_mtl.comparison.tables import tuning_table
 from keras_mtl.comparison.task_measures import TITLES
 from keras_mtl.comparison.task_measures import counted_metrics
-
-
-class Section(NamedTuple):
-    """A part of the report: a heading, what the table shows, the table."""
-
-    title: str
-    text: str
-    table: Table
+from keras_mtl.comparison.tuning_sections import tuning_sections
 
 
 def sections(document: dict[str, Any]) -> dict[str, Section]:
@@ -49,14 +41,7 @@ def sections(document: dict[str, Any]) -> dict[str, Section]:
         ),
     ]
     if document.get("tuning"):
-        tuning = Section(
-            "Tuning",
-            "The best of the settings that were tried, with one seed, and what "
-            "it gave on the validation examples, which are a part of the "
-            "training examples. No test example was looked at.",
-            tuning_table(document),
-        )
-        found.append(tuning)
+        found += tuning_sections(document)
     compared = single_task_section(document)
     if compared is not None:
         found.insert(1, compared)

@@ -30,6 +30,14 @@ class Table(NamedTuple):
     best: int | None = None
 
 
+class Section(NamedTuple):
+    """A part of the report: a heading, what the table shows, the table."""
+
+    title: str
+    text: str
+    table: Table
+
+
 def summary_table(document: dict[str, Any]) -> Table:
     """A row for each backend and strategy, with all results but the times."""
     names = [
@@ -81,32 +89,6 @@ def cost_table(document: dict[str, Any]) -> Table:
         ],
         rows,
     )
-
-
-def tuning_table(document: dict[str, Any]) -> Table:
-    """A row for each backend and strategy that was tuned."""
-    rows = []
-    for tuned in document["tuning"]:
-        best = tuned["trials"][tuned["best"]]
-        rows.append(
-            [
-                text_cell(tuned["backend"]),
-                text_cell(tuned["strategy"]),
-                count_cell(len(tuned["trials"])),
-                text_cell(setting_text(best["setting"])),
-                number_cell(best["value"]),
-            ]
-        )
-    return Table(["backend", "strategy", "trials", "best", "validation"], rows)
-
-
-def setting_text(setting: dict[str, Any]) -> str:
-    """Returns a setting as it is read: three digits of each number."""
-    parts = []
-    for name, value in setting.items():
-        numbers = value if isinstance(value, list) else [value]
-        parts.append(f"{name} {' : '.join(f'{it:.3g}' for it in numbers)}")
-    return ", ".join(parts)
 
 
 def agreement_table(document: dict[str, Any]) -> Table:
