@@ -139,6 +139,21 @@ def compare(
     }
 
 
+def runs_so_far(document: dict[str, Any]) -> str:
+    """Returns how much of a comparison there is, nothing if it is all.
+
+    Args:
+        document: With the `runs` and `missing` of results.json.
+    """
+    left = [
+        it
+        for it in document["missing"]
+        if it["seed"] is not None and it.get("trial") is None
+    ]
+    done = len(document["runs"])
+    return f"{done} of {done + len(left)} runs are done." if left else ""
+
+
 def statement(answer: Answer) -> str:
     """Returns the answer in words: differences that are more than noise."""
     objective = answer.objective

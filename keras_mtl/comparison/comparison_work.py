@@ -11,11 +11,13 @@ from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.jobs import all_agreements
 from keras_mtl.comparison.jobs import all_runs
 from keras_mtl.comparison.jobs import all_starts
-from keras_mtl.comparison.jobs import all_trials
 from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.problem import SINGLE_TASK
 from keras_mtl.comparison.problem import Data
 from keras_mtl.comparison.problem import load_data
+from keras_mtl.comparison.pruning import Pruner
+from keras_mtl.comparison.pruning import curve_of
+from keras_mtl.comparison.pruning import value_of
 from keras_mtl.comparison.records import SCHEMA
 from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.settings import Settings
@@ -24,14 +26,15 @@ from keras_mtl.comparison.settings import versions_of
 from keras_mtl.comparison.single_task import check_single_task
 from keras_mtl.comparison.single_task import train_single_tasks
 from keras_mtl.comparison.summary import measures_of
+from keras_mtl.comparison.training_run import Ends
 from keras_mtl.comparison.training_run import Probe
 from keras_mtl.comparison.training_run import check_objective
 from keras_mtl.comparison.training_run import train
-from keras_mtl.comparison.tuner import Drawn
 from keras_mtl.comparison.tuner import Range
+from keras_mtl.comparison.tuner import Tried
 from keras_mtl.comparison.tuner import best_of
-from keras_mtl.comparison.tuner import order_of
 from keras_mtl.comparison.tuner import suggest
+from keras_mtl.comparison.tuner import tried_of
 from keras_mtl.comparison.tuner import write_storage
 from keras_mtl.comparison.tuning import SPLIT_SEED
 from keras_mtl.comparison.tuning import setting_of
@@ -117,11 +120,11 @@ class ComparisonWork(Work):
     def _trials(self, backend: str, strategy: str) -> list[Job]:
         if not tuned_names(self.settings, strategy):
             return []
-        return all_trials(self.settings, backend, strategy)
+        return self.folder.trials_of(self.settings, backend, strategy)
 
-    def _tried(self, trials: list[dict[str, Any]]) -> list[tuple[Drawn, float]]:
+    def _tried(self, trials: list[dict[str, Any]]) -> list[Tried]:
         objective = read_objective(self.settings.objective)
-        return [(it["drawn"], order_of(it, objective)) for it in trials]
+        return [tried_of(trial, objective) for trial in trials]
 
     def write_trials(self) -> None:
         """Adds the trials to Optuna's file, for its own tools."""
@@ -173,6 +176,7 @@ class ComparisonWork(Work):
         after_epoch: AfterEpoch,
         data: Data,
         setting: dict[str, Any],
+        ends: Ends | None = None,
     ) -> dict[str, Any]:
         counts = {"num_train": data.num_train, "num_test": data.num_test}
         identity, seed = {**self.identity, **counts}, job.seed or 0
@@ -190,6 +194,7 @@ class ComparisonWork(Work):
                 identity,
                 self.probe,
                 setting,
+                ends=ends,
             )
         return {
             "schema": SCHEMA,
@@ -208,8 +213,16 @@ class ComparisonWork(Work):
         )
         drawn = suggest(space, self._tried(trials), SPLIT_SEED)
         setting = setting_of(drawn, tasks)
-        record = self._train(job, after_epoch, self._parts, setting)
         objective, value = read_objective(self.settings.objective), None
+        ends, names = None, self.identity["tasks"]
+        if self.settings.pruner is not None:
+            curves = [curve_of(trial, objective) for trial in trials]
+            pruner = Pruner(self.settings.pruner, self.settings.epochs, curves)
+
+            def ends(logs: dict[str, float | None]) -> bool:
+                return pruner.ends(value_of(names, logs, objective))
+
+        record = self._train(job, after_epoch, self._parts, setting, ends)
         if record["status"] == "finished":
             value = measures_of(record).get(objective.measure)
         return json_text(
@@ -220,6 +233,8 @@ class ComparisonWork(Work):
                 "drawn": drawn,
                 "setting": setting,
                 "value": value,
+                "pruned": record["status"] == "finished"
+                and len(record["history"]) < self.settings.epochs,
             }
         )
 
@@ -228,8 +243,7 @@ class ComparisonWork(Work):
         if not self._trials(backend, strategy):
             return {}
         trials = self.folder.finished_trials(self.settings, backend, strategy)
-        best = best_of([value for _, value in self._tried(trials)])
-        return trials[best]["setting"]
+        return trials[best_of(self._tried(trials))]["setting"]
 
 
 def tuples(settings: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,9 @@ def frontier(
         return None
     tasks = trials[0]["tasks"]
     measured = [
-        {} if trial["value"] is None else measures_of(dict(trial))
+        {}
+        if trial["value"] is None or trial["pruned"]
+        else measures_of(dict(trial))
         for trial in trials
     ]
     metric = objective.measure.removeprefix("test_").removeprefix("mean_")

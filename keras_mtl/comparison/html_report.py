@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_mtl.comparison import drawings
 from keras_mtl.comparison.answer import answers
+from keras_mtl.comparison.answer import runs_so_far
 from keras_mtl.comparison.answer import statement
 from keras_mtl.comparison.answer_tables import LEGEND
 from keras_mtl.comparison.answer_tables import answer_table
@@ -46,6 +47,7 @@ def html_report(document: dict[str, Any]) -> str:
     body = "\n".join(
         [
             "<h1>Comparison of strategies</h1>",
+            *(f"<p>{it}</p>" for it in [runs_so_far(document)] if it),
             *_answers(document),
             _head(document),
             *_sections(document),

@@ -60,12 +60,9 @@ def all_runs(settings: Settings) -> list[Job]:
     ]
 
 
-def all_trials(settings: Settings, backend: str, strategy: str) -> list[Job]:
-    """Returns the trials of a strategy for which something is tuned."""
-    return [
-        Job(backend, strategy, TRIAL_SEED, trial)
-        for trial in range(settings.trials)
-    ]
+def trial_job(backend: str, strategy: str, trial: int) -> Job:
+    """Returns a trial of a strategy for which something is tuned."""
+    return Job(backend, strategy, TRIAL_SEED, trial)
 
 
 def all_agreements(settings: Settings) -> list[Job]:

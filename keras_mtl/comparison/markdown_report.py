@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from keras_mtl.comparison.answer import answers
+from keras_mtl.comparison.answer import runs_so_far
 from keras_mtl.comparison.answer import statement
 from keras_mtl.comparison.answer_tables import LEGEND
 from keras_mtl.comparison.answer_tables import answer_table
@@ -21,6 +22,8 @@ def markdown_report(document: dict[str, Any]) -> str:
         document: What `ComparisonFolder.collect` returns.
     """
     parts = ["# Comparison of strategies"]
+    if runs_so_far(document):
+        parts.append(runs_so_far(document))
     for answer in answers(document):
         table = answer_table(answer)
         parts += [

@@ -35,6 +35,10 @@ from keras_mtl.training.monitor import NonFiniteError
 Probe = Callable[[Any, int], dict[str, float]]
 
 
+#: Says whether the epoch with these measurements is the last.
+Ends = Callable[[dict[str, float | None]], bool]
+
+
 def fresh_start(seed: int) -> None:
     """Forgets what earlier runs of the process left in Keras, and seeds it."""
     # In this order: clearing forgets the seed, too.
@@ -52,6 +56,7 @@ def train(
     probe: Probe | None = None,
     setting: Mapping[str, Any] = NOTHING,
     task: str | None = None,
+    ends: Ends | None = None,
 ) -> dict[str, Any]:
     """Trains once and returns what was measured, ready for JSON.
 
@@ -69,6 +74,8 @@ def train(
         setting: What was tuned, by name. Defaults to nothing.
         task: The task that is trained alone, of which `data` has the labels.
             Defaults to `None`: all tasks.
+        ends: Says after an epoch, by its measurements, whether it is the last.
+            Defaults to `None`: all are trained.
 
     Raises:
         OtherProblemError: If the model is another one.
@@ -100,6 +107,8 @@ def train(
             entry |= probe(model, len(history) + 1)
         history.append({key: _number(entry[key]) for key in entry})
         after_epoch(len(history), history[-1])
+        if ends is not None and ends(history[-1]):
+            trained.stop_training = True
 
     timer = EpochTimer(note)
     is_watched = probe is None and task is None

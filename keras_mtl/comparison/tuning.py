@@ -58,6 +58,12 @@ def check_tuning(settings: Settings) -> None:
             f"The weights of {SCALARIZATION!r} are tuned: add --tune "
             "learning_rate, or compare fixed(weights=[...])."
         )
+    for name in ("budget", "pruner"):
+        if getattr(settings, name) is not None and not settings.tune:
+            raise ValueError(
+                f"Argument `{name}` is of tuning: add --tune learning_rate. "
+                f"Received: {name}={getattr(settings, name)}"
+            )
     found = {
         name
         for strategy in settings.strategies

@@ -73,11 +73,14 @@ def tuning_table(document: dict[str, Any]) -> Table:
                 text_cell(tuned["backend"]),
                 text_cell(tuned["strategy"]),
                 count_cell(len(tuned["trials"])),
+                count_cell(sum(it["pruned"] for it in tuned["trials"])),
+                count_cell(sum(it["epochs"] for it in tuned["trials"])),
                 text_cell(setting_text(best["setting"])),
                 number_cell(best["value"]),
             ]
         )
-    return Table(["backend", "strategy", "trials", "best", "validation"], rows)
+    columns = ["backend", "strategy", "trials", "ended early", "epochs"]
+    return Table([*columns, "best", "validation"], rows)
 
 
 def setting_text(setting: dict[str, Any]) -> str:
@@ -152,5 +155,5 @@ def _best_cell(
         return Cell("", None)
     known = [value for value in values if value is not None]
     if not known:
-        return Cell("diverged", None)
+        return Cell("diverged or ended early", None)
     return number_cell(min(known, key=objective.order))

@@ -148,6 +148,8 @@ def test_what_was_tried_is_shown():
         {
             "setting": {"learning_rate": 10.0**-n, "loss_weights": [0.5, 1.5]},
             "value": value,
+            "pruned": n == 1,
+            "epochs": 2,
         }
         for n, value in enumerate([None, 1e9, 0.25, 0.5, 0.75], 1)
     ]
@@ -156,7 +158,9 @@ def test_what_was_tried_is_shown():
         for it in ("ew", "mgda")
     ]
     text = markdown_report(found)
-    row = "5 | learning\\_rate 0.001, loss\\_weights 0.5 : 1.5 | 0.25 |"
+    row = (
+        "5 | 1 | 10 | learning\\_rate 0.001, loss\\_weights 0.5 : 1.5 | 0.25 |"
+    )
     assert f"| jax | ew | {row}" in text
     page = html_report(found)
     assert page.count('aria-label="test loss of trials on jax"') == 1
@@ -171,6 +175,7 @@ def trial(tasks, weights, values, value=1.0):
         "tasks": tasks,
         "setting": {"loss_weights": weights},
         "value": value,
+        "pruned": False,
         "history": [{"val_loss": value, **logs}],
         "seconds": {"per_epoch": 1.0, "per_step": 1.0},
     }
@@ -207,7 +212,12 @@ def test_what_weights_trade_is_shown(tasks):
             "strategy": "ew",
             "best": 1,
             "trials": [
-                {"setting": it["setting"], "value": it["value"]}
+                {
+                    "setting": it["setting"],
+                    "value": it["value"],
+                    "pruned": False,
+                    "epochs": 1,
+                }
                 for it in trials
             ],
         }
@@ -246,7 +256,12 @@ def test_sensitivity_to_the_learning_rate_as_a_table():
             "strategy": "ew",
             "best": 1,
             "trials": [
-                {"setting": {"learning_rate": rate}, "value": value}
+                {
+                    "setting": {"learning_rate": rate},
+                    "value": value,
+                    "pruned": False,
+                    "epochs": 1,
+                }
                 for rate, value in tried
             ],
         }
@@ -255,7 +270,19 @@ def test_sensitivity_to_the_learning_rate_as_a_table():
     section = text[text.index("## Learning rates") :]
     head = "0.0032 to 0.01 | 0.01 to 0.032 | 0.032 to 0.1 | 0.1 to 0.32 |"
     assert head in section
-    assert "| jax | ew | 0.75 | 0.25 |  | diverged |" in section
+    assert "| jax | ew | 0.75 | 0.25 |  | diverged or ended early |" in section
+
+
+def test_it_is_said_how_much_there_is():
+    for report in (html_report, markdown_report):
+        assert "8 of 9 runs are done." in report(document())
+        assert "runs are done" not in report({**document(), "missing": []})
+
+
+def test_there_may_be_no_run_yet():
+    found = {**document(), "runs": [], "summary": [], "versions": {}}
+    assert "0 of 1 runs are done." in html_report(found)
+    assert "0 of 1 runs are done." in markdown_report(found)
 
 
 def test_without_gradients_there_is_no_map():
