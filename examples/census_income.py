@@ -211,8 +211,7 @@ axes.legend(frameon=False)
 plt.show()
 
 """
-One seed and one learning rate tell little. A
-[comparison](https://github.com/keras-mtl/keras_mtl/blob/main/docs/comparison.md)
-tunes each strategy, takes several seeds, and says what is more than noise:
-`single_task` would show whether the tasks help each other at all.
+One seed and one learning rate tell little. `python -m keras_mtl compare` tunes
+each strategy, takes several seeds, and says what is more than noise; its
+strategy `single_task` would show whether the tasks help each other at all.
 """

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from keras_mtl.comparison.objective import Objective
 
-#: Settings that are drawn at random before a model of the objective is used.
-STARTUP = 8
+#: Settings that are drawn at random, after the one in the middle of all ranges,
+#: before a model of the objective is used.
+STARTUP = 5
 
 #: What is drawn by name.
 Drawn = dict[str, float]
@@ -28,6 +29,13 @@ class Range(NamedTuple):
     def is_logarithmic(self) -> bool:
         """Whether orders of magnitude count."""
         return self.low > 0.0
+
+    @property
+    def middle(self) -> float:
+        """The number in the middle, on its scale."""
+        if self.is_logarithmic:
+            return math.sqrt(self.low * self.high)
+        return (self.low + self.high) / 2.0
 
 
 class Tried(NamedTuple):
@@ -58,17 +66,21 @@ def suggest(
     """
     import optuna
 
+    if not tried:
+        return {name: it.middle for name, it in space.items()}
     with warnings.catch_warnings():
         # Of the sampler and of how often it changes.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.GPSampler(
             seed=(seed * 1_000_003 + len(tried)) % 2**32,
-            n_startup_trials=STARTUP,
+            n_startup_trials=1 + STARTUP,
+            # All trials have one seed: a setting always gives the same.
+            deterministic_objective=True,
         )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=sampler)
     distributions = _distributions(space)
-    values = _compressed([it.value for it in tried])
+    values = _even([it.value for it in tried])
     for before, value in zip(tried, values, strict=True):
         study.add_trial(
             optuna.trial.create_trial(
@@ -145,8 +157,8 @@ def _distributions(space: Mapping[str, Range]) -> dict[str, Any]:
     }
 
 
-def _compressed(values: Sequence[float]) -> list[float]:
-    """Has the worse half count by its logarithm.
+def _even(values: Sequence[float]) -> list[float]:
+    """Has positive values count by their logarithm, else the worse half.
 
     A loss that explodes would hide all differences between the good ones.
     """
@@ -154,6 +166,8 @@ def _compressed(values: Sequence[float]) -> list[float]:
     if not finite:
         return [0.0] * len(values)
     median, largest = statistics.median(finite), max(finite)
+    if min(finite) > 0.0:
+        return [math.log(min(value, largest)) for value in values]
     scale = median - min(finite) or 1.0
     return [
         value
