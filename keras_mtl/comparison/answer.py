@@ -11,6 +11,7 @@ from keras_mtl.comparison.statistics import estimate
 from keras_mtl.comparison.statistics import holm
 from keras_mtl.comparison.statistics import paired
 from keras_mtl.comparison.summary import measures_of
+from keras_mtl.comparison.task_measures import task_measures
 
 #: The strategy that others are compared with if none is named.
 USUAL_BASELINE = "ew"
@@ -33,6 +34,7 @@ class Row(NamedTuple):
         p_value: That of the difference, corrected.
         effect: `"better"`, `"worse"`, either with `" before correction"`, or
             `""` where no difference is shown.
+        diverged: Number of runs that diverged, of which no number tells.
     """
 
     strategy: str
@@ -40,6 +42,14 @@ class Row(NamedTuple):
     difference: Estimate | None
     p_value: float | None
     effect: str
+    diverged: int = 0
+
+    @property
+    def title(self) -> str:
+        """The strategy, and how often it diverged."""
+        if not self.diverged:
+            return self.strategy
+        return f"{self.strategy} ({self.diverged} diverged)"
 
 
 class Answer(NamedTuple):
@@ -49,6 +59,12 @@ class Answer(NamedTuple):
     objective: Objective
     baseline: str
     rows: list[Row]
+
+    @property
+    def best(self) -> Row | None:
+        """The best of those whose mean is one of all runs, if any."""
+        row = self.rows[0] if self.rows else None
+        return None if row is None or row.value is None or row.diverged else row
 
 
 def baseline_of(settings: dict[str, Any]) -> str:
@@ -81,7 +97,7 @@ def differences(document: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     baseline = baseline_of(document["settings"])
     for backend in dict.fromkeys(run["backend"] for run in document["runs"]):
-        measures = _values_of(document, backend)
+        measures = values_of(document, backend)
         for measure, values in measures.items():
             compared = compare(values, baseline)
             for strategy, (difference, p_value) in compared.items():
@@ -123,13 +139,28 @@ def compare(
     }
 
 
+def runs_so_far(document: dict[str, Any]) -> str:
+    """Returns how much of a comparison there is, nothing if it is all.
+
+    Args:
+        document: With the `runs` and `missing` of results.json.
+    """
+    left = [
+        it
+        for it in document["missing"]
+        if it["seed"] is not None and it.get("trial") is None
+    ]
+    done = len(document["runs"])
+    return f"{done} of {done + len(left)} runs are done." if left else ""
+
+
 def statement(answer: Answer) -> str:
     """Returns the answer in words: differences that are more than noise."""
     objective = answer.objective
     better = "higher" if objective.higher_is_better else "lower"
     found = [f"By {objective.title} ({better} is better)"]
-    if answer.rows and answer.rows[0].value is not None:
-        found[0] += f", {answer.rows[0].strategy} has the best mean"
+    if answer.best is not None:
+        found[0] += f", {answer.best.strategy} has the best mean"
     by_effect: dict[str, list[str]] = {}
     for row in answer.rows:
         if row.strategy != answer.baseline:
@@ -142,6 +173,9 @@ def statement(answer: Answer) -> str:
             f"no difference to {answer.baseline} is shown for: "
             f"{', '.join(unknown)}"
         )
+    diverged = [row.title for row in answer.rows if row.diverged]
+    if diverged:
+        found.append(f"runs diverged of: {', '.join(diverged)}")
     text = "; ".join(found) + "."
     if all(row.value is None or row.value.seeds < 2 for row in answer.rows):
         text += " One seed shows none; more do."
@@ -152,28 +186,46 @@ def _answer(
     document: dict[str, Any], backend: str, objective: Objective
 ) -> Answer:
     baseline = baseline_of(document["settings"])
-    values = _values_of(document, backend).get(objective.measure, {})
+    values = values_of(document, backend).get(objective.measure, {})
     compared = compare(values, baseline)
+    diverged = _diverged(document, backend)
     rows = []
     for strategy in document["settings"]["strategies"]:
         difference, p_value = compared.get(strategy, (None, None))
+        effect = _effect(objective, difference, p_value)
+        # The seeds that are left are those that went well: what is lost
+        # counts as worse than anything.
+        if diverged.get(
+            strategy if effect.startswith("better") else baseline, 0
+        ):
+            effect = ""
         rows.append(
             Row(
                 strategy,
                 estimate(values.get(strategy, {})),
                 difference,
                 p_value,
-                _effect(objective, difference, p_value),
+                effect,
+                diverged.get(strategy, 0),
             )
         )
 
-    def order(row: Row) -> tuple[bool, float]:
-        # What has no value comes last.
+    def order(row: Row) -> tuple[int, float]:
+        # What has no value comes last, after the means of some runs.
         if row.value is None:
-            return True, 0.0
-        return False, objective.order(row.value.mean)
+            return 2, 0.0
+        return int(row.diverged > 0), objective.order(row.value.mean)
 
     return Answer(backend, objective, baseline, sorted(rows, key=order))
+
+
+def _diverged(document: dict[str, Any], backend: str) -> dict[str, int]:
+    """How many runs diverged, by strategy."""
+    found: dict[str, int] = {}
+    for run in document["runs"]:
+        if run["backend"] == backend and run["status"] == "diverged":
+            found[run["strategy"]] = found.get(run["strategy"], 0) + 1
+    return found
 
 
 def _effect(
@@ -187,7 +239,7 @@ def _effect(
     return effect
 
 
-def _values_of(document: dict[str, Any], backend: str) -> dict[str, Values]:
+def values_of(document: dict[str, Any], backend: str) -> dict[str, Values]:
     """Values of each measure on test data, of runs that have not diverged.
 
     A strategy with a run in which a measure is not finite has none of it.
@@ -208,4 +260,5 @@ def _values_of(document: dict[str, Any], backend: str) -> dict[str, Values]:
                 values[run["seed"]] = value
     for name, strategy in lost:
         del found[name][strategy]
-    return found
+    runs = [run for run in document["runs"] if run["backend"] == backend]
+    return {**found, **task_measures(runs, document["settings"]["strategies"])}

@@ -15,7 +15,9 @@ LEGEND = (
     "Last epoch; ± is half of a 95 % interval of Student’s t distribution. "
     "Differences are taken within seeds; p values are those of paired t "
     "tests, by Holm’s method corrected for the number of strategies; seeds "
-    "are those that agree on the sign, of all that both have finished."
+    "are those that agree on the sign, of all that both have finished. A run "
+    "that diverged counts as worse than any: what has one is neither marked "
+    "as the best nor called better, and nothing is called worse than it."
 )
 
 
@@ -23,13 +25,12 @@ def answer_table(answer: Answer) -> Table:
     """Returns a row for each strategy, the best first."""
     rows = [
         [
-            text_cell(row.strategy),
+            text_cell(row.title),
             estimate_cell(row.value),
             *difference_cells(answer, row),
         ]
         for row in answer.rows
     ]
-    has_best = bool(answer.rows) and answer.rows[0].value is not None
     return Table(
         [
             "strategy",
@@ -39,7 +40,7 @@ def answer_table(answer: Answer) -> Table:
             "seeds",
         ],
         rows,
-        best=0 if has_best else None,
+        best=None if answer.best is None else 0,
     )
 
 

@@ -18,7 +18,15 @@ from keras_mtl.comparison.results_folder import ResultsFolder
 OF_DATA = ("num_train", "num_test", "data")
 
 #: Parts of results.json that are lists, of which each model has its own.
-LISTS = ("summary", "differences", "agreement", "tuning", "runs", "missing")
+LISTS = (
+    "summary",
+    "differences",
+    "agreement",
+    "tuning",
+    "frontier",
+    "runs",
+    "missing",
+)
 
 
 class ArchitecturesFolder(ResultsFolder):

@@ -1,6 +1,7 @@
 """The command line of the comparison."""
 
 import argparse
+import functools
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -24,8 +25,10 @@ from keras_mtl.comparison.jobs import all_runs
 from keras_mtl.comparison.latex_report import latex_report
 from keras_mtl.comparison.markdown_report import markdown_report
 from keras_mtl.comparison.problem import check_problem
+from keras_mtl.comparison.pruning import PRUNERS
 from keras_mtl.comparison.results_folder import ResultsFolder
 from keras_mtl.comparison.results_folder import json_text
+from keras_mtl.comparison.running_report import RunningReport
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.settings import read_settings
 from keras_mtl.comparison.supervisor import Supervisor
@@ -88,6 +91,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "weight_decay, loss_weights, arguments of strategies such as rho",
         ),
         "trials": (int, "settings tried per strategy (default: %s)"),
+        "budget": (
+            str,
+            "instead of --trials, epochs of all trials of a strategy, 300 for "
+            "instance, or seconds of training, 600s",
+        ),
+        "pruner": (
+            str,
+            f"ends trials early that go badly: {', '.join(PRUNERS)} (default: "
+            "none)",
+        ),
         "validation": (
             float,
             "part of the training examples to choose settings on (default: %s)",
@@ -140,7 +153,7 @@ def main(options: argparse.Namespace) -> int:
         return 0 if all(made) else 1
     if len(works) > 1:
         return compare_models(works)
-    return run(works[0], write_reports)
+    return run(works[0], write_reports, write_texts)
 
 
 def check_work(work: ComparisonWork) -> None:
@@ -190,16 +203,31 @@ def _list_jobs(work: ComparisonWork) -> None:
     )
 
 
-def run(work: Kind, report: Callable[[Kind, Supervisor], None]) -> int:
+def run(
+    work: Kind,
+    report: Callable[[Kind, Supervisor], None],
+    report_so_far: Callable[[Kind, Supervisor], None] | None = None,
+) -> int:
     """Does what is to do and reports on it; returns the exit status.
 
     Args:
         work: What is to do.
-        report: Called when there is a run to report on.
+        report: Called in the end, when there is a run to report on.
+        report_so_far: Called now and then before, and shows nothing on the
+            screen. Defaults to `None`: nothing is.
     """
+    running: list[RunningReport] = []
+
+    def after_job(supervisor: Supervisor) -> None:
+        if report_so_far is not None:
+            if not running:
+                write = functools.partial(report_so_far, work, supervisor)
+                running.append(RunningReport(write))
+            running[0]()
+
     try:
         with work.folder:
-            supervisor = supervise(work, work.settings.epochs)
+            supervisor = supervise(work, work.settings.epochs, after_job)
             runs = all_runs(work.settings)
             if len(work.folder.unfinished(runs)) == len(runs):
                 # Nothing to report on, and why has been shown.
@@ -222,9 +250,15 @@ def run(work: Kind, report: Callable[[Kind, Supervisor], None]) -> int:
 
 
 def write_reports(work: ComparisonWork, supervisor: Supervisor) -> None:
-    """Writes the results and what they look like."""
-    document = work.folder.collect(work.settings, supervisor.failed)
+    """Writes the results and what they look like, and says so."""
     work.write_trials()
+    write_texts(work, supervisor)
+    tell_of_reports(work.folder)
+
+
+def write_texts(work: ComparisonWork, supervisor: Supervisor) -> None:
+    """Writes the results and what they look like, as far as there are any."""
+    document = work.folder.collect(work.settings, supervisor.failed)
     write_documents(work.folder, document, document)
 
 
@@ -247,6 +281,10 @@ def write_documents(
     )
     for name, text in zip(REPORTS, texts, strict=True):
         folder.write(folder.path / name, text)
+
+
+def tell_of_reports(folder: ResultsFolder) -> None:
+    """Says what has been written."""
     print(f"Wrote {', '.join(REPORTS)} in {printable(str(folder.path))}")
     if not can_draw():
         print(WITHOUT_DRAWINGS)
@@ -270,7 +308,7 @@ def compare_models(works: Sequence[ComparisonWork]) -> int:
     statuses = []
     for work in works:
         print(f"Model {printable(str(work.settings.model))}")
-        statuses.append(run(work, report))
+        statuses.append(run(work, report, write_texts))
         if statuses[-1] == INTERRUPTED:
             return INTERRUPTED
     if not documents:
@@ -281,6 +319,7 @@ def compare_models(works: Sequence[ComparisonWork]) -> int:
         with folder:
             folder.prepare(folder.fixed())
             write_documents(folder, joint, by_place(joint))
+            tell_of_reports(folder)
     except (ValueError, OSError) as error:
         print_error(error)
         return 1

@@ -8,13 +8,16 @@ from typing import Any
 from keras_mtl.comparison.agreement import compare_weights
 from keras_mtl.comparison.answer import baseline_of
 from keras_mtl.comparison.answer import differences
+from keras_mtl.comparison.budget import epochs_of
+from keras_mtl.comparison.budget import read_budget
+from keras_mtl.comparison.frontier import frontier
 from keras_mtl.comparison.identity import OF_ALL_BACKENDS
 from keras_mtl.comparison.identity import OF_ONE_BACKEND
 from keras_mtl.comparison.identity import check_identity
 from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.jobs import all_agreements
 from keras_mtl.comparison.jobs import all_runs
-from keras_mtl.comparison.jobs import all_trials
+from keras_mtl.comparison.jobs import trial_job
 from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.records import SCHEMA
 from keras_mtl.comparison.records import check_record
@@ -24,7 +27,7 @@ from keras_mtl.comparison.results_folder import read_json
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.summary import summarize
 from keras_mtl.comparison.tuner import best_of
-from keras_mtl.comparison.tuner import order_of
+from keras_mtl.comparison.tuner import tried_of
 from keras_mtl.output_folder import check_own_file
 from keras_mtl.output_folder import check_own_subfolder
 
@@ -152,38 +155,68 @@ class ComparisonFolder(ResultsFolder):
             backend: Backend of the trials.
             strategy: What was tuned.
         """
-        found = []
-        for job in all_trials(settings, backend, strategy):
+        return self._gone_through(settings, backend, strategy)[0]
+
+    def trials_of(
+        self, settings: Settings, backend: str, strategy: str
+    ) -> list[Job]:
+        """Returns the trials that are there, and as many as are expected.
+
+        Args:
+            settings: The settings.
+            backend: Backend of the trials.
+            strategy: What is tuned.
+        """
+        done, left = self._gone_through(settings, backend, strategy)
+        return [
+            trial_job(backend, strategy, trial)
+            for trial in range(len(done) + left)
+        ]
+
+    def _gone_through(
+        self, settings: Settings, backend: str, strategy: str
+    ) -> tuple[list[dict[str, Any]], int]:
+        """The records of trials, and how many more there will be."""
+        budget = settings.budget and read_budget(settings.budget)
+        left = float(budget.amount if budget else settings.trials)
+        found: list[dict[str, Any]] = []
+        while left > 0.0:
+            job = trial_job(backend, strategy, len(found))
             if not self.file_of(job).exists():
                 break
             record = self.read_run(job)
             check_trial(self.file_of(job), record)
             found.append(record)
-        return found
+            left -= budget.spent(record) if budget else 1.0
+        if budget:
+            return found, budget.trials_left(left, settings.epochs)
+        return found, int(left)
 
-    def _tuning(self, settings: Settings) -> list[dict[str, Any]]:
-        """What has been tried for each strategy, and which was best."""
+    def _tuning(self, settings: Settings) -> dict[str, list[dict[str, Any]]]:
+        """What has been tried for each strategy, and what weights trade."""
         objective = read_objective(settings.objective)
-        found = []
+        tuning, frontiers = [], []
         for backend in settings.backends if settings.tune else ():
             for strategy in settings.strategies:
                 trials = self.finished_trials(settings, backend, strategy)
                 if not trials:
                     continue
-                values = [order_of(trial, objective) for trial in trials]
+                best = best_of([tried_of(it, objective) for it in trials])
                 tried = [
-                    {name: trial[name] for name in ("setting", "value")}
+                    {
+                        "setting": trial["setting"],
+                        "value": None if trial["pruned"] else trial["value"],
+                        "pruned": trial["pruned"],
+                        "epochs": epochs_of(trial),
+                    }
                     for trial in trials
                 ]
-                found.append(
-                    {
-                        "backend": backend,
-                        "strategy": strategy,
-                        "best": best_of(values),
-                        "trials": tried,
-                    }
-                )
-        return found
+                of_one = {"backend": backend, "strategy": strategy}
+                tuning.append({**of_one, "best": best, "trials": tried})
+                found = frontier(trials, objective, best)
+                if found is not None:
+                    frontiers.append({**of_one, **found})
+        return {"tuning": tuning, "frontier": frontiers}
 
     def collect(
         self, settings: Settings, failed: dict[Job, str]
@@ -220,7 +253,7 @@ class ComparisonFolder(ResultsFolder):
             "summary": summarize(runs),
             "differences": differences({"settings": described, "runs": runs}),
             "agreement": compare_weights(self.start, agreements),
-            "tuning": self._tuning(settings),
+            **self._tuning(settings),
             "runs": runs,
             "missing": [
                 {

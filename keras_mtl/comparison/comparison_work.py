@@ -16,24 +16,30 @@ from keras_mtl.comparison.jobs import Job
 from keras_mtl.comparison.jobs import all_agreements
 from keras_mtl.comparison.jobs import all_runs
 from keras_mtl.comparison.jobs import all_starts
-from keras_mtl.comparison.jobs import all_trials
 from keras_mtl.comparison.objective import read_objective
+from keras_mtl.comparison.problem import SINGLE_TASK
 from keras_mtl.comparison.problem import load_data
+from keras_mtl.comparison.pruning import Pruner
+from keras_mtl.comparison.pruning import curve_of
+from keras_mtl.comparison.pruning import value_of
 from keras_mtl.comparison.random_state import fresh_start
 from keras_mtl.comparison.records import SCHEMA
 from keras_mtl.comparison.results_folder import json_text
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.settings import fixed_settings
 from keras_mtl.comparison.settings import versions_of
+from keras_mtl.comparison.single_task import check_single_task
+from keras_mtl.comparison.single_task import train_single_tasks
 from keras_mtl.comparison.summary import measures_of
+from keras_mtl.comparison.training_run import Ends
 from keras_mtl.comparison.training_run import Probe
 from keras_mtl.comparison.training_run import check_objective
 from keras_mtl.comparison.training_run import train
-from keras_mtl.comparison.tuner import Drawn
 from keras_mtl.comparison.tuner import Range
+from keras_mtl.comparison.tuner import Tried
 from keras_mtl.comparison.tuner import best_of
-from keras_mtl.comparison.tuner import order_of
 from keras_mtl.comparison.tuner import suggest
+from keras_mtl.comparison.tuner import tried_of
 from keras_mtl.comparison.tuner import write_storage
 from keras_mtl.comparison.tuning import SPLIT_SEED
 from keras_mtl.comparison.tuning import setting_of
@@ -117,11 +123,11 @@ class ComparisonWork(Work):
     def _trials(self, backend: str, strategy: str) -> list[Job]:
         if not tuned_names(self.settings, strategy):
             return []
-        return all_trials(self.settings, backend, strategy)
+        return self.folder.trials_of(self.settings, backend, strategy)
 
-    def _tried(self, trials: list[dict[str, Any]]) -> list[tuple[Drawn, float]]:
+    def _tried(self, trials: list[dict[str, Any]]) -> list[Tried]:
         objective = read_objective(self.settings.objective)
-        return [(it["drawn"], order_of(it, objective)) for it in trials]
+        return [tried_of(trial, objective) for trial in trials]
 
     def write_trials(self) -> None:
         """Adds the trials to Optuna's file, for its own tools."""
@@ -164,6 +170,7 @@ class ComparisonWork(Work):
         self.data.check_callbacks()
         if self.settings.tune:
             split(self.data, self.settings.validation)
+        check_single_task(self.settings, model, self.data)
         return self.identity
 
     def _data_for(self, job: Job) -> Data:
@@ -196,18 +203,26 @@ class ComparisonWork(Work):
         after_epoch: AfterEpoch,
         data: Data,
         setting: dict[str, Any],
+        ends: Ends | None = None,
     ) -> dict[str, Any]:
         counts = {"num_train": data.train.count, "num_test": data.test.count}
-        record = train(
-            self.settings,
-            data,
-            job.strategy,
-            job.seed or 0,
-            after_epoch,
-            {**self.identity, **counts},
-            self.probe,
-            setting,
-        )
+        identity, seed = {**self.identity, **counts}, job.seed or 0
+        if job.strategy == SINGLE_TASK:
+            record = train_single_tasks(
+                self.settings, data, seed, after_epoch, identity, setting
+            )
+        else:
+            record = train(
+                self.settings,
+                data,
+                job.strategy,
+                seed,
+                after_epoch,
+                identity,
+                self.probe,
+                setting,
+                ends=ends,
+            )
         return {
             "schema": SCHEMA,
             "backend": job.backend,
@@ -223,9 +238,17 @@ class ComparisonWork(Work):
         )
         drawn = suggest(space, self._tried(trials), SPLIT_SEED)
         setting = setting_of(drawn, tasks)
-        parts = split(self._data_for(job), self.settings.validation)
-        record = self._train(job, after_epoch, parts, setting)
         objective, value = read_objective(self.settings.objective), None
+        ends, names = None, self.identity["tasks"]
+        if self.settings.pruner is not None:
+            curves = [curve_of(trial, objective) for trial in trials]
+            pruner = Pruner(self.settings.pruner, self.settings.epochs, curves)
+
+            def ends(logs: dict[str, float | None]) -> bool:
+                return pruner.ends(value_of(names, logs, objective))
+
+        parts = split(self._data_for(job), self.settings.validation)
+        record = self._train(job, after_epoch, parts, setting, ends)
         if record["status"] == "finished":
             value = measures_of(record).get(objective.measure)
         return json_text(
@@ -236,6 +259,8 @@ class ComparisonWork(Work):
                 "drawn": drawn,
                 "setting": setting,
                 "value": value,
+                "pruned": record["status"] == "finished"
+                and len(record["history"]) < self.settings.epochs,
             }
         )
 
@@ -255,8 +280,7 @@ class ComparisonWork(Work):
         if not self._trials(backend, strategy):
             return {}
         trials = self.folder.finished_trials(self.settings, backend, strategy)
-        best = best_of([value for _, value in self._tried(trials)])
-        return trials[best]["setting"]
+        return trials[best_of(self._tried(trials))]["setting"]
 
 
 def tuples(settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """What the page draws: curves, maps of conflicts and bars of cost."""
 
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from keras_mtl.comparison.answer import Answer
+from keras_mtl.comparison.frontier import title_of
 from keras_mtl.comparison.objective import USUAL_OBJECTIVE
 from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.summary import epoch_measures
@@ -12,7 +16,9 @@ from keras_mtl.visualization.canvas import COLOURS
 from keras_mtl.visualization.canvas import draw_curve
 from keras_mtl.visualization.canvas import finish
 from keras_mtl.visualization.canvas import new_figure
+from keras_mtl.visualization.parallel import draw_parallel
 from keras_mtl.visualization.plot_conflicts import plot_conflicts
+from keras_mtl.visualization.plot_pareto_front import plot_pareto_front
 from keras_mtl.visualization.seeds import Point
 from keras_mtl.visualization.seeds import draw_bars
 from keras_mtl.visualization.seeds import draw_intervals
@@ -99,7 +105,8 @@ def differences_of(document: dict[str, Any], answer: Answer) -> dict[str, str]:
     rows = [
         (row.strategy, row.difference)
         for row in answer.rows
-        if row.difference is not None
+        # Of what diverged it is one of the runs that went well.
+        if row.difference is not None and not row.diverged
     ]
     if not rows:
         return {}
@@ -141,13 +148,62 @@ def tuning_of(document: dict[str, Any], backend: str) -> dict[str, str]:
         if not axes.get_lines():
             return {}
         axes.set_xscale("log")
-        # Those that went wrong would hide how the others differ.
         shown = [it for line in axes.get_lines() for it in line.get_ydata()]
-        low, middle = min(shown), statistics.median(shown)
-        if max(shown) > middle + 4.0 * (middle - low) > low:
-            axes.set_ylim(low - 0.2 * (middle - low), 3.0 * middle - 2.0 * low)
+        ends = _ends_without_failures(shown)
+        if ends is not None:
+            axes.set_ylim(*ends)
         finish(axes, "learning rate", "")
         return {title: embedded_svg(figure, title)}
+
+
+def frontier_of(frontier: dict[str, Any]) -> tuple[str, str | None]:
+    """Returns the title and a drawing of what loss weights trade, if known."""
+    title = title_of(frontier)
+    points = [it for it in frontier["points"] if it["values"] is not None]
+    if not points:
+        return title, None
+    values = np.array([it["values"] for it in points])
+    tasks = [_shortened(task) for task in frontier["tasks"]]
+    higher = frontier["higher_is_better"]
+    with svg_style():
+        if len(tasks) == 2:
+            # Names of all would hide each other.
+            labels = ["" if it["is_beaten"] else _weights(it) for it in points]
+            axes = new_figure((4.4, 3.2)).subplots()
+            plot_pareto_front(
+                values, labels, higher_is_better=higher, tasks=tasks, ax=axes
+            )
+            for column, limit in enumerate((axes.set_xlim, axes.set_ylim)):
+                ends = _ends_without_failures(values[:, column].tolist())
+                if ends is not None:
+                    limit(*ends)
+        else:
+            axes = new_figure((4.4, 2.6)).subplots()
+            trials = [it["trial"] for it in points]
+            draw_parallel(
+                axes,
+                -values if higher else values,
+                tasks,
+                np.array([not it["is_beaten"] for it in points]),
+                trials.index(frontier["best"]),
+            )
+        label = f"{title}, {frontier['metric']} of each task"
+        return title, embedded_svg(axes.figure, label)
+
+
+def _ends_without_failures(values: Sequence[float]) -> Any:
+    """Returns ends of an axis of losses, `None` where none need be cut off.
+
+    Those that went wrong would hide how the others differ.
+    """
+    low, middle = min(values), statistics.median(values)
+    if max(values) > middle + 4.0 * (middle - low) > low:
+        return low - 0.2 * (middle - low), 3.0 * middle - 2.0 * low
+    return None
+
+
+def _weights(point: dict[str, Any]) -> str:
+    return " : ".join(f"{it:.2g}" for it in point["loss_weights"])
 
 
 def conflicts_of(document: dict[str, Any], backend: str) -> dict[str, str]:

@@ -8,11 +8,12 @@ from typing import Any
 
 from keras_mtl.comparison import drawings
 from keras_mtl.comparison.answer import answers
+from keras_mtl.comparison.answer import runs_so_far
 from keras_mtl.comparison.answer import statement
 from keras_mtl.comparison.answer_tables import LEGEND
 from keras_mtl.comparison.answer_tables import answer_table
+from keras_mtl.comparison.sections import sections
 from keras_mtl.comparison.tables import Table
-from keras_mtl.comparison.tables import sections
 from keras_mtl.comparison.tables import title_of_missing
 
 PAGE = Path(__file__).parent / "page"
@@ -50,6 +51,7 @@ def html_report(
     body = "\n".join(
         [
             "<h1>Comparison of strategies</h1>",
+            *(f"<p>{it}</p>" for it in [runs_so_far(document)] if it),
             *_answers(document),
             _head(document),
             *_sections(document),
@@ -122,14 +124,14 @@ def _answers(document: dict[str, Any]) -> list[str]:
 def _sections(document: dict[str, Any]) -> list[str]:
     """The parts with a table, and the drawings where they belong."""
     parts = {
-        title: f"<h2>{title}</h2><p>{text}</p>{_table(table)}"
+        title: f"<h2>{_safe(title)}</h2><p>{_safe(text)}</p>{_table(table)}"
         for title, text, table in sections(document).values()
     }
     if can_draw():
         parts["Results"] += _curves(document) + _conflicts(document)
         parts["Cost"] += _costs(document)
-        if "Tuning" in parts:
-            parts["Tuning"] += _legend(document) + _grid(
+        if "Learning rates" in parts:
+            parts["Learning rates"] += _legend(document) + _grid(
                 [
                     _figure(title, drawing)
                     for backend in document["versions"]
@@ -138,6 +140,10 @@ def _sections(document: dict[str, Any]) -> list[str]:
                     ).items()
                 ]
             )
+        for frontier in document.get("frontier", []):
+            title, drawing = drawings.frontier_of(frontier)
+            if drawing is not None:
+                parts[title] += _grid([_figure(title, drawing)])
     else:
         parts["Results"] += f"<h2>Drawings</h2><p>{_safe(WITHOUT_DRAWINGS)}</p>"
     return list(parts.values())

@@ -4,6 +4,7 @@ import hashlib
 import re
 from typing import NamedTuple
 
+from keras_mtl.comparison.problem import SINGLE_TASK
 from keras_mtl.comparison.settings import Settings
 
 #: Seed of all trials; those of the runs that are reported are smaller.
@@ -59,12 +60,9 @@ def all_runs(settings: Settings) -> list[Job]:
     ]
 
 
-def all_trials(settings: Settings, backend: str, strategy: str) -> list[Job]:
-    """Returns the trials of a strategy for which something is tuned."""
-    return [
-        Job(backend, strategy, TRIAL_SEED, trial)
-        for trial in range(settings.trials)
-    ]
+def trial_job(backend: str, strategy: str, trial: int) -> Job:
+    """Returns a trial of a strategy for which something is tuned."""
+    return Job(backend, strategy, TRIAL_SEED, trial)
 
 
 def all_agreements(settings: Settings) -> list[Job]:
@@ -75,6 +73,8 @@ def all_agreements(settings: Settings) -> list[Job]:
         Job(backend, strategy, None)
         for backend in settings.backends
         for strategy in settings.strategies
+        # It is not one model, and equal weights say as much.
+        if strategy != SINGLE_TASK
     ]
 
 

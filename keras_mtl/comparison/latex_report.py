@@ -65,9 +65,8 @@ def _table(answer: Answer) -> str:
         f"{' & '.join(head)} \\\\",
         r"\midrule",
     ]
-    for index, row in enumerate(answer.rows):
-        is_best = index == 0 and row.value is not None
-        cells = [escaped(row.strategy), _number(row.value, is_best)]
+    for row in answer.rows:
+        cells = [escaped(row.title), _number(row.value, row is answer.best)]
         cells.append(_number(row.difference, sign="+", mark=_mark(row)))
         lines.append(f"{' & '.join(cells)} \\\\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
@@ -86,7 +85,8 @@ def _number(
 
 
 def _mark(row: Row) -> str:
-    p_value = row.p_value
+    # Without an effect it is a difference between what went well.
+    p_value = row.p_value if row.effect else None
     for most, mark in MARKS:
         if p_value is not None and p_value <= most:
             return f"^{{{mark}}}"

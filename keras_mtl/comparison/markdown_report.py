@@ -5,11 +5,12 @@ import re
 from typing import Any
 
 from keras_mtl.comparison.answer import answers
+from keras_mtl.comparison.answer import runs_so_far
 from keras_mtl.comparison.answer import statement
 from keras_mtl.comparison.answer_tables import LEGEND
 from keras_mtl.comparison.answer_tables import answer_table
+from keras_mtl.comparison.sections import sections
 from keras_mtl.comparison.tables import Table
-from keras_mtl.comparison.tables import sections
 from keras_mtl.comparison.tables import title_of_missing
 from keras_mtl.terminal import printable
 
@@ -21,6 +22,8 @@ def markdown_report(document: dict[str, Any]) -> str:
         document: What `ComparisonFolder.collect` returns.
     """
     parts = ["# Comparison of strategies"]
+    if runs_so_far(document):
+        parts.append(runs_so_far(document))
     for answer in answers(document):
         table = answer_table(answer)
         parts += [
@@ -30,7 +33,7 @@ def markdown_report(document: dict[str, Any]) -> str:
         ]
     parts.append(LEGEND)
     for title, text, table in sections(document).values():
-        parts += [f"## {title}", text, _markdown(table)]
+        parts += [f"## {_plain(title)}", _plain(text), _markdown(table)]
     if document["missing"]:
         titles = [_plain(title_of_missing(it)) for it in document["missing"]]
         parts += ["## Missing runs", "\n".join(f"- {it}" for it in titles)]

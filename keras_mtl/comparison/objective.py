@@ -15,6 +15,7 @@ HIGHER = (
     "delta_p",
     "f1_score",
     "fbeta_score",
+    "hypervolume",
     "io_u",
     "iou",
     "precision",
@@ -34,6 +35,7 @@ LOWER = (
     "loss",
     "mae",
     "mape",
+    "mean_rank",
     "mse",
     "msle",
     "poisson",
@@ -85,11 +87,21 @@ def read_objective(text: str) -> Objective:
         )
     if colon:
         return Objective(measure, DIRECTIONS[direction])
-    if measure.endswith(HIGHER):
-        return Objective(measure, True)
-    if measure.endswith(LOWER):
-        return Objective(measure, False)
+    higher = is_higher_better(measure)
+    if higher is not None:
+        return Objective(measure, higher)
     raise ValueError(
         "Argument `objective`: the name does not tell whether more is better. "
         f"Write {text}:max or {text}:min. Received: objective={text}"
     )
+
+
+def is_higher_better(measure: str) -> bool | None:
+    """Returns whether more of a measure is better, `None` if no name tells.
+
+    Args:
+        measure: Its name.
+    """
+    if measure.endswith(HIGHER):
+        return True
+    return False if measure.endswith(LOWER) else None

@@ -40,6 +40,9 @@ IMAGE_PAIRS = {
 #: The weighted sum of the losses, whose weights are tuned.
 SCALARIZATION = "scalarization"
 
+#: One model for each task, which is trained by itself.
+SINGLE_TASK = "single_task"
+
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -187,6 +190,9 @@ def resolve_strategy(name: str, tuned: Mapping[str, Any] = NOTHING) -> Any:
     if not is_import_path(name):
         weights = given.pop("loss_weights", None) if tuned else None
         parts = {} if weights is None else {"balancer": Fixed(weights)}
+        if call.name == SINGLE_TASK:
+            # Of the one loss that each of its models has.
+            return make("strategies", call, lambda: Strategy())
         if call.name == SCALARIZATION:
             return Strategy(**parts)
         found = strategies.class_of(call.name)

@@ -40,6 +40,11 @@ class Progress:
     def begin(self, job: Job) -> None:
         """Notes that a job has begun."""
         self.current[job.backend] = (job, 0, {})
+        # A budget may last for more than was expected.
+        under_way = sum(
+            it.seed is not None for it, _, _ in self.current.values()
+        )
+        self.runs = max(self.runs, self.finished + under_way)
         self.tick()
 
     def epoch(self, job: Job, epoch: int, logs: dict[str, Any]) -> None:

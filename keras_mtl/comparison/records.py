@@ -142,4 +142,5 @@ FORM_OF_TRIAL: dict[str, tuple[Check, str]] = {
     "drawn": (_dict_of(_is_number), "numbers by name"),
     "setting": (lambda value: isinstance(value, dict), "an object"),
     "value": (_or_none(_is_number), "a number or null"),
+    "pruned": (lambda value: isinstance(value, bool), "true or false"),
 }

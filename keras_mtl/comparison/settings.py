@@ -15,6 +15,7 @@ import keras_mtl
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
+from keras_mtl.comparison.budget import read_budget
 from keras_mtl.comparison.calls import read_call
 from keras_mtl.comparison.calls import split_calls
 from keras_mtl.comparison.import_path import is_import_path
@@ -22,6 +23,7 @@ from keras_mtl.comparison.import_path import source_digest
 from keras_mtl.comparison.model_folders import folder_of
 from keras_mtl.comparison.objective import USUAL_OBJECTIVE
 from keras_mtl.comparison.objective import read_objective
+from keras_mtl.comparison.pruning import PRUNERS
 from keras_mtl.comparison.records import SCHEMA
 from keras_mtl.registry import unknown_name
 
@@ -33,10 +35,13 @@ PACKAGES = {
 }
 BACKENDS = tuple(PACKAGES)
 
-TEXTS = ("dataset", "model", "data_dir", "output", "baseline", "objective")
+TEXTS = (
+    *("dataset", "model", "data_dir", "output", "baseline", "objective"),
+    *("budget", "pruner"),
+)
 
 #: What matters where settings are tuned.
-OF_TUNING = {"tune", "trials", "validation", "space"}
+OF_TUNING = {"tune", "trials", "budget", "pruner", "validation", "space"}
 
 #: What the result of a run does not depend on.
 OF_NO_RUN = {
@@ -75,6 +80,9 @@ class Settings:
             direction.
         tune: Names of what is tuned for each strategy; none for no tuning.
         trials: Settings that are tried for each strategy.
+        budget: What the trials of each strategy may take, in epochs or, with
+            an `s` behind it, in seconds, or `None` for `trials` of them.
+        pruner: What ends trials early, or `None` for nothing.
         validation: Part of the training examples on which settings are
             chosen.
         space: Lowest and highest number by name of what is tuned, where they
@@ -98,6 +106,8 @@ class Settings:
     objective: str = USUAL_OBJECTIVE
     tune: tuple[str, ...] = ()
     trials: int = 20
+    budget: str | None = None
+    pruner: str | None = None
     validation: float = 0.1
     space: Mapping[str, Sequence[float]] = dataclasses.field(
         default_factory=dict
@@ -116,6 +126,10 @@ class Settings:
         for name in TEXTS:
             _check_text(name, getattr(self, name))
         read_objective(self.objective)
+        if self.budget is not None:
+            read_budget(self.budget)
+        if self.pruner is not None:
+            checked_choice("pruner", self.pruner, PRUNERS)
         checked_number("validation", self.validation, "(0, 1)")
         _check_space(self.space)
         if self.baseline is not None:

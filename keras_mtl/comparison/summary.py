@@ -6,6 +6,9 @@ from typing import Any
 #: Prefix of what Keras measures on data that is not trained on.
 TEST = "val_"
 
+#: Before the names of what `fit` has validated.
+VALIDATION = "validation_"
+
 Measures = dict[str, float | None]
 
 
@@ -48,7 +51,7 @@ def epoch_measures(tasks: list[str], logs: Measures) -> Measures:
     measures["train_loss"] = logs.get("loss")
     # Of the user's validation examples, where there are such.
     measures.update(
-        {name: logs[name] for name in logs if name.startswith("validation_")}
+        {name: logs[name] for name in logs if name.startswith(VALIDATION)}
     )
     if "conflict_ratio" in logs:
         measures["conflict_ratio"] = logs["conflict_ratio"]

@@ -3,6 +3,7 @@
 import contextlib
 import queue
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from keras_mtl.comparison.progress import LiveProgress
@@ -16,6 +17,9 @@ from keras_mtl.comparison.worker_process import WorkerProcess
 #: Seconds between two looks at the clock on the screen.
 TICK = 0.5
 
+#: Called with the supervisor when a job is done.
+AfterJob = Callable[["Supervisor"], None]
+
 
 class Supervisor:
     """Has workers do the jobs until every job is done or has failed.
@@ -28,13 +32,22 @@ class Supervisor:
         work: What is to do.
         display: What is told about the progress.
         limit: The most jobs that are begun. Defaults to `None`: all.
+        after_job: Called with this object when a job is done and the next one
+            is given. Defaults to `None`: nothing.
     """
 
-    def __init__(self, work: Work, display: Progress, limit: int | None = None):
+    def __init__(
+        self,
+        work: Work,
+        display: Progress,
+        limit: int | None = None,
+        after_job: AfterJob | None = None,
+    ):
         self.work = work
         self.folder = work.folder
         self.display = display
         self.limit = limit
+        self.after_job = after_job
         self.begun = 0
         self.done: set[Job] = set()
         self.failed: dict[Any, str] = {}
@@ -111,6 +124,8 @@ class Supervisor:
             self.display.end(worker.job)
             self.done.add(worker.job)
             self._give_job(worker)
+            if self.after_job is not None:
+                self.after_job(self)
         elif event == "done":
             worker.finish()
         elif event == "exit":
@@ -151,12 +166,15 @@ class Supervisor:
             self.given_up[worker.backend] = failure
 
 
-def supervise(work: Work, epochs: int) -> Supervisor:
+def supervise(
+    work: Work, epochs: int, after_job: AfterJob | None = None
+) -> Supervisor:
     """Does what is to do, and shows how far it is; returns what has done it.
 
     Args:
         work: What is to do.
         epochs: Epochs per run.
+        after_job: As for `Supervisor`.
     """
     from rich.console import Console
     from rich.live import Live
@@ -174,6 +192,6 @@ def supervise(work: Work, epochs: int) -> Supervisor:
                 Live(console=console, auto_refresh=False)
             )
             display = LiveProgress(live, **shown)
-        supervisor = Supervisor(work, display)
+        supervisor = Supervisor(work, display, after_job=after_job)
         supervisor.run()
     return supervisor

@@ -30,6 +30,14 @@ class Table(NamedTuple):
     best: int | None = None
 
 
+class Section(NamedTuple):
+    """A part of the report: a heading, what the table shows, the table."""
+
+    title: str
+    text: str
+    table: Table
+
+
 def summary_table(document: dict[str, Any]) -> Table:
     """A row for each backend and strategy, with all results but the times."""
     names = [
@@ -52,52 +60,35 @@ def summary_table(document: dict[str, Any]) -> Table:
 
 def cost_table(document: dict[str, Any]) -> Table:
     """A row for each backend and strategy, with the times."""
-    parameters = {
-        (run["backend"], run["strategy"]): run["parameters"]
-        for run in document["runs"]
+    of_runs = {
+        (run["backend"], run["strategy"]): run for run in document["runs"]
     }
     rows = []
     for row in document["summary"]:
         measures = row["measures"]
+        run = of_runs[row["backend"], row["strategy"]]
+        parameters = run.get("trained_parameters", run["parameters"])
         rows.append(
             [
                 text_cell(row["backend"]),
                 text_cell(row["strategy"]),
                 _spread(measures.get("seconds_per_epoch")),
                 _spread(_milliseconds(measures.get("seconds_per_step"))),
-                _count(parameters[row["backend"], row["strategy"]]),
+                count_cell(run.get("trainings", 1)),
+                count_cell(parameters),
             ]
         )
     return Table(
-        ["backend", "strategy", "s per epoch", "ms per step", "parameters"],
+        [
+            "backend",
+            "strategy",
+            "s per epoch",
+            "ms per step",
+            "trainings",
+            "parameters",
+        ],
         rows,
     )
-
-
-def tuning_table(document: dict[str, Any]) -> Table:
-    """A row for each backend and strategy that was tuned."""
-    rows = []
-    for tuned in document["tuning"]:
-        best = tuned["trials"][tuned["best"]]
-        rows.append(
-            [
-                text_cell(tuned["backend"]),
-                text_cell(tuned["strategy"]),
-                _count(len(tuned["trials"])),
-                text_cell(setting_text(best["setting"])),
-                number_cell(best["value"]),
-            ]
-        )
-    return Table(["backend", "strategy", "trials", "best", "validation"], rows)
-
-
-def setting_text(setting: dict[str, Any]) -> str:
-    """Returns a setting as it is read: three digits of each number."""
-    parts = []
-    for name, value in setting.items():
-        numbers = value if isinstance(value, list) else [value]
-        parts.append(f"{name} {' : '.join(f'{it:.3g}' for it in numbers)}")
-    return ", ".join(parts)
 
 
 def agreement_table(document: dict[str, Any]) -> Table:
@@ -182,62 +173,8 @@ def summary_csv(document: dict[str, Any]) -> str:
     return stream.getvalue()
 
 
-class Section(NamedTuple):
-    """A part of the report: a heading, what the table shows, the table."""
-
-    title: str
-    text: str
-    table: Table
-
-
-def sections(document: dict[str, Any]) -> dict[str, Section]:
-    """Returns the parts of the report that have a table, by title.
-
-    Args:
-        document: What `ComparisonFolder.collect` returns.
-    """
-    found = [
-        Section(
-            "Results",
-            "All measures of the last epoch; mean ± standard deviation over "
-            "the seeds, which is no interval. The conflict ratio is the share "
-            "of pairs of task gradients that point against each other, in all "
-            "steps; strategies that take no task gradients have none.",
-            summary_table(document),
-        ),
-        Section(
-            "Cost",
-            "The median epoch without the first one, which compiles, and "
-            "without the evaluation; that divided by the number of steps.",
-            cost_table(document),
-        ),
-    ]
-    if document.get("tuning"):
-        tuning = Section(
-            "Tuning",
-            "The best of the settings that were tried, with one seed, and what "
-            "it gave on the validation examples, which are a part of the "
-            "training examples. No test example was looked at.",
-            tuning_table(document),
-        )
-        found.append(tuning)
-    if document["agreement"]:
-        steps = document["settings"]["agreement_steps"]
-        agreement = Section(
-            "Agreement of the backends",
-            f"Weights after {steps} steps of plain gradient descent from equal "
-            "weights on equal batches: the largest difference between two "
-            "backends, and how far the weight that moved most has moved. "
-            "Rounding alone gives differences far below a thousandth of the "
-            "movement. Whatever draws random numbers, dropout for instance, "
-            "draws others on each backend.",
-            agreement_table(document),
-        )
-        found.insert(1, agreement)
-    return {section.title: section for section in found}
-
-
-def _count(number: int | None) -> Cell:
+def count_cell(number: int | None) -> Cell:
+    """A cell with a whole number."""
     return Cell("–" if number is None else f"{number:,}", number)
 
 

@@ -21,19 +21,27 @@ from keras_mtl.comparison.identity import model_identity
 from keras_mtl.comparison.objective import USUAL_OBJECTIVE
 from keras_mtl.comparison.objective import read_objective
 from keras_mtl.comparison.problem import NOTHING
+from keras_mtl.comparison.problem import SINGLE_TASK
 from keras_mtl.comparison.problem import make_model
 from keras_mtl.comparison.random_state import fresh_start
 from keras_mtl.comparison.random_state import random_state_kept
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.summary import TEST
+from keras_mtl.comparison.summary import VALIDATION
 from keras_mtl.comparison.summary import epoch_measures
+from keras_mtl.comparison.task_measures import TITLES
 from keras_mtl.comparison.tuning import apply_setting
 from keras_mtl.comparison.tuning import tuned_strategy
 from keras_mtl.comparison.work import AfterEpoch
+from keras_mtl.models.single_task_model import SingleTaskModel
 from keras_mtl.training.monitor import NonFiniteError
 
 #: Called with a model and the number of the epoch that is over, from 1 on.
 Probe = Callable[[Any, int], dict[str, float]]
+
+
+#: Says whether the epoch with these measurements is the last.
+Ends = Callable[[dict[str, float | None]], bool]
 
 
 def train(
@@ -45,6 +53,8 @@ def train(
     identity: dict[str, Any],
     probe: Probe | None = None,
     setting: Mapping[str, Any] = NOTHING,
+    task: str | None = None,
+    ends: Ends | None = None,
 ) -> dict[str, Any]:
     """Trains once and returns what was measured, ready for JSON.
 
@@ -60,6 +70,10 @@ def train(
         probe: Returns what else is measured after an epoch. Defaults to
             `None`: what `TaskMonitor` measures in all steps.
         setting: What was tuned, by name. Defaults to nothing.
+        task: The task that is trained alone, of which `data` has the labels.
+            Defaults to `None`: all tasks.
+        ends: Says after an epoch, by its measurements, whether it is the last.
+            Defaults to `None`: all are trained.
 
     Raises:
         OtherProblemError: If the model is another one.
@@ -73,12 +87,13 @@ def train(
     of_model = model_identity(model)
     check_identity(of_model, identity, f"seed {seed}")
     apply_setting(model, setting)
+    trained = model if task is None else SingleTaskModel(model, task)
     monitor = TaskMonitor()
     history: list[dict[str, float | None]] = []
 
     def tested() -> dict[str, float | None]:
         with random_state_kept():
-            found = model.evaluate(
+            found = trained.evaluate(
                 **data.test.arguments(settings.batch_size),
                 verbose=0,
                 return_dict=True,
@@ -94,12 +109,15 @@ def train(
             entry |= {name: _number(measured[name]) for name in measured}
         history.append(entry)
         after_epoch(len(history), history[-1])
+        if ends is not None and ends(history[-1]):
+            trained.stop_training = True
 
     timer = EpochTimer(note)
     callbacks = data.new_callbacks()
+    is_watched = probe is None and task is None
     message = None
     try:
-        model.fit(
+        trained.fit(
             **data.train.fit_arguments(settings.batch_size),
             **_validation(settings, data),
             epochs=settings.epochs,
@@ -107,12 +125,12 @@ def train(
             verbose=0,
             # The monitor first: it adds to the logs.
             callbacks=[
-                *([monitor] if probe is None else []),
+                *([monitor] if is_watched else []),
                 timer,
                 *callbacks,
             ],
         )
-        if history and (callbacks or averages_weights(model)):
+        if history and (callbacks or averages_weights(trained)):
             # What counts is the model that `fit` leaves: callbacks may have
             # gone back to other weights, and so may the optimizer.
             history[-1] |= tested()
@@ -123,6 +141,7 @@ def train(
     of_model = {**model_identity(model), "model": of_model["model"]}
     check_identity(of_model, identity, f"seed {seed}")
     steps = data.train.steps(settings.batch_size)
+    alone = {} if task is None else {"trained_parameters": _size(trained)}
     return {
         "strategy": strategy,
         "seed": seed,
@@ -133,7 +152,8 @@ def train(
         "steps_per_epoch": steps,
         "history": history,
         "cosines": mean_cosines(monitor.cosines),
-        "seconds": _durations(timer.wall, steps),
+        "seconds": durations(timer.wall, steps),
+        **alone,
     }
 
 
@@ -163,6 +183,8 @@ def check_objective(settings: Settings, model: Any, data: Data) -> None:
         for name in epoch_measures(list(model.tasks), logs)
         if name.startswith("test_")
     ]
+    if SINGLE_TASK in settings.strategies and not settings.tune:
+        measures += TITLES
     if objective.measure not in measures:
         raise ValueError(
             f"Argument `objective` must be one of the model's measures: "
@@ -191,7 +213,7 @@ def _validation(settings: Settings, data: Data) -> dict[str, Any]:
 def _of_validation(logs: dict[str, float | None]) -> dict[str, float | None]:
     """Renames what `fit` has validated: `val_` is what is tested here."""
     return {
-        f"validation_{name.removeprefix(TEST)}"
+        f"{VALIDATION}{name.removeprefix(TEST)}"
         if name.startswith(TEST)
         else name: value
         for name, value in logs.items()
@@ -295,7 +317,13 @@ def mean_cosines(matrices: list[Any]) -> list[list[float | None]] | None:
     ]
 
 
-def _durations(seconds: list[float], steps: int | None) -> dict[str, Any]:
+def durations(seconds: list[float], steps: int | None) -> dict[str, Any]:
+    """Returns `seconds` of a record.
+
+    Args:
+        seconds: Those of each epoch.
+        steps: Number of steps of an epoch, `None` if it is not known.
+    """
     if not seconds:
         return {"epochs": [], "per_epoch": None, "per_step": None}
     per_epoch = median_epoch(seconds)
@@ -304,6 +332,10 @@ def _durations(seconds: list[float], steps: int | None) -> dict[str, Any]:
         "per_epoch": per_epoch,
         "per_step": None if steps is None else per_epoch / steps,
     }
+
+
+def _size(model: Any) -> int:
+    return int(model.count_params())
 
 
 def _number(value: Any) -> float | None:

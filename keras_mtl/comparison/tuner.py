@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from keras_mtl.comparison.objective import Objective
 
-#: Settings that are drawn at random before a model of the objective is used.
-STARTUP = 8
+#: Settings that are drawn at random, after the one in the middle of all ranges,
+#: before a model of the objective is used.
+STARTUP = 5
 
 #: What is drawn by name.
 Drawn = dict[str, float]
@@ -29,62 +30,97 @@ class Range(NamedTuple):
         """Whether orders of magnitude count."""
         return self.low > 0.0
 
+    @property
+    def middle(self) -> float:
+        """The number in the middle, on its scale."""
+        if self.is_logarithmic:
+            return math.sqrt(self.low * self.high)
+        return (self.low + self.high) / 2.0
+
+
+class Tried(NamedTuple):
+    """What was tried before.
+
+    Attributes:
+        drawn: What was drawn.
+        value: What came of it: the lower, the better, infinite where training
+            diverged.
+        pruned: Whether it was ended early, and is no result.
+    """
+
+    drawn: Drawn
+    value: float
+    pruned: bool = False
+
 
 def suggest(
-    space: Mapping[str, Range], tried: Sequence[tuple[Drawn, float]], seed: int
+    space: Mapping[str, Range], tried: Sequence[Tried], seed: int
 ) -> Drawn:
     """Returns the next setting to try, always the same after the same trials.
 
     Args:
         space: A range for each name.
-        tried: What has been drawn before, and what came of it: the lower, the
-            better, infinite where training diverged.
+        tried: What has been tried before, with the last value of what was
+            ended early.
         seed: Decides what is random.
     """
     import optuna
 
+    if not tried:
+        return {name: it.middle for name, it in space.items()}
     with warnings.catch_warnings():
         # Of the sampler and of how often it changes.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.GPSampler(
             seed=(seed * 1_000_003 + len(tried)) % 2**32,
-            n_startup_trials=STARTUP,
+            n_startup_trials=1 + STARTUP,
+            # All trials have one seed: a setting always gives the same.
+            deterministic_objective=True,
         )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=sampler)
     distributions = _distributions(space)
-    values = _compressed([value for _, value in tried])
-    for (drawn, _), value in zip(tried, values, strict=True):
+    values = _even([it.value for it in tried])
+    for before, value in zip(tried, values, strict=True):
         study.add_trial(
             optuna.trial.create_trial(
-                params=drawn, distributions=distributions, value=value
+                params=before.drawn, distributions=distributions, value=value
             )
         )
     params = study.ask(fixed_distributions=distributions).params
     return {name: float(params[name]) for name in space}
 
 
-def order_of(trial: Mapping[str, Any], objective: Objective) -> float:
-    """Returns what is the lower, the better a trial is.
+def tried_of(trial: Mapping[str, Any], objective: Objective) -> Tried:
+    """Returns what a trial was, and what came of it.
 
     Args:
         trial: Its record.
         objective: What is tuned for.
     """
     value = trial["value"]
-    return math.inf if value is None else objective.order(value)
+    return Tried(
+        trial["drawn"],
+        math.inf if value is None else objective.order(value),
+        trial["pruned"],
+    )
 
 
-def best_of(values: Sequence[float]) -> int:
-    """Returns the index of the lowest value, the first of equal ones."""
-    return min(range(len(values)), key=values.__getitem__)
+def best_of(tried: Sequence[Tried]) -> int:
+    """Returns the index of the lowest value, the first of equal ones.
+
+    What was ended early is the best only if all was.
+    """
+    return min(
+        range(len(tried)), key=lambda it: (tried[it].pruned, tried[it].value)
+    )
 
 
 def write_storage(
     path: Path,
     name: str,
     space: Mapping[str, Range],
-    tried: Sequence[tuple[Drawn, float]],
+    tried: Sequence[Tried],
 ) -> None:
     """Adds the trials that are missing to a study of Optuna's.
 
@@ -100,10 +136,14 @@ def write_storage(
     study = optuna.create_study(
         storage=f"sqlite:///{path}", study_name=name, load_if_exists=True
     )
-    for drawn, value in tried[len(study.get_trials(deepcopy=False)) :]:
+    states = optuna.trial.TrialState
+    for it in tried[len(study.get_trials(deepcopy=False)) :]:
         study.add_trial(
             optuna.trial.create_trial(
-                params=drawn, distributions=_distributions(space), value=value
+                params=it.drawn,
+                distributions=_distributions(space),
+                value=it.value,
+                state=states.PRUNED if it.pruned else states.COMPLETE,
             )
         )
 
@@ -117,8 +157,8 @@ def _distributions(space: Mapping[str, Range]) -> dict[str, Any]:
     }
 
 
-def _compressed(values: Sequence[float]) -> list[float]:
-    """Has the worse half count by its logarithm.
+def _even(values: Sequence[float]) -> list[float]:
+    """Has positive values count by their logarithm, else the worse half.
 
     A loss that explodes would hide all differences between the good ones.
     """
@@ -126,6 +166,8 @@ def _compressed(values: Sequence[float]) -> list[float]:
     if not finite:
         return [0.0] * len(values)
     median, largest = statistics.median(finite), max(finite)
+    if min(finite) > 0.0:
+        return [math.log(min(value, largest)) for value in values]
     scale = median - min(finite) or 1.0
     return [
         value

@@ -18,6 +18,7 @@ from keras_mtl.comparison.examples import Arrays
 from keras_mtl.comparison.import_path import import_object
 from keras_mtl.comparison.import_path import is_import_path
 from keras_mtl.comparison.problem import SCALARIZATION
+from keras_mtl.comparison.problem import SINGLE_TASK
 from keras_mtl.comparison.problem import resolve_strategy
 from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.tuner import Drawn
@@ -59,6 +60,12 @@ def check_tuning(settings: Settings) -> None:
             f"The weights of {SCALARIZATION!r} are tuned: add --tune "
             "learning_rate, or compare fixed(weights=[...])."
         )
+    for name in ("budget", "pruner"):
+        if getattr(settings, name) is not None and not settings.tune:
+            raise ValueError(
+                f"Argument `{name}` is of tuning: add --tune learning_rate. "
+                f"Received: {name}={getattr(settings, name)}"
+            )
     found = {
         name
         for strategy in settings.strategies
@@ -190,9 +197,10 @@ def _takes(strategy: str, name: str) -> bool:
         function = import_object("strategies", strategy)
         return name in inspect.signature(function).parameters
     if name == "loss_weights":
-        # Others weigh the losses themselves.
-        return call.name == SCALARIZATION or isinstance(
-            resolve_strategy(strategy).balancer, Equal
+        # Others weigh the losses themselves, or have one each.
+        return call.name == SCALARIZATION or (
+            call.name != SINGLE_TASK
+            and isinstance(resolve_strategy(strategy).balancer, Equal)
         )
     found = strategies.class_of(call.name)
     return found is not None and name in _own_arguments(found)

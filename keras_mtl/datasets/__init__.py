@@ -1,6 +1,7 @@
 """Multi-task data: data sets by name, and one out of a data set per task."""
 
 from keras_mtl.datasets.celeba_attributes import celeba_attributes
+from keras_mtl.datasets.census_income import census_income
 from keras_mtl.datasets.cityscapes import cityscapes
 from keras_mtl.datasets.load import load
 from keras_mtl.datasets.multi_digits import multi_digits
@@ -18,6 +19,7 @@ from keras_mtl.datasets.rendered_rooms import rendered_rooms
 __all__ = [
     "MultiTaskDataset",
     "celeba_attributes",
+    "census_income",
     "cityscapes",
     "load",
     "multi_digits",

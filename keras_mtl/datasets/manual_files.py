@@ -3,6 +3,11 @@
 import os
 from pathlib import Path
 
+#: Where Census-Income (KDD) is, as an archive.
+CENSUS_INCOME = (
+    "https://archive.ics.uci.edu/static/public/117/census+income+kdd.zip"
+)
+
 #: What to get, and where from, by the folder that it goes to.
 INSTRUCTIONS = {
     "celeba": (
@@ -10,6 +15,11 @@ INSTRUCTIONS = {
         "list_eval_partition.txt from "
         "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, put them there, "
         "and unpack the archive, which has a folder img_align_celeba."
+    ),
+    "census_income": (
+        f"Get {CENSUS_INCOME}, and put it there as it is, or what it has: "
+        "FOLDER/census_income/census-income.data.gz and "
+        "census-income.test.gz, unpacked or not, or census.tar.gz."
     ),
     "cityscapes": (
         "Get the preprocessed archive that "

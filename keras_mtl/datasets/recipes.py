@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from keras_mtl.datasets.celeba_files import CelebAAttributes
+from keras_mtl.datasets.census import CensusIncome
 from keras_mtl.datasets.digit_pairs import DigitPairs
 from keras_mtl.datasets.domain_folders import DOMAINS
 from keras_mtl.datasets.domain_folders import DomainFolders
@@ -18,6 +19,7 @@ from keras_mtl.datasets.room_samples import RenderedRooms
 #: Called with the options of the data set.
 RECIPES: dict[str, Callable[..., Recipe]] = {
     "celeba_attributes": CelebAAttributes,
+    "census_income": CensusIncome,
     "cityscapes": Cityscapes,
     "multi_digits": DigitPairs,
     "multi_fashion": partial(

@@ -71,6 +71,11 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
         return self.strategy_in_use.statistics
 
     @property
+    def compiled_arguments(self) -> CompileArguments:
+        """What `compile` was given that is kept as it was."""
+        return self._settings.compiled
+
+    @property
     def on_nonfinite(self) -> str:
         """What `compile` was told that a step does that is not finite."""
         return self._settings.compiled.on_nonfinite

@@ -64,10 +64,7 @@ def plot_pareto_front(
         )
     sign = -1.0 if higher_is_better else 1.0
     losses = sign * points
-    # [point, other point]
-    no_worse = np.all(losses[None] <= losses[:, None], axis=-1)
-    better = np.any(losses[None] < losses[:, None], axis=-1)
-    is_beaten = np.any(no_worse & better, axis=1)
+    is_beaten = beaten(losses)
     front = np.unique(losses[~is_beaten], axis=0)
     if reference is not None:
         reference = checked_array("reference", reference, (2,))
@@ -83,6 +80,18 @@ def plot_pareto_front(
     axes.margins(0.15)
     finish(axes, tasks[0], tasks[1])
     return axes.figure
+
+
+def beaten(losses: np.ndarray) -> np.ndarray:
+    """Returns for each row whether another is no worse and once better.
+
+    Args:
+        losses: Array `[N, K]`, lower is better.
+    """
+    # [point, other point]
+    no_worse = np.all(losses[None] <= losses[:, None], axis=-1)
+    better = np.any(losses[None] < losses[:, None], axis=-1)
+    return np.any(no_worse & better, axis=1)
 
 
 def _draw_front(axes, front, sign, reference):

@@ -116,6 +116,55 @@ def test_runs_that_diverged_are_left_out():
     assert answer.rows[-1].value is None
 
 
+def diverged(*runs):
+    found = document()
+    for run in found["runs"]:
+        if (run["strategy"], run["seed"]) in runs:
+            run["status"] = "diverged"
+    return found
+
+
+def test_what_diverged_is_not_called_better_by_the_seeds_that_are_left():
+    found = diverged(("pcgrad", 3))
+    (answer,) = answers(found)
+    # The mean of the other three would be the best.
+    rows = {row.strategy: row for row in answer.rows}
+    means = {name: row.value.mean for name, row in rows.items()}
+    assert min(means, key=means.get) == "pcgrad"
+    assert rows["pcgrad"].difference.mean < 0.0
+    assert rows["pcgrad"].p_value < 0.05 and rows["pcgrad"].effect == ""
+    assert answer.rows[-1].strategy == "pcgrad"
+    assert answer.best.strategy == "ew"
+    assert statement(answer) == (
+        "By test loss (lower is better), ew has the best mean; worse than ew: "
+        "a_b; no difference to ew is shown for: mgda, pcgrad; runs diverged "
+        "of: pcgrad (1 diverged)."
+    )
+    lines = latex_report(found).splitlines()
+    (row,) = [line for line in lines if line.startswith("pcgrad")]
+    assert row.startswith("pcgrad (1 diverged) & $0.") and "*" not in row
+
+
+def test_nothing_is_called_worse_than_what_diverged():
+    (answer,) = answers(diverged(("ew", 0)))
+    effects = {row.strategy: row.effect for row in answer.rows}
+    # In the other seeds pcgrad is better and a_b is worse.
+    assert effects["pcgrad"] == "better" and effects["a_b"] == ""
+    assert answer.best.strategy == "pcgrad"
+
+
+def test_worse_and_diverged_is_worse():
+    (answer,) = answers(diverged(("a_b", 2)))
+    assert answer.rows[-1].effect == "worse"
+
+
+def test_nothing_is_best_where_all_diverged_once():
+    found = diverged(*((name, 0) for name in LOSSES))
+    (answer,) = answers(found)
+    assert answer.best is None and "best mean" not in statement(answer)
+    assert "mathbf" not in latex_report(found)
+
+
 def test_all_measures_are_in_the_results():
     found = differences(document())
     measures = {it["measure"] for it in found}

@@ -5,8 +5,12 @@ import importlib.util
 import json
 import re
 
+import pytest
+
+from keras_mtl.comparison.frontier import frontier
 from keras_mtl.comparison.html_report import html_report
 from keras_mtl.comparison.markdown_report import markdown_report
+from keras_mtl.comparison.objective import read_objective
 from tests.comparison.made_up import document
 from tests.comparison.tiny_problem import HOSTILE
 
@@ -144,6 +148,8 @@ def test_what_was_tried_is_shown():
         {
             "setting": {"learning_rate": 10.0**-n, "loss_weights": [0.5, 1.5]},
             "value": value,
+            "pruned": n == 1,
+            "epochs": 2,
         }
         for n, value in enumerate([None, 1e9, 0.25, 0.5, 0.75], 1)
     ]
@@ -152,13 +158,131 @@ def test_what_was_tried_is_shown():
         for it in ("ew", "mgda")
     ]
     text = markdown_report(found)
-    row = "5 | learning\\_rate 0.001, loss\\_weights 0.5 : 1.5 | 0.25 |"
+    row = (
+        "5 | 1 | 10 | learning\\_rate 0.001, loss\\_weights 0.5 : 1.5 | 0.25 |"
+    )
     assert f"| jax | ew | {row}" in text
     page = html_report(found)
     assert page.count('aria-label="test loss of trials on jax"') == 1
     # The backend on which nothing was tuned has no drawing.
     assert "trials on torch" not in page
     assert "<h2>Tuning" not in html_report(document())
+
+
+def trial(tasks, weights, values, value=1.0):
+    logs = {f"val_{it}_loss": v for it, v in zip(tasks, values, strict=False)}
+    return {
+        "tasks": tasks,
+        "setting": {"loss_weights": weights},
+        "value": value,
+        "pruned": False,
+        "history": [{"val_loss": value, **logs}],
+        "seconds": {"per_epoch": 1.0, "per_step": 1.0},
+    }
+
+
+#: The third is beaten by the first; one diverged.
+POINTS = {
+    ("left", "right"): [
+        ([0.5, 1.5], [2.0, 1.0]),
+        ([1.5, 0.5], [1.0, 2.0]),
+        ([1.0, 1.0], [2.0, 1.5]),
+    ],
+    ("a", "b", HOSTILE): [
+        ([0.5, 1.5, 1.0], [2.0, 1.0, 1.0]),
+        ([1.5, 0.5, 1.0], [1.0, 2.0, 1.0]),
+        ([1.0, 1.0, 1.0], [2.0, 1.5, 1.0]),
+    ],
+}
+
+
+@pytest.mark.parametrize("tasks", POINTS)
+def test_what_weights_trade_is_shown(tasks):
+    trials = [trial(tasks, *point) for point in POINTS[tasks]]
+    trials.append(trial(tasks, trials[0]["setting"]["loss_weights"], [], None))
+    found = frontier(trials, read_objective("test_loss"), 1)
+    assert found["metric"] == "loss" and not found["higher_is_better"]
+    beaten = [it["is_beaten"] for it in found["points"]]
+    assert beaten == [False, False, True, True]
+    assert found["points"][3]["values"] is None
+    shown = document(tasks=tasks[:2])
+    shown["tuning"] = [
+        {
+            "backend": "jax",
+            "strategy": "ew",
+            "best": 1,
+            "trials": [
+                {
+                    "setting": it["setting"],
+                    "value": it["value"],
+                    "pruned": False,
+                    "epochs": 1,
+                }
+                for it in trials
+            ],
+        }
+    ]
+    shown["frontier"] = [{"backend": "jax", "strategy": "ew", **found}]
+    page = Page(html_report(shown))
+    label = "Frontier: ew on jax, loss of each task"
+    assert ("aria-label", label) in page.attributes
+    assert "<h2>Frontier: ew on jax" in html_report(shown)
+    text = markdown_report(shown)
+    # The best by the objective is marked, and what others beat is not.
+    weights = " : ".join(f"{it:g}" for it in POINTS[tasks][1][0])
+    assert f"| **1** | **{weights}** | **1** | **2** |" in text
+    assert len(re.findall(r"on the front\*\* \||on the front \|", text)) == 2
+    assert "| 3 |" in text and "| – | – |" in text
+
+
+def test_a_frontier_is_of_the_objectives_metric():
+    tasks = ("a", "b")
+    trials = [trial(tasks, [0.5, 1.5], [2.0, 1.0]) for _ in range(2)]
+    for number, it in enumerate(trials):
+        it["history"][0] |= {"val_a_auc": 0.5, "val_b_auc": 0.5 + 0.1 * number}
+    found = frontier(trials, read_objective("test_mean_auc"), 1)
+    assert found["metric"] == "auc" and found["higher_is_better"]
+    assert [it["is_beaten"] for it in found["points"]] == [True, False]
+    del trials[0]["setting"]["loss_weights"]
+    assert frontier(trials, read_objective("test_mean_auc"), 1) is None
+
+
+def test_sensitivity_to_the_learning_rate_as_a_table():
+    found = document()
+    tried = [(0.012, 0.5), (0.02, 0.25), (0.2, None), (0.004, 0.75)]
+    found["tuning"] = [
+        {
+            "backend": "jax",
+            "strategy": "ew",
+            "best": 1,
+            "trials": [
+                {
+                    "setting": {"learning_rate": rate},
+                    "value": value,
+                    "pruned": False,
+                    "epochs": 1,
+                }
+                for rate, value in tried
+            ],
+        }
+    ]
+    text = markdown_report(found)
+    section = text[text.index("## Learning rates") :]
+    head = "0.0032 to 0.01 | 0.01 to 0.032 | 0.032 to 0.1 | 0.1 to 0.32 |"
+    assert head in section
+    assert "| jax | ew | 0.75 | 0.25 |  | diverged or ended early |" in section
+
+
+def test_it_is_said_how_much_there_is():
+    for report in (html_report, markdown_report):
+        assert "8 of 9 runs are done." in report(document())
+        assert "runs are done" not in report({**document(), "missing": []})
+
+
+def test_there_may_be_no_run_yet():
+    found = {**document(), "runs": [], "summary": [], "versions": {}}
+    assert "0 of 1 runs are done." in html_report(found)
+    assert "0 of 1 runs are done." in markdown_report(found)
 
 
 def test_without_gradients_there_is_no_map():

@@ -1,5 +1,6 @@
 """Tuning: what is tuned for whom, on which examples, and what goes on."""
 
+import dataclasses
 import json
 
 import keras
@@ -183,6 +184,33 @@ def test_the_best_trials_are_run_and_nothing_is_tried_twice(
     assert "## Tuning" in (report / "report.md").read_text()
     with pytest.raises(ValueError, match="results with trials=2; now it is 3"):
         compare(monkeypatch, settings(trials=3))
+
+
+def test_a_budget_and_what_ends_early_are_the_same_after_a_kill(
+    user_folder, monkeypatch
+):
+    # Drawings take most of the time, and are not looked at here.
+    monkeypatch.setattr(
+        "keras_mtl.comparison.html_report.can_draw", lambda: False
+    )
+    given = settings(
+        strategies=("ew",), epochs=2, budget="13", pruner="halving", trials=1
+    )
+    assert compare(monkeypatch, given, patience=2) == 1
+    trials = user_folder / "report" / "trials"
+    before = {it: it.stat().st_mtime_ns for it in trials.iterdir()}
+    assert len(before) == 2
+    assert compare(monkeypatch, given) == 0
+    assert {it: it.stat().st_mtime_ns for it in before} == before
+    (found,) = results(user_folder / "report")["tuning"]
+    epochs = [it["epochs"] for it in found["trials"]]
+    # The last trial is the one that reaches the budget.
+    assert sum(epochs) >= 13 > sum(epochs[:-1])
+    assert [it["pruned"] for it in found["trials"]] == [it < 2 for it in epochs]
+    assert 1 in epochs and not found["trials"][found["best"]]["pruned"]
+    again = dataclasses.replace(given, output="again")
+    assert compare(monkeypatch, again) == 0
+    assert results(user_folder / "again")["tuning"] == [found]
 
 
 def test_the_best_setting_is_that_of_the_run(user_folder):

@@ -29,6 +29,7 @@ NEED_FILES = {
         "office31",
         "office_home",
         "qm9",
+        "census_income",
     )
 }
 #: Examples that compile so much that one backend, which does not, must do.

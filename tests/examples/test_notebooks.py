@@ -17,6 +17,7 @@ from tests.examples.notebook_builder import builder
 
 #: How many figures each must show.
 FIGURES = {
+    "census_income": 2,
     "custom_methods": 2,
     "dense_prediction": 2,
     "many_domains": 2,
