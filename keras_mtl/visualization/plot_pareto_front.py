@@ -85,7 +85,9 @@ def plot_pareto_front(
     return axes.figure
 
 
-def _draw_front(axes, front, sign, reference):
+def _draw_front(
+    axes: Any, front: np.ndarray, sign: Any, reference: Any
+) -> None:
     """Draws the border of what the front beats, and the area behind it."""
     if reference is not None:
         worst = sign * reference
@@ -107,7 +109,7 @@ def _draw_front(axes, front, sign, reference):
     axes.step(*(sign * front).T, where="post", color=COLOURS[0], linewidth=1)
 
 
-def _annotate(axes, label, point):
+def _annotate(axes: Any, label: str, point: Any) -> None:
     axes.annotate(
         label, point, xytext=(5, 5), textcoords="offset points", fontsize=9
     )
