@@ -280,11 +280,14 @@ def check_stranger(variable: Variable) -> None:
 # Replicas, of which each has a part of each batch.
 
 
-def check_devices() -> None:
+def check_devices(branches: bool) -> None:
     """Refuses set-ups of several devices that would train wrongly.
 
     All of `keras.distribution` are fine, where gradients are global, and so
     are processes of `torch.distributed`, whose gradients are averaged.
+
+    Args:
+        branches: Whether some steps take gradients that others leave out.
     """
 
 

@@ -23,7 +23,7 @@ from keras_mtl.models.strategy_in_use import StrategyInUse
 from keras_mtl.models.task_losses import make_task_losses
 from keras_mtl.models.task_model import TaskModel
 from keras_mtl.models.training_plan import Prepared
-from keras_mtl.strategies.strategy import check_on_nonfinite
+from keras_mtl.strategies.nonfinite import check_on_nonfinite
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.epoch_guard import guarded
 from keras_mtl.training.epoch_guard import watches_tasks

@@ -9,7 +9,6 @@ from keras_mtl import backend
 from keras_mtl.gradients.partition import Partition
 from keras_mtl.models.trunk_split import TrunkSplit
 from keras_mtl.strategies import Strategy
-from keras_mtl.strategies.updates.representation import Representation
 from keras_mtl.training.monitor import StepMonitor
 
 
@@ -85,14 +84,14 @@ def prepare(
     Raises:
         ValueError: If the strategy does not fit the model.
     """
-    backend.check_devices()
+    backend.check_devices(strategy.kind.branches)
     partition = Partition(
         tasks,
         model.network_variables(True),
         model.task_structure.find_reach(tasks),
     )
     split = None
-    if isinstance(strategy.kind.at_weights, Representation):
+    if strategy.kind.at_weights.in_halves:
         split = model.task_structure.split_trunk(
             tasks, partition.shared_variables
         )
@@ -113,6 +112,8 @@ def prepare(
     if strategy.loss_weights == "preference":
         strategy.set_preference(loss_weights)
     groups = strategy.groups_of(partition.shared_variables)
+    reach = [partition.tasks_of[i] for i in partition.shared]
+    strategy.chosen.settle(tasks, partition.shared_variables, reach)
     if not strategy.built:
         dtype = "float64" if keras.config.floatx() == "float64" else "float32"
         with backend.build_scope(model):
@@ -124,7 +125,6 @@ def prepare(
                 own_shapes,
                 groups,
             )
-    reach = [partition.tasks_of[i] for i in partition.shared]
     strategy.sharing.settle(len(tasks), reach, groups)
     return Prepared(strategy, partition, split, (list(tasks), paths))
 

@@ -109,6 +109,25 @@ class Pass(Differentiated):
         jacobian = Jacobian.gather(rows(), num_tasks, dtype, stacked)
         return TaskGradients(jacobian, own)
 
+    def gradients_by(self, places: Sequence[int], weights: Tensor) -> Jacobian:
+        partition, dtype = self.partition, self.point.values.dtype
+        indices = [partition.shared[place] for place in places]
+        num_tasks = len(partition.tasks)
+
+        def rows() -> Iterator[list[Tensor]]:
+            for k in range(num_tasks):
+                reached = [i for i in indices if k in partition.tasks_of[i]]
+                pulled = self.pull({k: weights[k]}, reached)
+                gradients = dict(zip(reached, pulled, strict=True))
+                yield [
+                    gradients[i]
+                    if i in gradients
+                    else ops.zeros_like(self.point.values.trainable[i])
+                    for i in indices
+                ]
+
+        return Jacobian.gather(rows(), num_tasks, dtype)
+
     def row(
         self, task: int, weight: Tensor
     ) -> tuple[list[Tensor], list[Tensor]]:
