@@ -200,12 +200,11 @@ class _Landscape:
             by_task = model.compute_task_losses(
                 x, y, outputs, sample_weight, training=training
             )
-            presence = model.find_presence(y, outputs, sample_weight)
+            presence = model.find_presence(x, y, outputs, sample_weight)
         losses = ops.stack(
             [ops.cast(by_task[task], self.dtype) for task in model.tasks]
         )
-        sizes = [_size(model, task, x, y) for task in model.tasks]
-        weights = ops.cast(ops.stack(sizes), self.dtype)
+        weights = ops.cast(ops.stack(model.batch_sizes(x)), self.dtype)
         if presence is not None:
             weights = weights * ops.cast(presence, self.dtype)
         is_chosen = self.task > 0
@@ -213,12 +212,3 @@ class _Landscape:
         # Another task's NaN does not matter.
         loss = ops.sum(ops.where(is_chosen, losses, 0.0))
         return weight * loss, weight
-
-
-def _size(model: Any, task: str, x: Any, y: Any) -> Tensor:
-    """The number of samples that a task has in a batch."""
-    source = x
-    if isinstance(y, (dict, list, tuple)):
-        source = model.task_losses.labels(y)[task]
-    arrays = [a for a in keras.tree.flatten(source) if a is not None]
-    return ops.shape(arrays[0])[0]

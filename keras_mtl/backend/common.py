@@ -1,9 +1,8 @@
 """What the backends have in common: their contract, and its defaults.
 
-A backend is the names of `__all__` here, in `common_arithmetic`, in
-`common_live` and in `common_bypass`. The modules of a framework define what
-differs there, under the same names. What raises `NotImplementedError` here
-each of them defines.
+A backend is the names of `__all__` here and in the other modules `common_*`.
+The modules of a framework define what differs there, under the same names. What
+raises `NotImplementedError` here each of them defines.
 """
 
 import contextlib

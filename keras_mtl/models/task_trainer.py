@@ -12,12 +12,14 @@ from keras_mtl import strategies
 from keras_mtl.arguments import checked_choice
 from keras_mtl.datasets import MultiTaskDataset
 from keras_mtl.models.by_output import check_order
+from keras_mtl.models.check_tasks import check_tasks
 from keras_mtl.models.compile_arguments import CompileArguments
 from keras_mtl.models.first_look import build_on
 from keras_mtl.models.first_look import looking
 from keras_mtl.models.labelled_metrics import labelled_metrics
 from keras_mtl.models.own_hooks import check_hooks
 from keras_mtl.models.random_state import RandomState
+from keras_mtl.models.resolve_losses import as_tasks
 from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.strategy_in_use import StrategyInUse
 from keras_mtl.models.task_losses import make_task_losses
@@ -127,7 +129,9 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
             loss: Dict from task names to losses; a list in the order of the
                 outputs, or one loss for all. An output whose loss is `None`
                 is no task. As for Keras, a loss is a name, a function or a
-                `keras.losses.Loss`.
+                `keras.losses.Loss` of the output that the task is named by;
+                or a `keras_mtl.losses.Task`, of any outputs or none, labels
+                or none, and inputs.
             loss_weights: Optional dict or list of factors of the task losses:
                 numbers, or scalar `keras.Variable`s, which callbacks may
                 assign to (on JAX between epochs). They multiply the losses
@@ -168,9 +172,11 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
         # All that can fail comes before anything is changed.
         check_on_nonfinite(on_nonfinite)
         checked_choice("check", check, CHECKS)
-        losses = resolve_losses(
-            loss, loss_weights, self.task_structure.output_names
+        tasks = as_tasks(loss)
+        losses, weights = resolve_losses(
+            tasks, loss_weights, self.task_structure.output_names
         )
+        check_tasks(self.task_structure, losses)
         given, strategy = strategy, self.strategy_in_use.own(strategy)
         if strategy is not None:
             if not losses:
@@ -187,9 +193,7 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
             metrics=metrics,
             weighted_metrics=weighted_metrics,
         )
-        prepared = self.strategy_in_use.prepare(
-            strategy, {task: weight for task, (_, weight) in losses.items()}
-        )
+        prepared = self.strategy_in_use.prepare(strategy, losses, weights)
         if jit_compile is True and not backend.supports_jit_compile:
             warnings.warn(
                 "`jit_compile=True` is turned off: on the torch backend "
@@ -211,14 +215,17 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
             self.__dict__["loss"] = loss
         settings = self._settings
         settings.compiled = CompileArguments(
-            loss, loss_weights, metrics, weighted_metrics, on_nonfinite, check
+            tasks, loss_weights, metrics, weighted_metrics, on_nonfinite, check
         )
         settings.has_metrics |= (
             metrics is not None or weighted_metrics is not None
         )
         with backend.build_scope(self):
             settings.losses = make_task_losses(
-                losses, self.task_structure.parts, strategy is not None
+                losses,
+                weights,
+                self.task_structure.parts,
+                strategy is not None,
             )
         self.strategy_in_use.recompiled()
         self._use_strategy(strategy, prepared, given)
@@ -301,7 +308,7 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
                 the policy is `"raise"`.
         """
         if self.task_losses is not None:
-            self.task_losses.check_before(y, kwargs.get("sample_weight"))
+            self._check_given(y, kwargs.get("sample_weight"))
         if self.compiled:
             check_averages(self.optimizer, self.network_variables(True))
         if strategy is not None:
@@ -330,7 +337,7 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
                 "it: pass `strategy=keras_mtl.balancers.AutoLambda()`."
             )
         if isinstance(arrays, (tuple, list)) and len(arrays) > 1:
-            self.task_losses.check_before(arrays[1])
+            self._check_given(arrays[1])
         with backend.build_scope(self):
             self.strategy.balancer.set_data(arrays)
         # The lists of variables have changed with it.
@@ -343,7 +350,7 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
         if strategy is None:
             return
         prepared = self.strategy_in_use.prepare(
-            strategy, self.task_losses.weights
+            strategy, self.task_losses.losses, self.task_losses.weights
         )
         self._use_strategy(strategy, prepared, identifier)
 

@@ -68,7 +68,9 @@ class Pass(Differentiated):
         task_losses = model.compute_task_losses(
             batch.x, batch.y, outputs, batch.sample_weight, training=True
         )
-        presence = model.find_presence(batch.y, outputs, batch.sample_weight)
+        presence = model.find_presence(
+            batch.x, batch.y, outputs, batch.sample_weight
+        )
         return task_losses, presence
 
     def _settle(
@@ -274,8 +276,9 @@ class FirstPass(Pass):
         model = self.point.model
         with self.point.values.scope(trainable) as scope:
             outputs = model(self.point.batch.x, training=True)
-            task_losses, presence = self._losses_of(outputs)
+            # Of this call, not of those that losses make.
             penalties = [ops.sum(penalty) for penalty in model.losses]
+            task_losses, presence = self._losses_of(outputs)
         self._note_draws(scope.draws)
         state = self.point.values.state_after(scope)
         return self._summed_up(outputs, task_losses, presence, penalties, state)
