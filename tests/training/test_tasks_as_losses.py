@@ -233,6 +233,76 @@ def test_one_loss_of_two_outputs_beside_others(kind):
     assert own["rating"] == own["small"] == []
 
 
+def towers_in_keras():
+    """Both outputs as one, which plain Keras has a loss of."""
+    towers = two_towers(keras.Model)
+    outputs = towers.output
+    joined = keras.layers.Concatenate(name="towers")(
+        [outputs["query"], outputs["candidate"]]
+    )
+    model = keras.Model(
+        towers.input, {"towers": joined, "rating": outputs["rating"]}
+    )
+
+    def loss(_, y_pred):
+        return pairs({"query": y_pred[:, :3], "candidate": y_pred[:, 3:]})
+
+    model.compile(keras.optimizers.SGD(0.1), {"towers": loss, "rating": "mse"})
+    return model
+
+
+def test_a_loss_of_two_outputs_trains_as_in_keras():
+    plain, model = towers_in_keras(), two_towers()
+    losses = {"towers": Task(pairs, outputs=["query", "candidate"])}
+    losses["rating"] = "mse"
+    model.compile(keras.optimizers.SGD(0.1), losses, strategy="ew")
+    for _ in range(3):
+        plain.train_on_batch(X, {"towers": np.zeros((6, 6)), "rating": U})
+        model.train_on_batch(X, {"rating": U})
+    shared = (model.layers[1], plain.layers[1])
+    names = ("query", "candidate", "rating")
+    for one, other in [
+        shared,
+        *((model.get_layer(n), plain.get_layer(n)) for n in names),
+    ]:
+        toy.assert_near(*map(toy.weights, (one, other)), atol=1e-6)
+
+
+def with_twins(strategy):
+    """An output for each of the losses, in place of one for all."""
+    keras.utils.set_random_seed(4)
+    inputs = keras.Input((2,))
+    x = keras.layers.Dense(4, activation="tanh")(inputs)
+    u = keras.layers.Dense(1)(x)
+    names = ("near", "far")
+    outputs = {name: keras.layers.Identity()(u) for name in names}
+    model = keras_mtl.MultiTaskModel(inputs, outputs)
+    losses = {"near": "mse", "far": "mae"}
+    model.compile(keras.optimizers.SGD(0.1), losses, strategy=strategy)
+    return model, dict.fromkeys(names, U)
+
+
+def without_twins(strategy):
+    keras.utils.set_random_seed(4)
+    inputs = keras.Input((2,))
+    x = keras.layers.Dense(4, activation="tanh")(inputs)
+    model = keras_mtl.MultiTaskModel(inputs, {"u": keras.layers.Dense(1)(x)})
+    losses = {"near": Task("mse", "u"), "far": Task("mae", "u")}
+    model.compile(keras.optimizers.SGD(0.1), losses, strategy=strategy)
+    return model, {"u": U}
+
+
+@pytest.mark.parametrize("name", ["db_mtl", "fs_mtl", "upgrad", "famo"])
+def test_losses_of_one_output_are_those_of_an_output_each(name):
+    models = []
+    for make in (with_twins, without_twins):
+        model, y = make(name)
+        for _ in range(3):
+            model.train_on_batch(X, y)
+        models.append(model)
+    toy.assert_near(*map(toy.weights, models), atol=1e-6)
+
+
 def test_weights_of_samples_and_missing_labels():
     """A value per sample is weighed; a label that is NaN is left out."""
     labels = U.copy()
