@@ -1,4 +1,4 @@
-"""Times a step whose task gradients stop at the output of the trunk.
+"""Times steps whose task gradients stop early, or are taken now and then.
 
 ```shell
 python benchmarks/representation_time.py [--backend jax] [--quick]
@@ -61,14 +61,16 @@ def makers(network, count):
     def problem():
         return networks.NETWORKS[network]().with_tasks(count)
 
-    def by(gradients):
-        strategy = keras_mtl.Strategy(aggregator="mgda", gradients=gradients)
+    def by(**kwargs):
+        strategy = keras_mtl.Strategy(aggregator="mgda", **kwargs)
         return lambda: variants.strategy_step(problem(), strategy)
 
     return {
         variants.PLAIN: lambda: variants.plain_step(problem()),
-        "MGDA, parameters": by("parameters"),
-        "MGDA, representation": by("representation"),
+        "MGDA, parameters": by(),
+        "MGDA, representation": by(gradients="representation"),
+        "MGDA, last shared": by(weights_from="last_shared"),
+        "MGDA, every tenth": by(update_every=10),
     }
 
 

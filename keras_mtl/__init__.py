@@ -14,10 +14,12 @@ from keras_mtl import comparison as comparison
 from keras_mtl import datasets as datasets
 from keras_mtl import flatness as flatness
 from keras_mtl import layers as layers
+from keras_mtl import losses as losses
 from keras_mtl import metrics as metrics
 from keras_mtl import models as models
 from keras_mtl import strategies as strategies
 from keras_mtl import visualization as visualization
+from keras_mtl.losses.derivative import derivative as derivative
 from keras_mtl.models import MultiTaskModel as MultiTaskModel
 from keras_mtl.strategies import Strategy as Strategy
 from keras_mtl.training.monitor import NonFiniteError as NonFiniteError
@@ -35,8 +37,10 @@ __all__ = [
     "callbacks",
     "comparison",
     "datasets",
+    "derivative",
     "flatness",
     "layers",
+    "losses",
     "metrics",
     "models",
     "strategies",

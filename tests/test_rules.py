@@ -43,6 +43,7 @@ RANKS = {
     "analysis": 7,
     "datasets": 2,
     "layers": 1,
+    "losses": 2,
     "metrics": 1,
     "visualization": 8,
     "callbacks": 9,

@@ -132,8 +132,10 @@ MODELS = {
         ("needs `inputs` and `outputs`", "`trunk`"),
     ),
     "one_output": Mistake(
-        lambda model: keras_mtl.MultiTaskModel.from_model(keras_model(1)),
-        ("two or more outputs",),
+        lambda model: keras_mtl.MultiTaskModel.from_model(
+            keras_model(1)
+        ).compile("sgd", "mse"),
+        ("two or more tasks", "keras_mtl.losses.Task", "keras.Model"),
     ),
     "layer_as_model": Mistake(
         lambda model: keras_mtl.MultiTaskModel.from_model(dense()),
@@ -524,8 +526,8 @@ DATA = {
         ("a dict from tasks to sources", "of type list"),
     ),
     "source_without_labels": Mistake(
-        making(datasets.MultiTaskDataset, {"a": X}),
-        ("task 'a' must be a tuple (x, y)", "ndarray"),
+        making(datasets.MultiTaskDataset, {"a": "x"}),
+        ("task 'a' must be a tuple (x, y)", "without labels", "str"),
     ),
     "source_of_unequal_length": Mistake(
         making(datasets.MultiTaskDataset, {"a": (X, Y["left"][:3])}),
@@ -668,8 +670,114 @@ FIGURES = {
     ),
 }
 
+
+def with_task(function, **kwargs):
+    """The mistake of compiling the model with a task like this."""
+
+    def action(model):
+        task = keras_mtl.losses.Task(function, **kwargs)
+        loss = {**toy.losses(), "third": task}
+        toy.compiled(model, "ew", keras.optimizers.SGD(), loss=loss)
+
+    return action
+
+
+def fitting_task(function, x=X, **kwargs):
+    """The mistake of fitting a new model with a task like this."""
+
+    def action(model):
+        fresh = toy.make_model()
+        with_task(function, **kwargs)(fresh)
+        fresh.fit(x, Y, verbose=0)
+
+    return action
+
+
+def saving_a_lambda(model):
+    fresh = toy.make_model()
+    with_task(lambda y_pred: y_pred, outputs="left")(fresh)
+    fresh.save("never_written.keras")
+
+
+def training_on_no_points(model):
+    fresh = toy.make_model()
+    task = keras_mtl.losses.Task
+    loss = {
+        "left": task("mse", data="inside"),
+        "right": task(lambda y_pred: y_pred[:, 0], data="edge"),
+    }
+    toy.compiled(fresh, "ew", loss=loss)
+    fresh.fit({"inside": X}, {"inside": Y["left"]}, verbose=0)
+
+
+def constant(inputs, model):
+    return keras_mtl.derivative(lambda x: keras.ops.sum(inputs, -1), inputs)
+
+
+TASKS = {
+    "unknown_output": Mistake(
+        with_task("mse", outputs="lfet"),
+        ("output of task 'third'", "Did you mean 'left'"),
+    ),
+    "no_output": Mistake(
+        with_task(lambda y_pred: y_pred),
+        ("none of the outputs (left, right)", "outputs='left'"),
+    ),
+    "unknown_argument": Mistake(
+        making(keras_mtl.losses.Task, lambda y_pred, x: y_pred),
+        ("'x'", "y_true, y_pred, inputs, model"),
+    ),
+    "labels_that_are_not_taken": Mistake(
+        making(keras_mtl.losses.Task, lambda y_pred: y_pred, labels="left"),
+        ("argument `y_true`", "labels='left'"),
+    ),
+    "no_weights": Mistake(
+        with_task(lambda inputs: inputs, outputs="left"),
+        ("depends on no weights", "`model`"),
+    ),
+    "keras_loss_of_two_outputs": Mistake(
+        with_task("mse", outputs=["left", "right"]),
+        ("one output and its labels", "outputs=['left', 'right']"),
+    ),
+    "loss_that_is_no_number": Mistake(
+        fitting_task(lambda y_pred: keras.ops.ones((2, 3)), outputs="left"),
+        ("one for each of the", "(2, 3)", "keras.ops.mean"),
+    ),
+    "loss_of_parts": Mistake(
+        fitting_task(lambda y_pred: [y_pred, y_pred], outputs="left"),
+        ("one number or one per sample", "list"),
+    ),
+    "samples_of_some_tasks": Mistake(
+        with_task("mse", outputs="left", data="inside"),
+        ("none has", "'left', 'right' has no `data`"),
+    ),
+    "task_without_samples": Mistake(
+        training_on_no_points,
+        ("'inside', 'edge'", "Received: 'inside'"),
+    ),
+    "two_weights": Mistake(
+        compiling(
+            loss={
+                "left": keras_mtl.losses.Task("mse", weight=2),
+                "right": "mse",
+            },
+            loss_weights={"left": 1},
+        ),
+        ("'left' has a weight in `loss_weights`",),
+    ),
+    "derivative_of_a_constant": Mistake(
+        fitting_task(constant, outputs="left"),
+        ("does not depend on `x`", "leave that term out"),
+    ),
+    "saving_a_lambda": Mistake(
+        saving_a_lambda,
+        ("'<lambda>'", "cannot be saved", "register_keras_serializable"),
+    ),
+}
+
 FAMILIES = (
     MODELS,
+    TASKS,
     COMPILE,
     FIT,
     STRATEGIES,

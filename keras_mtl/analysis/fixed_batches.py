@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.typing import Tensor
 
 #: A batch, `(x, y, sample_weight)`.
 Arrays = tuple[Any, Any, Any]
@@ -50,7 +51,7 @@ def read_batches(
     return batches
 
 
-def _checked_batch(batch):
+def _checked_batch(batch: Any) -> tuple[Any, ...]:
     if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
         raise ValueError(
             "Argument `data` must hold batches `(x, y)` or `(x, y, "
@@ -64,7 +65,7 @@ def _checked_batch(batch):
     )
 
 
-def _as_array(leaf):
+def _as_array(leaf: Any) -> np.ndarray | None:
     if leaf is None:
         return None
     if ops.is_tensor(leaf):
@@ -77,7 +78,7 @@ def _as_array(leaf):
     return array
 
 
-def _cut(arrays, num_batches, batch_size):
+def _cut(arrays: Any, num_batches: int | None, batch_size: int) -> list[Any]:
     sizes = {
         len(array)
         for array in keras.tree.flatten(arrays)
@@ -93,7 +94,7 @@ def _cut(arrays, num_batches, batch_size):
     return [_at(slice(start, start + batch_size), arrays) for start in starts]
 
 
-def _at(index, arrays):
+def _at(index: Any, arrays: Any) -> Any:
     """A nest of arrays with the same index taken of each."""
     return keras.tree.map_structure(
         lambda array: None if array is None else array[index], arrays
@@ -139,7 +140,9 @@ def sum_over(
     total = zeros
     for stack in stacks:
 
-        def add(index, total, stack=stack):
+        def add(
+            index: Tensor, total: list[Tensor], stack: Any = stack
+        ) -> list[Tensor]:
             parts = function(_at(index, stack))
             return [a + b for a, b in zip(total, parts, strict=True)]
 

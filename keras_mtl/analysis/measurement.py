@@ -13,6 +13,7 @@ from keras_mtl.gradients.jacobian import wide_dtype
 from keras_mtl.gradients.partition import Partition
 from keras_mtl.solvers.top_eigenvalue import top_eigenvalue
 from keras_mtl.training.values import Values
+from keras_mtl.typing import Tensor
 
 
 class Measurement:
@@ -109,7 +110,9 @@ class _Landscape:
         task: Tensor `[K]`, 1 for the task and 0 for the others.
     """
 
-    def __init__(self, measurement, at, stacks, task):
+    def __init__(
+        self, measurement: "Measurement", at: Any, stacks: Any, task: Tensor
+    ):
         self.measurement = measurement
         self.at = at
         self.stacks = stacks
@@ -128,14 +131,14 @@ class _Landscape:
         self.loss = total * self.scale
         self.gradient = self._scaled(gradient)
 
-    def gaps(self, perturbation, radii):
+    def gaps(self, perturbation: Any, radii: Sequence[float]) -> Tensor:
         """By how much the loss rises a radius up along the gradient, `[R]`."""
         if not radii:
             return ops.zeros((0,), self.loss.dtype)
         factors = ops.convert_to_tensor(radii, dtype=self.loss.dtype)
         everything = [True] * len(self.point)
 
-        def gap(index):
+        def gap(index: Tensor) -> Tensor:
             steps = perturbation.perturb(
                 self.point, self.gradient, everything, 0, 0, factors[index]
             )
@@ -150,32 +153,32 @@ class _Landscape:
             )
             return total * self.scale - self.loss
 
-        def add(index, found):
+        def add(index: Tensor, found: Tensor) -> Tensor:
             place = ops.one_hot(index, len(radii), dtype=found.dtype)
             # No product: it would spread NaN to the others.
             return ops.where(place > 0, gap(index), found)
 
         return ops.fori_loop(0, len(radii), add, ops.zeros_like(factors))
 
-    def hessian_product(self, direction):
+    def hessian_product(self, direction: list[Tensor]) -> list[Tensor]:
         """The Hessian of the loss times a vector."""
         direction = [
             ops.cast(part, value.dtype)
             for part, value in zip(direction, self.point, strict=True)
         ]
 
-        def on(batch):
+        def on(batch: Any) -> list[Tensor]:
             return backend.hessian_product(
                 lambda point: self._loss(point, batch)[0], self.point, direction
             )
 
         return self._scaled(sum_over(self.stacks, on, self.zeros))
 
-    def _scaled(self, parts):
+    def _scaled(self, parts: list[Tensor]) -> list[Tensor]:
         return [ops.cast(part, self.scale.dtype) * self.scale for part in parts]
 
-    def _gradient_on(self, batch):
-        def function(point):
+    def _gradient_on(self, batch: Any) -> list[Tensor]:
+        def function(point: list[Tensor]) -> tuple[list[Tensor], Tensor]:
             loss, weight = self._loss(point, batch)
             return [loss], weight
 
@@ -184,7 +187,7 @@ class _Landscape:
         indices = list(range(len(self.point)))
         return [loss, weight, *pullback({0: one}, indices, last=True)]
 
-    def _loss(self, point, batch):
+    def _loss(self, point: list[Tensor], batch: Any) -> tuple[Tensor, Tensor]:
         """Loss of the task on a batch times the batch's weight, and that."""
         measurement = self.measurement
         model, training = measurement.model, measurement.training
@@ -197,12 +200,11 @@ class _Landscape:
             by_task = model.compute_task_losses(
                 x, y, outputs, sample_weight, training=training
             )
-            presence = model.find_presence(y, outputs, sample_weight)
+            presence = model.find_presence(x, y, outputs, sample_weight)
         losses = ops.stack(
             [ops.cast(by_task[task], self.dtype) for task in model.tasks]
         )
-        sizes = [_size(model, task, x, y) for task in model.tasks]
-        weights = ops.cast(ops.stack(sizes), self.dtype)
+        weights = ops.cast(ops.stack(model.batch_sizes(x)), self.dtype)
         if presence is not None:
             weights = weights * ops.cast(presence, self.dtype)
         is_chosen = self.task > 0
@@ -210,12 +212,3 @@ class _Landscape:
         # Another task's NaN does not matter.
         loss = ops.sum(ops.where(is_chosen, losses, 0.0))
         return weight * loss, weight
-
-
-def _size(model, task, x, y):
-    """The number of samples that a task has in a batch."""
-    source = x
-    if isinstance(y, (dict, list, tuple)):
-        source = model.task_losses.labels(y)[task]
-    arrays = [a for a in keras.tree.flatten(source) if a is not None]
-    return ops.shape(arrays[0])[0]

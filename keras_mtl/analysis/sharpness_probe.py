@@ -16,7 +16,9 @@ from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.gradients.jacobian import wide_dtype
+from keras_mtl.gradients.partition import Partition
 from keras_mtl.seeded import checked_seed
+from keras_mtl.typing import Tensor
 
 VARIABLES = ("all", "shared")
 
@@ -107,7 +109,7 @@ class SharpnessProbe:
         ]
         return self._result(partition.tasks, rows)
 
-    def _chosen(self, partition):
+    def _chosen(self, partition: Partition) -> list[int]:
         """Indices of the variables to look along."""
         if self.variables == "shared":
             if not partition.shared:
@@ -119,7 +121,13 @@ class SharpnessProbe:
             return list(partition.shared)
         return [i for i, tasks in enumerate(partition.tasks_of) if tasks]
 
-    def _compile(self, model, partition, state_variables, chosen):
+    def _compile(
+        self,
+        model: Any,
+        partition: Partition,
+        state_variables: list[keras.Variable],
+        chosen: list[int],
+    ) -> None:
         """Has `_measure` measure this model, as it is now."""
         losses = model.task_losses
         known = (
@@ -146,7 +154,9 @@ class SharpnessProbe:
         )
         self._known = known
 
-    def _start(self, partition, chosen, task):
+    def _start(
+        self, partition: Partition, chosen: list[int], task: int
+    ) -> list[Tensor]:
         """The vector that power iteration begins with.
 
         Of variables that do not serve the task it has nothing: they would add
@@ -165,7 +175,7 @@ class SharpnessProbe:
             )
         return start
 
-    def _result(self, tasks, rows):
+    def _result(self, tasks: Sequence[str], rows: Any) -> Sharpness:
         losses, gaps, adaptive_gaps, eigenvalues, residuals = (
             np.array(column) for column in zip(*rows, strict=True)
         )
@@ -182,7 +192,7 @@ class SharpnessProbe:
         )
 
 
-def _checked_radii(argument, radii):
+def _checked_radii(argument: str, radii: Any) -> tuple[float, ...]:
     """Returns a tuple of radii; empty for `None`."""
     if radii is None:
         return ()

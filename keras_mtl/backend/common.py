@@ -1,9 +1,8 @@
 """What the backends have in common: their contract, and its defaults.
 
-A backend is the names of `__all__` here, in `common_arithmetic`, in
-`common_live` and in `common_bypass`. The modules of a framework define what
-differs there, under the same names. What raises `NotImplementedError` here
-each of them defines.
+A backend is the names of `__all__` here and in the other modules `common_*`.
+The modules of a framework define what differs there, under the same names. What
+raises `NotImplementedError` here each of them defines.
 """
 
 import contextlib
@@ -291,11 +290,14 @@ def check_stranger(variable: Variable) -> None:
 # Replicas, of which each has a part of each batch.
 
 
-def check_devices() -> None:
+def check_devices(branches: bool) -> None:
     """Refuses set-ups of several devices that would train wrongly.
 
     All of `keras.distribution` are fine, where gradients are global, and so
     are processes of `torch.distributed`, whose gradients are averaged.
+
+    Args:
+        branches: Whether some steps take gradients that others leave out.
     """
 
 

@@ -117,7 +117,7 @@ def build_scope(model: keras.Model) -> AbstractContextManager[Any]:
     return model.distribute_strategy.scope()
 
 
-def check_devices() -> None:
+def check_devices(branches: bool) -> None:
     strategy = tf.distribute.get_strategy()
     if strategy.num_replicas_in_sync > 1 and not isinstance(
         strategy,
@@ -132,6 +132,12 @@ def check_devices() -> None:
             "`tf.distribute.MultiWorkerMirroredStrategy`. Use one of them, or "
             f"`strategy=None`. Received: {type(strategy).__name__} with "
             f"{strategy.num_replicas_in_sync} replicas."
+        )
+    if branches and strategy.num_replicas_in_sync > 1:
+        raise ValueError(
+            "TensorFlow's replicas cannot add up gradients that only some "
+            "steps take. With several replicas use `update_every=1` in the "
+            "strategy and `interval=1` in its flatness regularizer."
         )
 
 

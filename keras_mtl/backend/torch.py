@@ -54,7 +54,7 @@ def linearize(
 def linearize_both_ways(
     function: LossFunction, values: list[Tensor]
 ) -> tuple[list[Tensor], Any, Pullback, Pushforward]:
-    with _twice_differentiable():
+    with twice_differentiable():
         losses, aux, pullback, leaves = _recorded(function, values)
     connected = [k for k, loss in enumerate(losses) if loss.requires_grad]
     # Gradients are linear in their seeds, by which they are differentiated.
@@ -87,7 +87,7 @@ def linearize_both_ways(
     return [loss.detach() for loss in losses], aux, pullback, pushforward
 
 
-def _twice_differentiable() -> AbstractContextManager[None]:
+def twice_differentiable() -> AbstractContextManager[None]:
     """A context whose attention can be differentiated twice."""
     # Not those of torch's fused kernels.
     return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
@@ -321,7 +321,7 @@ def hessian_product(
 ) -> list[Tensor]:
     leaves = [value.detach().requires_grad_(True) for value in values]
     product: Sequence[Any] = [None] * len(leaves)
-    with torch.enable_grad(), _twice_differentiable():
+    with torch.enable_grad(), twice_differentiable():
         output = function(leaves)
         gradients = product
         if output.requires_grad:

@@ -81,9 +81,11 @@ class DeltaM(EpochResults):
         self.baselines = baselines
         self.higher_is_better = higher_is_better
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         values = self.read(logs)
-        if values is None:
+        if values is None or logs is None:
             return
         results = {
             task: {name: values[name] for name in of_task}

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Collection
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -27,16 +28,18 @@ class EpochResults(keras.callbacks.Callback):
         self._is_validated = False
         self._has_results = False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._has_results = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._is_validated = False
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._is_validated = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if not self._has_results:
             warnings.warn(
                 f"{type(self).__name__} had nothing to judge: no epoch was "

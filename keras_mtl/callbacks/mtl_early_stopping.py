@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -138,11 +139,13 @@ class MTLEarlyStopping(EpochResults):
         self._waits: dict[str, int] = {}
         self._best_weights: list[np.ndarray] | None = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self._start()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         values = self.read(logs)
         if values is None or epoch < self.start_from_epoch:
             return
@@ -164,17 +167,18 @@ class MTLEarlyStopping(EpochResults):
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
             self._best_weights = None
         super().on_train_end(logs)
 
-    def _is_best(self, epoch, values):
+    def _is_best(self, epoch: int, values: dict[str, float]) -> bool:
         """Tells whether the epoch is better than the best so far."""
         if not all(math.isfinite(value) for value in values.values()):
             return False
-        if self.rule == "delta_m":
+        if self.baselines is not None:
+            # They come with the rule "delta_m".
             score = delta_m(values, self.baselines, self._higher)
             best = self._best.get("delta_m", np.inf)
             if score < best - self.min_delta:
@@ -189,7 +193,7 @@ class MTLEarlyStopping(EpochResults):
         best = ranks[str(self.best_epoch)]
         return ranks[str(epoch)] < best - margin
 
-    def _improved(self, values):
+    def _improved(self, values: dict[str, float]) -> dict[str, bool]:
         """Tells for each metric whether it is better than its best so far."""
         improved = {}
         for name, value in values.items():

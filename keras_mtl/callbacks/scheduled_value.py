@@ -58,28 +58,36 @@ class ScheduledValue(keras.callbacks.Callback):
         """
         raise NotImplementedError
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._step = 0
         self.set_value(None)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._batches = 0
         if self.interval == "epoch":
             self._follow(epoch)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self.interval == "batch":
             self._follow(self._step + batch)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._batches = batch + 1
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._step += self._batches
         if logs is not None:
             logs[self._quantity] = self._value
 
-    def _follow(self, count):
+    def _follow(self, count: int) -> None:
         value = self.schedule(count)
         if ops.is_tensor(value):
             value = ops.convert_to_numpy(value).item()

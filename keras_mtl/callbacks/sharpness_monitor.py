@@ -122,10 +122,12 @@ class SharpnessMonitor(keras.callbacks.Callback):
         self.epochs: list[int] = []
         self.results: list[Sharpness] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.epochs, self.results = [], []
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         # The first one that is trained, also where training goes on.
         if self.epochs and (epoch - self.epochs[0]) % self.interval:
             return
@@ -136,7 +138,7 @@ class SharpnessMonitor(keras.callbacks.Callback):
             logs.update(_entries(sharpness))
 
 
-def _entries(sharpness):
+def _entries(sharpness: Sharpness) -> dict[str, float]:
     """What goes into the logs."""
     columns = {
         "sam_gap": sharpness.gaps[:, :1],

@@ -1,5 +1,6 @@
 """What the tasks' weights and gradients were like, epoch by epoch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from keras_mtl.callbacks.tensorboard_images import TensorBoardImages
 from keras_mtl.callbacks.tensorboard_images import check_installed
 from keras_mtl.export import keras_mtl_export
-from keras_mtl.visualization import plot_conflicts
+from keras_mtl.visualization.plot_conflicts import plot_conflicts
 
 #: Up to this number of tasks, pairs are in the logs by default.
 MOST_TASKS = 5
@@ -91,7 +92,7 @@ class TaskMonitor(keras.callbacks.Callback):
         self.flat_cosines: list[Any] = []
         self.conflicts: list[Any] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.cosines, self.flat_cosines, self.conflicts = [], [], []
         # A plain `keras.Model` has none.
         if getattr(self.model, "task_statistics", None) is None:
@@ -105,12 +106,14 @@ class TaskMonitor(keras.callbacks.Callback):
             # Where Keras's callback writes the scalars of training.
             self._images = TensorBoardImages(Path(self.log_dir) / "train")
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._images is not None:
             self._images.close()
             self._images = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         sums = self.model.task_statistics.read_and_reset()
         tasks = self.model.tasks
         self.cosines.append(_matrix(sums, "loss_cosines"))
@@ -145,31 +148,33 @@ class TaskMonitor(keras.callbacks.Callback):
         if logs is not None:
             logs.update(found)
         if self._images is not None:
-            self._write_images(epoch)
+            self._write_images(self._images, epoch)
 
-    def _write_images(self, epoch):
+    def _write_images(self, images: TensorBoardImages, epoch: int) -> None:
         for name, cosines in (
             ("cosine", self.cosines[-1]),
             ("flat_cosine", self.flat_cosines[-1]),
         ):
             if not np.isnan(cosines).all():
                 figure = plot_conflicts(cosines, self.model.tasks)
-                self._images.write(f"epoch_{name}", figure, epoch)
+                images.write(f"epoch_{name}", figure, epoch)
 
 
-def _means(total, count):
+def _means(total: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Means, NaN where nothing was counted."""
     return np.divide(
         total, count, out=np.full_like(total, np.nan), where=count > 0
     )
 
 
-def _matrix(sums, name):
+def _matrix(sums: dict[str, np.ndarray], name: str) -> np.ndarray:
     part = name.split("_")[0]
     return _means(sums[name], sums[f"{part}_pair_counts"])
 
 
-def _by_task(tasks, name, total, count):
+def _by_task(
+    tasks: Sequence[str], name: str, total: np.ndarray, count: np.ndarray
+) -> dict[str, float]:
     means = _means(total, count)
     return {
         f"{task}_{name}": float(mean)
@@ -179,7 +184,9 @@ def _by_task(tasks, name, total, count):
     }
 
 
-def _by_pair(tasks, name, matrix):
+def _by_pair(
+    tasks: Sequence[str], name: str, matrix: np.ndarray
+) -> dict[str, float]:
     return {
         f"{task}_{other}_{name}": float(matrix[i, j])
         for i, task in enumerate(tasks)
@@ -188,7 +195,7 @@ def _by_pair(tasks, name, matrix):
     }
 
 
-def _ratios(sums):
+def _ratios(sums: dict[str, np.ndarray]) -> dict[str, float]:
     """Shares of conflicts among all pairs of different rows."""
     ratios = {}
     for prefix, part in (("", "loss"), ("flat_", "flat")):

@@ -60,7 +60,7 @@ class TemperatureSchedule(ScheduledValue):
             if value is not None:
                 variable.assign(value)
 
-    def _temperatures(self):
+    def _temperatures(self) -> list[keras.Variable]:
         """Returns the variables to set, or raises `ValueError`."""
         model = self.model
         owners = [model] if self.layers is None else self.layers

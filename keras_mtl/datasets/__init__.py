@@ -15,9 +15,11 @@ from keras_mtl.datasets.office31 import office31
 from keras_mtl.datasets.office_home import office_home
 from keras_mtl.datasets.qm9 import qm9
 from keras_mtl.datasets.rendered_rooms import rendered_rooms
+from keras_mtl.datasets.resampled import Resampled
 
 __all__ = [
     "MultiTaskDataset",
+    "Resampled",
     "celeba_attributes",
     "census_income",
     "cityscapes",

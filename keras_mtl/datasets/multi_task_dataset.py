@@ -7,8 +7,10 @@ import keras
 
 from keras_mtl.arguments import checked_choice
 from keras_mtl.arguments import checked_integer
+from keras_mtl.datasets.resampled import Resampled
 from keras_mtl.datasets.task_sources import Batch
 from keras_mtl.datasets.task_sources import as_source
+from keras_mtl.datasets.task_sources import has_arrays
 from keras_mtl.datasets.task_turns import draw_turns
 from keras_mtl.datasets.task_turns import take_turn
 from keras_mtl.datasets.task_turns import weight_of
@@ -23,8 +25,10 @@ class MultiTaskDataset(keras.utils.PyDataset):
     """Zips a data set per task into one, for tasks with inputs of their own.
 
     For multi-input problems such as Office-31, where each task has its own
-    images: each batch is `(x, y)` or `(x, y, sample_weight)`, with dicts by
-    task. It is a `keras.utils.PyDataset`, so `fit` takes it on every backend.
+    images, and for losses on points of their own
+    (`keras_mtl.losses.Task(data=...)`): each batch is `(x, y)` or `(x, y,
+    sample_weight)`, with dicts by task. It is a `keras.utils.PyDataset`, so
+    `fit` takes it on every backend.
 
     The batches of arrays, and the order of a `PyDataset`'s batches, depend on
     `seed`, the number of the epoch and the index alone: they are the same on
@@ -54,7 +58,8 @@ class MultiTaskDataset(keras.utils.PyDataset):
 
             - a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, from
               which batches are cut. `x` may be a dict, tuple or list of
-              arrays;
+              arrays. An array, or a dict of them, is `x` without labels;
+            - a `keras_mtl.datasets.Resampled`, which draws such arrays anew;
             - a `keras.utils.PyDataset`, a batched `tf.data.Dataset` or a
               torch `DataLoader`, of known length, that yields such tuples.
               One batch of each is read at once, to know its shape.
@@ -97,7 +102,7 @@ class MultiTaskDataset(keras.utils.PyDataset):
             default, one worker, where the order must repeat.
 
     Raises:
-        ValueError: If a source is empty, unlabelled, of unknown length or of
+        ValueError: If a source is empty, of unknown length or of
             an unknown kind, if its arrays differ in length, or if an argument
             is out of range.
 
@@ -209,14 +214,20 @@ class MultiTaskDataset(keras.utils.PyDataset):
                 f"index={index}"
             )
         self._num_served += self._is_running
+        for source in self._sources.values():
+            source.at_epoch(self._epoch)
         if self.mode == "proportional":
             batches = self._one_task(index)
         else:
             batches = self._all_tasks(index)
         x = {task: batch[0] for task, batch in batches.items()}
-        y = {task: batch[1] for task, batch in batches.items()}
+        y = {
+            task: batch[1]
+            for task, batch in batches.items()
+            if batch[1] is not None
+        }
         if not self._weighted:
-            return x, y
+            return (x, y) if y else (x,)
         return x, y, {task: weight_of(batch) for task, batch in batches.items()}
 
     def _all_tasks(self, index) -> dict[str, Batch]:
@@ -281,7 +292,7 @@ def _batch_sizes(batch_size, sources):
     of_arrays = {
         task
         for task, source in sources.items()
-        if isinstance(source, (tuple, list))
+        if isinstance(source, Resampled) or has_arrays(source)
     }
     if set(batch_size) != of_arrays:
         raise ValueError(

@@ -8,8 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
-#: `(x, y, sample_weight)`: nested arrays, an array, an array or `None`.
-Batch = tuple[Any, np.ndarray, np.ndarray | None]
+from keras_mtl.datasets.resampled import Resampled
+
+#: `(x, y, sample_weight)`: nested arrays, an array or `None` each.
+Batch = tuple[Any, np.ndarray | None, np.ndarray | None]
 
 
 class TaskSource:
@@ -34,6 +36,9 @@ class TaskSource:
     def in_pass(self, number: int, index: int) -> Batch:
         """Returns a batch of the pass of that number."""
         raise NotImplementedError
+
+    def at_epoch(self, epoch: int) -> None:
+        """Tells the source which epoch batches are asked for."""
 
     def endless(self, index: int) -> Batch:
         """Returns a batch of pass 0, pass 1 and so on in a row."""
@@ -70,7 +75,7 @@ class ArraySource(TaskSource):
         super().__init__(task, shuffle, seed)
         self.arrays = _checked_arrays(task, arrays)
         self.batch_size = batch_size
-        self.num_samples = len(self.arrays[1])
+        self.num_samples = num_samples(self.arrays)
         full, rest = divmod(self.num_samples, batch_size)
         self.num_batches = full + (rest > 0 and not drop_remainder)
         rows = np.arange(batch_size) % self.num_samples
@@ -96,6 +101,40 @@ class ArraySource(TaskSource):
             self.arrays,
             none_is_leaf=False,
         )
+
+
+class DrawnSource(ArraySource):
+    """Arrays that a function draws anew from time to time."""
+
+    def __init__(
+        self, task, resampled, shuffle, seed, batch_size, drop_remainder
+    ):
+        self._resampled = resampled
+        self._number, self._seed = 0, seed
+        self._task = task
+        super().__init__(
+            task, self._draw(), shuffle, seed, batch_size, drop_remainder
+        )
+
+    def at_epoch(self, epoch):
+        number = epoch // self._resampled.every
+        if number == self._number:
+            return
+        self._number = number
+        arrays = _checked_arrays(self.task, self._draw())
+        if num_samples(arrays) != self.num_samples:
+            raise ValueError(
+                f"The function that draws the samples of task {self.task!r} "
+                "must always draw as many. Received: "
+                f"{num_samples(arrays)}, after {self.num_samples} before."
+            )
+        self.arrays = arrays
+
+    def _draw(self):
+        generator = generator_of(
+            self._seed, f"{self._task}/samples", self._number
+        )
+        return as_batch(self._resampled.function(generator))
 
 
 class IndexedSource(TaskSource):
@@ -166,9 +205,13 @@ def as_source(
     drop_remainder: bool,
 ) -> TaskSource:
     """Returns the source of a task's batches, by the kind of what is given."""
-    if isinstance(source, (tuple, list)):
-        return ArraySource(
+    if isinstance(source, Resampled):
+        return DrawnSource(
             task, source, shuffle, seed, batch_size, drop_remainder
+        )
+    if has_arrays(source):
+        return ArraySource(
+            task, as_batch(source), shuffle, seed, batch_size, drop_remainder
         )
     if isinstance(source, keras.utils.PyDataset):
         return IndexedSource(task, source, shuffle, seed)
@@ -177,10 +220,28 @@ def as_source(
         return StreamSource(task, source)
     raise ValueError(
         f"The source of task {task!r} must be a tuple (x, y) or (x, y, "
-        "sample_weight) of arrays, a keras.utils.PyDataset, a batched "
+        "sample_weight) of arrays, an array without labels, a "
+        "`keras_mtl.datasets.Resampled`, a keras.utils.PyDataset, a batched "
         "tf.data.Dataset or a torch DataLoader. Received: "
         f"{type(source).__name__}"
     )
+
+
+def has_arrays(source: Any) -> bool:
+    """Whether a source is of arrays of which batches are cut."""
+    return isinstance(source, (tuple, list, dict)) or hasattr(
+        source, "__array__"
+    )
+
+
+def as_batch(arrays: Any) -> Any:
+    """Arrays as a tuple; those alone are inputs without labels."""
+    return arrays if isinstance(arrays, (tuple, list)) else (arrays,)
+
+
+def num_samples(batch: Any) -> int:
+    """The number of samples of a batch."""
+    return len(next(a for a in keras.tree.flatten(batch) if a is not None))
 
 
 def generator_of(seed: int, name: str, number: int) -> np.random.Generator:
@@ -190,15 +251,14 @@ def generator_of(seed: int, name: str, number: int) -> np.random.Generator:
 
 def checked_batch(task: str, batch: Any) -> Batch:
     """Returns a batch as NumPy arrays, or raises `ValueError`."""
-    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+    if not isinstance(batch, (tuple, list)) or len(batch) not in (1, 2, 3):
         raise ValueError(
-            f"The source of task {task!r} must yield (x, y) or (x, y, "
-            f"sample_weight). Received: {_described(batch)}. Add the labels: "
-            "a task without any cannot be trained."
+            f"The source of task {task!r} must yield (x, y), (x, y, "
+            "sample_weight) or, for a loss without labels, (x,). Received: "
+            f"{_described(batch)}."
         )
-    x, y, *rest = batch
-    weight = rest[0] if rest else None
-    if y is None or keras.tree.is_nested(y):
+    x, y, weight = (*batch, None, None)[:3]
+    if len(batch) > 1 and (y is None or keras.tree.is_nested(y)):
         raise ValueError(
             f"The labels of task {task!r} must be one array. Received: "
             f"{_described(y)}. Give each label array a task of its own."
@@ -224,7 +284,7 @@ def checked_batch(task: str, batch: Any) -> Batch:
 
 def _checked_arrays(task, arrays):
     arrays = checked_batch(task, tuple(arrays))
-    if not len(arrays[1]):
+    if not num_samples(arrays):
         raise ValueError(
             f"The source of task {task!r} has no samples. Leave the task "
             "out, or give it data."

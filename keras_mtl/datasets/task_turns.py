@@ -6,6 +6,7 @@ import numpy as np
 from keras_mtl.datasets.task_sources import Batch
 from keras_mtl.datasets.task_sources import TaskSource
 from keras_mtl.datasets.task_sources import generator_of
+from keras_mtl.datasets.task_sources import num_samples
 
 
 def draw_turns(
@@ -45,10 +46,10 @@ def take_turn(
     """
     batches = {}
     for task, source in sources.items():
-        x, y, weight = batch = source.first_batch
+        x, y, _ = batch = source.first_batch
         if task == present:
-            batch = source.in_pass(number, index)
-            batches[task] = _fill_up(batch, len(y))
+            size = num_samples(batch)
+            batches[task] = _fill_up(source.in_pass(number, index), size)
         else:
             # Samples, not zeros: statistics and norms stay those of data.
             batches[task] = x, y, np.zeros_like(weight_of(batch))
@@ -57,19 +58,19 @@ def take_turn(
 
 def weight_of(batch: Batch) -> np.ndarray:
     """Returns the sample weights of a batch, ones if it has none."""
-    _, y, weight = batch
+    weight = batch[2]
     if weight is None:
-        return np.ones(len(y), dtype=keras.config.floatx())
+        return np.ones(num_samples(batch), dtype=keras.config.floatx())
     return weight
 
 
 def _fill_up(batch, size):
     """Repeats samples, with weight 0, up to a size."""
     x, y, _ = batch
-    own = len(y)
+    own = num_samples(batch)
     rows = np.arange(max(size, own)) % own
     x, y, weight = keras.tree.map_structure(
-        lambda array: array[rows], (x, y, weight_of(batch))
+        lambda array: array[rows], (x, y, weight_of(batch)), none_is_leaf=False
     )
     weight[own:] = 0
     return x, y, weight

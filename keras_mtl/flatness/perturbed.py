@@ -28,6 +28,7 @@ class Perturbed(UpdateKind):
         self.flatness = flatness
         self.parts = parts
         self.looks_by_task = by_task
+        self.branches = flatness.interval > 1
 
     def __call__(self, clean: ForwardPass, weights: Tensor) -> Update:
         flatness, parts = self.flatness, self.parts

@@ -16,6 +16,12 @@ class UpdateKind:
     #: Whether passes nearby are made task by task.
     looks_by_task = False
 
+    #: Whether the first pass is one of the trunk and one of the rest.
+    in_halves = False
+
+    #: Whether some steps take gradients in a branch that others leave out.
+    branches = False
+
     def start(self, start: Start) -> ForwardPass:
         """Returns the first pass of a step.
 

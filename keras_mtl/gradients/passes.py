@@ -159,6 +159,14 @@ class ForwardPass(Source, Protocol):
             last: As for `task_gradients`.
         """
 
+    def gradients_by(self, places: Sequence[int], weights: Tensor) -> Jacobian:
+        """Returns the rows of `task_gradients` by some shared variables.
+
+        Args:
+            places: Places of these among the shared variables.
+            weights: Tensor `[K]` of task weights.
+        """
+
     def own_gradients(self, weights: Tensor) -> list[list[Tensor]]:
         """For each task, the gradients of its own variables."""
 

@@ -21,12 +21,15 @@ class Record:
             any. The rows are gradients times the balancer's weights.
         inner_products: Tensor `[K]` of inner products between both parts of
             each task, or `None`.
+        taken: Bool scalar: gradients were taken task by task in this step.
+            `None` if they always are.
     """
 
     weights: Tensor
     row_weights: Tensor | None = None
     gramians: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     inner_products: Tensor | None = None
+    taken: Tensor | None = None
 
 
 class Recorder:
@@ -66,15 +69,28 @@ class Recorder:
             self.gramian(part, jacobian.gramian(), mask)
 
     def gramian(
-        self, part: str, gramian: Tensor, mask: Tensor | None = None
+        self,
+        part: str,
+        gramian: Tensor,
+        mask: Tensor | None = None,
+        taken: Tensor | None = None,
     ) -> None:
-        """Notes the Gramian of rows, as `rows` does."""
+        """Notes the Gramian of rows, as `rows` does.
+
+        Args:
+            part: As for `rows`.
+            gramian: The Gramian.
+            mask: As for `rows`.
+            taken: Bool scalar: it was taken in this step. `None` if it always
+                is.
+        """
         if self._record is None:
             return
         if mask is not None:
             mask = ops.cast(mask > 0, gramian.dtype)
             gramian = gramian * mask[:, None] * mask[None, :]
         self._record.gramians[part] = gramian
+        self._record.taken = taken
 
     def flat_rows(self, clean: Jacobian, flat: Jacobian, mask: Tensor) -> None:
         """Notes what flat parts are like, alone and beside the clean rows.

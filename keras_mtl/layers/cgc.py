@@ -109,14 +109,14 @@ class CGC(OwnAndSharedExperts, GatedExperts):
         )
         self.set_parts(self._make_experts(), self._make_mixtures())
 
-    def _make_experts(self):
+    def _make_experts(self) -> list[Any]:
         experts = []
         for i, group in enumerate(self._groups):
             place = i - self._groups.index(group)
             experts.append(self._template.copy(f"{group}_expert_{place}"))
         return experts
 
-    def _make_mixtures(self):
+    def _make_mixtures(self) -> dict[str, list[int]]:
         mixtures = {
             task: [
                 i
@@ -129,7 +129,7 @@ class CGC(OwnAndSharedExperts, GatedExperts):
             mixtures[SHARED] = list(range(len(self._groups)))
         return mixtures
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Any) -> None:
         shapes = self._by_group(inputs_shape)
         self.build_parts([shapes[group] for group in self._groups], shapes)
 
@@ -141,7 +141,7 @@ class CGC(OwnAndSharedExperts, GatedExperts):
         ]
         return self.mix(outputs, by_group, training)
 
-    def _by_group(self, values):
+    def _by_group(self, values: Any) -> Mapping[str, Any]:
         """Returns a dict by task and `"shared"`."""
         names = [*self.tasks, SHARED]
         if not isinstance(values, Mapping):
@@ -149,11 +149,11 @@ class CGC(OwnAndSharedExperts, GatedExperts):
         check_keys("A dict of inputs of CGC", values, names)
         return values
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         masks = self._by_group(previous_mask)
         return {name: self.mask_of_outputs(masks[name]) for name in self.gates}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "expert": self._template.serialize(),

@@ -70,7 +70,7 @@ def with_templates(
     }
 
 
-def _for_copy(config, name):
+def _for_copy(config: Any, name: str) -> Any:
     """Returns a config, at all depths, with what must differ in a copy."""
     if isinstance(config, dict):
         # While a model is saved or loaded, Keras marks objects by ids and
@@ -89,6 +89,6 @@ def _for_copy(config, name):
     return config
 
 
-def _other_seed(seed, name):
+def _other_seed(seed: int, name: str) -> int:
     # `hash` of a string differs from process to process.
     return zlib.crc32(f"{seed}/{name}".encode()) % 2**31

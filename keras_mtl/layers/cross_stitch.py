@@ -12,6 +12,8 @@ from keras_mtl.export import keras_mtl_export
 from keras_mtl.layers.task_names import check_keys
 from keras_mtl.layers.task_names import checked_tasks
 from keras_mtl.layers.tasks_in_order import TasksInOrder
+from keras_mtl.typing import Shape
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.layers.CrossStitch")
@@ -88,7 +90,7 @@ class CrossStitch(TasksInOrder):
         self.axis = axis
         self.own_weight = checked_number("own_weight", own_weight, "[0, 1]")
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: dict[str, Shape]) -> None:
         check_keys("The input of CrossStitch", inputs_shape, self.tasks)
         shapes = [tuple(inputs_shape[task]) for task in self.tasks]
         if any(shape != shapes[0] for shape in shapes):
@@ -106,7 +108,7 @@ class CrossStitch(TasksInOrder):
             for k, task in enumerate(self.tasks)
         }
 
-    def _num_channels(self, shape):
+    def _num_channels(self, shape: Shape) -> int:
         """How many weights a pair of tasks has."""
         if not self.per_channel:
             return 1
@@ -122,7 +124,7 @@ class CrossStitch(TasksInOrder):
             )
         return shape[self.axis]
 
-    def _initializer(self, own):
+    def _initializer(self, own: int) -> Any:
         others = (1.0 - self.own_weight) / max(len(self.tasks) - 1, 1)
         row = np.full((len(self.tasks), 1), others)
         row[own] = self.own_weight
@@ -139,13 +141,13 @@ class CrossStitch(TasksInOrder):
             )
         return outputs
 
-    def _spread(self, weight, tensor):
+    def _spread(self, weight: Tensor, tensor: Tensor) -> Tensor:
         """Reshapes weights `[channels]` or `[1]` to broadcast to a tensor."""
         rank = len(tensor.shape)
         axis = self.axis % rank if self.per_channel else rank - 1
         return ops.reshape(weight, (-1, *[1] * (rank - 1 - axis)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "tasks": list(self.tasks),

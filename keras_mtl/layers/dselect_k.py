@@ -12,6 +12,8 @@ from keras_mtl.arguments import MOST_PARTS
 from keras_mtl.arguments import checked_integer
 from keras_mtl.arguments import checked_number
 from keras_mtl.export import keras_mtl_export
+from keras_mtl.typing import Shape
+from keras_mtl.typing import Tensor
 
 #: Added to what logarithms are taken of, and least value to divide by.
 EPSILON = 1e-6
@@ -130,7 +132,7 @@ class DSelectK(keras.layers.Layer):
         self.selector_initializer = keras.initializers.get(selector_initializer)
         self.weight_initializer = keras.initializers.get(weight_initializer)
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         if self.num_experts is None:
             raise ValueError(
                 "DSelectK must be told the number of experts: pass "
@@ -160,7 +162,7 @@ class DSelectK(keras.layers.Layer):
                 initializer=self.weight_initializer,
             )
 
-    def _linear_map(self, name, units):
+    def _linear_map(self, name: str, units: int) -> keras.layers.Dense:
         initializer = getattr(self, f"{name}_initializer")
         return keras.layers.Dense(
             units,
@@ -193,7 +195,7 @@ class DSelectK(keras.layers.Layer):
             chosen, (ops.shape(inputs)[0], self.num_experts)
         )
 
-    def _selectors(self, logits):
+    def _selectors(self, logits: Tensor) -> Tensor:
         """Returns `[..., k, num_experts]` for logits `[..., k, num_bits]`."""
         position = ops.clip(logits / self.gamma + 0.5, 0.0, 1.0)
         # The cubic of the paper in terms of the place between its ends.
@@ -206,7 +208,7 @@ class DSelectK(keras.layers.Layer):
             operator.mul, [shares[..., bit] for bit in bits]
         )
 
-    def _add_penalties(self, selectors):
+    def _add_penalties(self, selectors: Tensor) -> None:
         # Half precision would round the sums of many small shares.
         selectors = ops.cast(selectors, "float32")
         if self.entropy_weight:
@@ -217,14 +219,14 @@ class DSelectK(keras.layers.Layer):
             used = ops.maximum(ops.sum(selectors, axis=-1), EPSILON)
             self._add_penalty(self.unused_weight, 1.0 / used)
 
-    def _add_penalty(self, weight, values):
+    def _add_penalty(self, weight: float, values: Tensor) -> None:
         """Adds the sum over selectors, its mean over examples."""
         self.add_loss(weight * ops.mean(ops.sum(values, axis=-1)))
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return previous_mask if self.per_example else None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),
@@ -239,7 +241,7 @@ class DSelectK(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         # Keras's own makes a TypeError of the error for too large a k, which
         # a layer may meet when it fills in the number of experts.
         return cls(**config)

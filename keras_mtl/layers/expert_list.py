@@ -1,5 +1,6 @@
 """What mixtures share in which every gate mixes all experts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,6 +9,8 @@ from keras_mtl.arguments import MOST_PARTS
 from keras_mtl.arguments import checked_integer
 from keras_mtl.layers.copies import Template
 from keras_mtl.layers.gated_experts import GatedExperts
+from keras_mtl.typing import Shape
+from keras_mtl.typing import Tensor
 
 
 class ExpertList(GatedExperts):
@@ -39,7 +42,9 @@ class ExpertList(GatedExperts):
         members = range(self.num_experts)
         self.set_parts(experts, dict.fromkeys(names, members))
 
-    def build(self, inputs_shape, gate_inputs_shape=None):
+    def build(
+        self, inputs_shape: Shape, gate_inputs_shape: Shape | None = None
+    ) -> None:
         if gate_inputs_shape is None:
             gate_inputs_shape = inputs_shape
         self.build_parts(
@@ -47,7 +52,9 @@ class ExpertList(GatedExperts):
             dict.fromkeys(self.gates, gate_inputs_shape),
         )
 
-    def run(self, inputs, gate_inputs, training):
+    def run(
+        self, inputs: Any, gate_inputs: Any, training: bool | None
+    ) -> dict[str, Tensor]:
         """Returns the mixture of each gate, by its name."""
         if gate_inputs is None:
             gate_inputs = inputs
@@ -56,9 +63,9 @@ class ExpertList(GatedExperts):
             outputs, dict.fromkeys(self.gates, gate_inputs), training
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         if self._template is not None:
-            expert = self._template.serialize()
+            expert: Any = self._template.serialize()
         else:
             serialize = keras.saving.serialize_keras_object
             expert = [serialize(layer) for layer in self.experts]
@@ -69,7 +76,9 @@ class ExpertList(GatedExperts):
         }
 
 
-def _checked_experts(experts, num_experts):
+def _checked_experts(
+    experts: Sequence[Any], num_experts: int | None
+) -> list[Any]:
     """Returns a list of ready experts, or raises `ValueError`."""
     if len(experts) < 2 or not all(
         isinstance(expert, keras.layers.Layer) for expert in experts

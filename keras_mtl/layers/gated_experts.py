@@ -9,6 +9,8 @@ from keras import ops
 
 from keras_mtl.layers.copies import Template
 from keras_mtl.layers.copies import with_templates
+from keras_mtl.typing import Shape
+from keras_mtl.typing import Tensor
 
 
 class GatedExperts(keras.layers.Layer):
@@ -45,7 +47,7 @@ class GatedExperts(keras.layers.Layer):
             for name, members in self.mixtures.items()
         }
 
-    def _make_gate(self, name, num_experts):
+    def _make_gate(self, name: str, num_experts: int) -> Any:
         name = f"{name}_gate" if name else "gate"
         if self._gate is not None:
             return self._gate.copy(name, num_experts)
@@ -90,7 +92,7 @@ class GatedExperts(keras.layers.Layer):
             shape = _built(gate, gate_shapes[name])
             self._check_gate(gate, shape, len(self.mixtures[name]))
 
-    def _check_gate(self, gate, shape, num_experts):
+    def _check_gate(self, gate: Any, shape: Shape, num_experts: int) -> None:
         if shape[-1] != num_experts:
             raise ValueError(
                 f"The gate {gate.name!r} must give one weight for each of its "
@@ -144,22 +146,24 @@ class GatedExperts(keras.layers.Layer):
             return None
         return mask if _agree(mask.shape, self.expert_shape) else None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         gate = None if self._gate is None else self._gate.serialize()
         return {**super().get_config(), "gate": gate}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> Any:
         return cls(**with_templates(config, custom_objects))
 
 
-def _built(layer, shape):
+def _built(layer: Any, shape: Shape) -> Shape:
     """Builds a layer of any kind and returns the shape of its output."""
     # Only a call builds layers that have no `build` of their own.
     return tuple(layer(keras.KerasTensor(tuple(shape))).shape)
 
 
-def _agree(shape, longer):
+def _agree(shape: Shape, longer: Shape) -> bool:
     """Whether `longer` begins with `shape`, as far as sizes are known."""
     return all(
         a == b or a is None or b is None
@@ -167,7 +171,7 @@ def _agree(shape, longer):
     )
 
 
-def _weighted_sum(stack, weights):
+def _weighted_sum(stack: Tensor, weights: Tensor) -> Tensor:
     """Sums `[experts, batch, ...]` by weights `[batch, ..., experts]`."""
     weights = ops.moveaxis(weights, -1, 0)
     for _ in range(len(stack.shape) - len(weights.shape)):

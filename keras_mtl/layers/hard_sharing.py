@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -91,18 +92,18 @@ class HardSharing(TasksInOrder):
         # Masks go from layer to layer within.
         self.supports_masking = True
 
-    def compute_mask(self, inputs, previous_mask):
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
         # The outputs keep the masks that the heads give them.
         return None
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> dict[str, Any]:
         output, by_name = self._run_trunk(inputs)
         return {
             task: head(_chosen(output, by_name, self.features.get(task)))
             for task, head in self.heads.items()
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
@@ -113,7 +114,9 @@ class HardSharing(TasksInOrder):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> Any:
         trunk = revive_layer(entry(config, "trunk"), custom_objects)
         heads = {
             task: revive_layer(head, custom_objects)
@@ -122,7 +125,7 @@ class HardSharing(TasksInOrder):
         return cls(**{**config, "trunk": trunk, "heads": heads})
 
 
-def _checked_features(features, tasks):
+def _checked_features(features: Any, tasks: Sequence[str]) -> dict[str, Any]:
     features = dict(features or {})
     unknown = [task for task in features if task not in tasks]
     if unknown:
@@ -133,18 +136,20 @@ def _checked_features(features, tasks):
     return features
 
 
-def _names(entry):
+def _names(entry: Any) -> list[str]:
     return [entry] if isinstance(entry, str) else list(entry)
 
 
-def _trunk_runner(trunk, features) -> Callable[[Any], tuple[Any, dict]]:
+def _trunk_runner(
+    trunk: Any, features: dict[str, Any]
+) -> Callable[[Any], tuple[Any, dict]]:
     """Returns a function from inputs to the output and features by name."""
     names = {name for entry in features.values() for name in _names(entry)}
     if not names:
         return lambda inputs: (trunk(inputs), {})
     if getattr(trunk, "inputs", None) is None:
 
-        def run(inputs):
+        def run(inputs: Any) -> tuple[Any, dict]:
             output = trunk(inputs)
             known = output if isinstance(output, dict) else {}
             _check_names(names, known)
@@ -163,7 +168,7 @@ def _trunk_runner(trunk, features) -> Callable[[Any], tuple[Any, dict]]:
     return lambda inputs: tuple(extractor(inputs))
 
 
-def _check_names(names, known):
+def _check_names(names: set[str], known: dict[str, Any]) -> None:
     missing = sorted(names - set(known))
     if missing:
         raise ValueError(
@@ -174,7 +179,7 @@ def _check_names(names, known):
         )
 
 
-def _chosen(output, by_name, entry):
+def _chosen(output: Any, by_name: dict[str, Any], entry: Any) -> Any:
     if entry is None:
         return output
     if isinstance(entry, str):

@@ -19,6 +19,8 @@ from keras_mtl.layers.tasks_in_order import TasksInOrder
 from keras_mtl.revive import entry
 from keras_mtl.revive import revive_layer
 from keras_mtl.seeded import checked_seed
+from keras_mtl.typing import Shape
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.layers.LearningToBranch")
@@ -131,7 +133,7 @@ class LearningToBranch(TasksInOrder):
             autocast=False,
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         shape = tuple(input_shape)
         for depth, row in enumerate(self.blocks):
             for block in row:
@@ -158,7 +160,9 @@ class LearningToBranch(TasksInOrder):
         self.feature_shape = tuple(input_shape)[1:]
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(
+        self, inputs: Any, training: bool | None = None
+    ) -> dict[str, Tensor]:
         sample = self._sample if training else None
         outputs = [block(inputs) for block in self.blocks[0]]
         for row, choice in zip(self.blocks[1:], self.row_choices, strict=True):
@@ -169,7 +173,7 @@ class LearningToBranch(TasksInOrder):
             for task, choice in self.task_choices.items()
         }
 
-    def _sample(self, logits):
+    def _sample(self, logits: Tensor) -> Tensor:
         temperature = ops.convert_to_tensor(self.temperature)
         return gumbel_softmax(
             logits, temperature, self.seed_generator, self.hard
@@ -235,7 +239,7 @@ class LearningToBranch(TasksInOrder):
         outputs = {task: made[tuple(path)] for task, path in tree.items()}
         return keras.Model(inputs, outputs, name=f"{self.name}_tree")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
@@ -248,7 +252,9 @@ class LearningToBranch(TasksInOrder):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> Any:
         blocks = [
             [revive_layer(block, custom_objects) for block in row]
             for row in entry(config, "blocks")

@@ -74,5 +74,5 @@ class MixtureOfExperts(ExpertList):
     ) -> Any:
         return self.run(inputs, gate_inputs, training)[""]
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return self.mask_of_outputs(previous_mask)

@@ -96,8 +96,8 @@ class MMoE(TasksInOrder, ExpertList):
     ) -> dict[str, Any]:
         return self.run(inputs, gate_inputs, training)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return dict.fromkeys(self.tasks, self.mask_of_outputs(previous_mask))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "tasks": list(self.tasks)}

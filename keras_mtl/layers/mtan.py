@@ -1,5 +1,6 @@
 """Multi-task attention network: attention of each task over shared features."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -114,13 +115,13 @@ class MTAN(TasksInOrder):
             for task in self.tasks
         }
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         shared, targets = zip(*_shape_pairs(input_shape), strict=True)
         for attention in self.attention.values():
             attention.build(shared, targets)
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> dict[str, Any]:
         # In two lists: torch before 2.12 cannot trace nested ones in calls.
         shared, targets = map(
             list, zip(*_pairs(inputs, _is_tensor), strict=True)
@@ -130,12 +131,12 @@ class MTAN(TasksInOrder):
             for task, attention in self.attention.items()
         }
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> dict[str, Any]:
         shapes = [tuple(target) for _, target in _shape_pairs(input_shape)]
         chosen = shapes if self.outputs == "all" else shapes[-1]
         return dict.fromkeys(self.tasks, chosen)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "tasks": list(self.tasks),
@@ -145,7 +146,7 @@ class MTAN(TasksInOrder):
         }
 
 
-def _shape_pairs(shapes):
+def _shape_pairs(shapes: Any) -> list[tuple[Any, Any]]:
     """Returns the shapes of shared and of attended features per level."""
     pairs = _pairs(shapes, _is_shape)
     if not pairs or not all(
@@ -170,7 +171,9 @@ def _is_tensor(entry: Any) -> bool:
     return not isinstance(entry, (list, tuple))
 
 
-def _pairs(levels, is_single):
+def _pairs(
+    levels: Any, is_single: Callable[[Any], bool]
+) -> list[tuple[Any, Any]]:
     """Returns a pair of shared and attended features for each level."""
     if not isinstance(levels, (list, tuple)) or is_single(levels):
         return []

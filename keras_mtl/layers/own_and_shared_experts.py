@@ -40,7 +40,7 @@ class OwnAndSharedExperts(TasksInOrder):
             "num_shared_experts", num_shared_experts, high=MOST_PARTS
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "tasks": list(self.tasks),

@@ -18,7 +18,7 @@ class ParentChoice(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
     """
 
-    def __init__(self, num_children, num_parents, **kwargs):
+    def __init__(self, num_children: int, num_parents: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_children = num_children
         self.logits = None

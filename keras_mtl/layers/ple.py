@@ -109,7 +109,7 @@ class PLE(OwnAndSharedExperts):
         self._gate = None if gate is None else Template("gate", gate)
         self.levels = [self._make_level(j) for j in range(num_levels)]
 
-    def _make_level(self, index):
+    def _make_level(self, index: int) -> CGC:
         # Copies of copies: with the same template in each level, the seeds of
         # the levels differ.
         name = f"level_{index}"
@@ -125,7 +125,7 @@ class PLE(OwnAndSharedExperts):
             dtype=self.dtype_policy,
         )
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Any) -> None:
         shape = inputs_shape
         for level in self.levels:
             level.build(shape)
@@ -137,13 +137,13 @@ class PLE(OwnAndSharedExperts):
             features = level(features, training=training)
         return features
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         mask = previous_mask
         for level in self.levels:
             mask = level.compute_mask(None, mask)
         return mask
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         templates = [template.serialize() for template in self._templates]
         return {
             **super().get_config(),
@@ -153,11 +153,13 @@ class PLE(OwnAndSharedExperts):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> Any:
         return cls(**with_templates(config, custom_objects))
 
 
-def _templates(expert, num_levels):
+def _templates(expert: Any, num_levels: int) -> list[Template]:
     """Returns one template for each level, or raises `ValueError`."""
     if not isinstance(expert, (list, tuple)):
         return [Template("expert", expert)] * num_levels

@@ -1,7 +1,13 @@
 """Attention of one task over the levels of a shared network."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_mtl.typing import Shape
+from keras_mtl.typing import Tensor
 
 
 class TaskAttention(keras.layers.Layer):
@@ -14,14 +20,18 @@ class TaskAttention(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
     """
 
-    def __init__(self, reduction, outputs, data_format, **kwargs):
+    def __init__(
+        self, reduction: int, outputs: str, data_format: str, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.reduction = reduction
         self.outputs = outputs
         self.data_format = data_format
         self.channel_axis = -1 if data_format == "channels_last" else 1
 
-    def build(self, shared_shapes, target_shapes):
+    def build(
+        self, shared_shapes: Sequence[Shape], target_shapes: Sequence[Shape]
+    ) -> None:
         """Makes the modules for the shapes of shared and attended features."""
         self.masks = []
         self.transitions = []
@@ -38,7 +48,7 @@ class TaskAttention(keras.layers.Layer):
             ]
             joined = list(shared)
             joined[self.channel_axis] += carried
-            _build(mask, joined)
+            _build(mask, tuple(joined))
             self.masks.append(mask)
             if j + 1 < len(target_shapes):
                 following = target_shapes[j + 1]
@@ -51,7 +61,13 @@ class TaskAttention(keras.layers.Layer):
                 self.transitions.append(transition)
         self.built = True
 
-    def _convolution(self, name, filters, kernel_size=1, activation="relu"):
+    def _convolution(
+        self,
+        name: str,
+        filters: int,
+        kernel_size: int = 1,
+        activation: str = "relu",
+    ) -> list[Any]:
         return [
             keras.layers.Conv2D(
                 filters,
@@ -71,7 +87,9 @@ class TaskAttention(keras.layers.Layer):
             keras.layers.Activation(activation, dtype=self.dtype_policy),
         ]
 
-    def _pooling(self, level, shape, following):
+    def _pooling(
+        self, level: int, shape: Shape, following: Shape
+    ) -> keras.layers.MaxPooling2D:
         """Returns the pooling from the sizes of one level to the next's."""
         sizes = _sizes(shape, self.channel_axis)
         next_sizes = _sizes(following, self.channel_axis)
@@ -99,8 +117,10 @@ class TaskAttention(keras.layers.Layer):
             f"{next_sizes} on level {level + 1}."
         )
 
-    def call(self, shared_levels, targets):
-        attended = []
+    def call(
+        self, shared_levels: Sequence[Tensor], targets: Sequence[Tensor]
+    ) -> Any:
+        attended: list[Tensor] = []
         for j, (shared, target) in enumerate(
             zip(shared_levels, targets, strict=True)
         ):
@@ -113,25 +133,25 @@ class TaskAttention(keras.layers.Layer):
         return attended if self.outputs == "all" else attended[-1]
 
 
-def _build(layers, shape):
+def _build(layers: list[Any], shape: Shape) -> None:
     for layer in layers:
         layer.build(tuple(shape))
         shape = layer.compute_output_shape(tuple(shape))
 
 
-def _apply(layers, features):
+def _apply(layers: list[Any], features: Tensor) -> Tensor:
     for layer in layers:
         features = layer(features)
     return features
 
 
-def _sizes(shape, channel_axis):
+def _sizes(shape: Shape, channel_axis: int) -> tuple[Any, ...]:
     return tuple(shape[1:3] if channel_axis == -1 else shape[2:4])
 
 
-def _ceil(size, factor):
+def _ceil(size: int, factor: int) -> int:
     return -(-size // factor)
 
 
-def _floor(size, factor):
+def _floor(size: int, factor: int) -> int:
     return size // factor

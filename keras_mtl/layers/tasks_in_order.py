@@ -1,5 +1,7 @@
 """Symbolic outputs by task, in the order of the tasks."""
 
+from typing import Any
+
 import keras
 
 
@@ -13,7 +15,7 @@ class TasksInOrder(keras.layers.Layer):
 
     tasks: tuple[str, ...]
 
-    def compute_output_spec(self, *args, **kwargs):
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         specs = super().compute_output_spec(*args, **kwargs)
         others = [name for name in specs if name not in self.tasks]
         return {name: specs[name] for name in (*self.tasks, *others)}

@@ -13,6 +13,7 @@ from keras_mtl.metrics.sample_weights import as_tensor
 from keras_mtl.metrics.sample_weights import drop_last
 from keras_mtl.metrics.sample_weights import weighted
 from keras_mtl.metrics.sample_weights import weights_like
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.metrics.DepthErrors")
@@ -83,7 +84,9 @@ class DepthErrors(keras.metrics.Metric):
         self.max_depth = max_depth
         self.sums = LongSum(self, (3,))
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None
+    ) -> None:
         y_true = as_tensor(y_true, self.dtype)
         y_pred = as_tensor(y_pred, self.dtype)
         rank = min(len(y_true.shape), len(y_pred.shape))
@@ -107,14 +110,14 @@ class DepthErrors(keras.metrics.Metric):
             )
         )
 
-    def result(self):
+    def result(self) -> dict[str, Tensor]:
         absolute, relative, weight = ops.unstack(self.sums.value())
         return {
             f"{self.name}_absolute_error": ops.divide_no_nan(absolute, weight),
             f"{self.name}_relative_error": ops.divide_no_nan(relative, weight),
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "min_depth": self.min_depth,

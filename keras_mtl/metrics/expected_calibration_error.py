@@ -17,6 +17,7 @@ from keras_mtl.metrics.probability_metric import ProbabilityMetric
 from keras_mtl.metrics.sample_weights import as_tensor
 from keras_mtl.metrics.sample_weights import weighted
 from keras_mtl.metrics.sample_weights import weights_like
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.metrics.ExpectedCalibrationError")
@@ -78,7 +79,9 @@ class ExpectedCalibrationError(ProbabilityMetric):
         # Weight, accuracy and confidence, by bin.
         self.sums = LongSum(self, (3, self.num_bins))
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None
+    ) -> None:
         y_pred = as_tensor(y_pred, self.dtype)
         labels = class_labels(y_true, y_pred)
         scores = probabilities(y_pred, self.from_logits)
@@ -108,11 +111,11 @@ class ExpectedCalibrationError(ProbabilityMetric):
             )
         )
 
-    def result(self):
+    def result(self) -> Tensor:
         weight, right, confidence = ops.unstack(self.sums.value())
         return ops.divide_no_nan(
             ops.sum(ops.abs(right - confidence)), ops.sum(weight)
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_bins": self.num_bins}

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.typing import Tensor
+
 
 class LongSum:
     """A running sum kept in two parts: the rounded sum, and what it lost.
@@ -38,7 +40,7 @@ class LongSum:
         total, rest = self._parts()
         return total + rest
 
-    def _parts(self):
+    def _parts(self) -> tuple[Tensor, Tensor]:
         # First a tensor: on torch that of the device where Keras looks for
         # shapes.
         parts = ops.convert_to_tensor(self.variable)

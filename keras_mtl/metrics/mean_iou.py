@@ -16,6 +16,7 @@ from keras_mtl.metrics.long_sum import LongSum
 from keras_mtl.metrics.long_sum import sum_by_index
 from keras_mtl.metrics.sample_weights import as_tensor
 from keras_mtl.metrics.sample_weights import weights_like
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.metrics.MeanIoU")
@@ -75,7 +76,9 @@ class MeanIoU(keras.metrics.Metric):
         # Labelled, predicted, and both, by class.
         self.counts = LongSum(self, (3, self.num_classes))
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None
+    ) -> None:
         y_pred = as_tensor(y_pred, self.dtype)
         if y_pred.shape[-1] != self.num_classes:
             raise ValueError(
@@ -110,14 +113,14 @@ class MeanIoU(keras.metrics.Metric):
             )
         )
 
-    def result(self):
+    def result(self) -> Tensor:
         true, predicted, both = ops.unstack(self.counts.value())
         union = true + predicted - both
         occurs = ops.cast(union > 0, union.dtype)
         shares = ops.divide_no_nan(both, union)
         return ops.divide_no_nan(ops.sum(shares), ops.sum(occurs))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_classes": self.num_classes,

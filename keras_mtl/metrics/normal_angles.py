@@ -1,6 +1,7 @@
 """Angles between predicted and true surface normals."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from keras_mtl.metrics.long_sum import sum_by_index
 from keras_mtl.metrics.sample_weights import as_tensor
 from keras_mtl.metrics.sample_weights import weighted
 from keras_mtl.metrics.sample_weights import weights_like
+from keras_mtl.typing import Tensor
 
 THRESHOLDS = (11.25, 22.5, 30)
 
@@ -78,7 +80,9 @@ class NormalAngles(keras.metrics.Metric):
         self.sums = LongSum(self, (2 + len(THRESHOLDS),))
         self.histogram = LongSum(self, (DEGREES * PARTS,))
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None
+    ) -> None:
         y_true = as_tensor(y_true, self.dtype)
         y_pred = as_tensor(y_pred, self.dtype)
         if y_true.shape[-1] != 3 or y_pred.shape[-1] != 3:
@@ -109,7 +113,7 @@ class NormalAngles(keras.metrics.Metric):
             )
         )
 
-    def result(self):
+    def result(self) -> dict[str, Tensor]:
         weight, *sums = ops.unstack(self.sums.value())
         mean, *within = (ops.divide_no_nan(value, weight) for value in sums)
         results = {
@@ -121,7 +125,7 @@ class NormalAngles(keras.metrics.Metric):
         return results
 
 
-def _angles(left, right):
+def _angles(left: Tensor, right: Tensor) -> Tensor:
     """Angles in degrees, accurate also where the cosine is close to 1."""
     cosine = ops.sum(left * right, axis=-1)
     # Not `ops.cross`, of which torch warns.
@@ -134,7 +138,7 @@ def _angles(left, right):
     return ops.where(has_none, ops.cast(90.0, angles.dtype), angles)
 
 
-def _median(histogram):
+def _median(histogram: Tensor) -> Tensor:
     """Middle of the bins below and above which half of the weight lies."""
     parts = ops.reshape(histogram, (DEGREES, PARTS))
     degrees = ops.sum(parts, axis=-1)
@@ -142,7 +146,7 @@ def _median(histogram):
     ends = ops.cumsum(degrees)
     half = ends[-1] / 2
 
-    def bin_of(is_before):
+    def bin_of(is_before: Callable[[Tensor], Tensor]) -> Tensor:
         degree = ops.sum(ops.cast(is_before(ends), "int32"))
         degree = ops.minimum(degree, DEGREES - 1)
         before = ops.take(ends - degrees, degree)

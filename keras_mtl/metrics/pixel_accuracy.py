@@ -12,6 +12,7 @@ from keras_mtl.metrics.class_labels import predicted_classes
 from keras_mtl.metrics.sample_weights import as_tensor
 from keras_mtl.metrics.sample_weights import weights_like
 from keras_mtl.metrics.weighted_mean import WeightedMean
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.metrics.PixelAccuracy")
@@ -57,7 +58,9 @@ class PixelAccuracy(WeightedMean):
         super().__init__(name=name, dtype=dtype)
         self.ignore_class = checked_ignore_class(ignore_class)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None
+    ) -> None:
         y_pred = as_tensor(y_pred, self.dtype)
         labels = class_labels(y_true, y_pred)
         is_right = ops.equal(labels, predicted_classes(y_pred))
@@ -67,5 +70,5 @@ class PixelAccuracy(WeightedMean):
         )
         self.add(values, weights)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "ignore_class": self.ignore_class}

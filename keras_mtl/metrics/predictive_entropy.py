@@ -12,6 +12,7 @@ from keras_mtl.metrics.probability_metric import ProbabilityMetric
 from keras_mtl.metrics.sample_weights import as_tensor
 from keras_mtl.metrics.sample_weights import weights_like
 from keras_mtl.metrics.weighted_mean import WeightedMean
+from keras_mtl.typing import Tensor
 
 
 @keras_mtl_export("keras_mtl.metrics.PredictiveEntropy")
@@ -63,7 +64,9 @@ class PredictiveEntropy(ProbabilityMetric, WeightedMean):
     ):
         super().__init__(from_logits, ignore_class, name, dtype)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None
+    ) -> None:
         y_pred = as_tensor(y_pred, self.dtype)
         scores = probabilities(y_pred, self.from_logits)
         # 0 log 0 is 0.

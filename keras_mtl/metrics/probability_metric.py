@@ -28,7 +28,7 @@ class ProbabilityMetric(keras.metrics.Metric):
         self.from_logits = from_logits
         self.ignore_class = checked_ignore_class(ignore_class)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "from_logits": self.from_logits,

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -114,17 +115,19 @@ def directions(
     return {metric: metric.name in higher_is_better for metric in metrics}
 
 
-def _is_sequence(value):
+def _is_sequence(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.ndim > 0
     return isinstance(value, (list, tuple))
 
 
-def _is_flag(value):
+def _is_flag(value: Any) -> bool:
     return isinstance(value, (bool, np.bool_))
 
 
-def _flags_by_name(higher_is_better, metrics):
+def _flags_by_name(
+    higher_is_better: Mapping[str, Any], metrics: Collection[Metric]
+) -> dict[Any, bool]:
     # By position, tasks and metrics may have the same names.
     are_flags = all(map(_is_flag, higher_is_better.values()))
     names = {metric.name for metric in metrics}
@@ -148,7 +151,9 @@ def _flags_by_name(higher_is_better, metrics):
     return {metric: bool(flags[metric]) for metric in metrics}
 
 
-def _flags_in_order(flags, metrics):
+def _flags_in_order(
+    flags: Sequence[Any], metrics: Collection[Metric]
+) -> dict[Any, bool]:
     if len(flags) != len(metrics):
         raise ValueError(
             "Argument `higher_is_better` must have one bool per metric. "

@@ -19,6 +19,8 @@ from keras_mtl import strategies
 from keras_mtl.atomic_files import replaced_at_once
 from keras_mtl.models.checkpoint_record import check_sums
 from keras_mtl.models.checkpoint_record import record_of
+from keras_mtl.models.resolve_losses import as_tasks
+from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.strategy_state import Snapshot
 from keras_mtl.models.strategy_state import check_state
 from keras_mtl.models.strategy_state import has_state
@@ -104,10 +106,16 @@ def compile_from_config(model: Any, config: dict[str, Any]) -> None:
     reach = config.pop("reach", None)
     if strategy is not None:
         strategy = strategies.deserialize(strategy)
+    config = keras.saving.deserialize_keras_object(config)
     if reach is not None and model.built:
         # What was found on a batch decides on the shapes of the state.
-        model.task_structure.reach_indices = reach
-    config = keras.saving.deserialize_keras_object(config)
+        losses, _ = resolve_losses(
+            as_tasks(config["loss"]), None, model.task_structure.output_names
+        )
+        model.task_structure.set_reach(
+            reach,
+            {task: it.reads.output_names for task, it in losses.items()},
+        )
     model.compile(**config, strategy=strategy)
     if model.built:
         if not model.optimizer.built:

@@ -1,18 +1,19 @@
 """The labels of one batch, as losses are called with them."""
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
-import keras
 from keras import ops
 
-from keras_mtl.models.label_shapes import takes_labels_together
 from keras_mtl.models.missing_labels import fill_missing
 from keras_mtl.models.missing_labels import is_by_sample
 from keras_mtl.models.missing_labels import like_rank
 from keras_mtl.models.missing_labels import of_mean_1
 from keras_mtl.models.missing_labels import takes_mean
 from keras_mtl.models.own_functions import answers
+from keras_mtl.models.task_loss import Seen
+from keras_mtl.models.task_loss import TaskLoss
 from keras_mtl.typing import Tensor
 
 
@@ -24,19 +25,20 @@ class Labels:
     of the user's own, which may answer to NaN, are asked in each pass.
 
     Args:
-        by_task: Tensor by task.
+        by_task: Tensor by task, or a dict of several; none of a task without
+            labels.
         sample_weights: Sample weights by task, `None` where there are none.
         uncertain: Tasks of which labels may be missing.
-        losses: `Loss` by task.
+        losses: `TaskLoss` by task.
         one_batch: Whether all tasks have the same number of samples.
     """
 
     def __init__(
         self,
-        by_task: dict[str, Tensor],
+        by_task: dict[str, Any],
         sample_weights: dict[str, Any],
         uncertain: Iterable[str],
-        losses: dict[str, keras.losses.Loss],
+        losses: dict[str, TaskLoss],
         one_batch: bool,
     ):
         self.by_task = by_task
@@ -49,21 +51,25 @@ class Labels:
         self._filled: dict[tuple[str, bool], tuple[Tensor, Tensor, Tensor]] = {}
 
     def for_losses(
-        self, tasks: Iterable[str], outputs: dict[str, Any]
-    ) -> dict[str, tuple[Tensor | None, Any]]:
-        """Returns what losses of outputs are called with.
+        self, tasks: Iterable[str], seen: Mapping[str, Seen]
+    ) -> dict[str, tuple[Any, Any]]:
+        """Returns what losses are called with.
 
         Args:
             tasks: Names of tasks.
-            outputs: Output by task. Of a task without, the last dimension of
-                the labels is taken for parts of one label.
+            seen: What tasks see of the batch. Of one without, and of one with
+                no single output, the last dimension of the labels is taken
+                for parts of one label.
 
         Returns:
             By task its label, `None` where it has none, and its sample
             weight, which may be `None`.
         """
         kinds = {
-            task: is_by_sample(self.by_task[task], outputs.get(task))
+            task: is_by_sample(
+                self.by_task[task],
+                self._losses[task].output(seen[task]) if task in seen else None,
+            )
             for task in tasks
             if task in self._uncertain
         }
@@ -76,7 +82,7 @@ class Labels:
         )
         return {
             task: (
-                self._answered(task, outputs.get(task), kinds[task])
+                self._answered(task, seen.get(task), kinds[task])
                 if task in kinds
                 else (self.by_task.get(task), self.sample_weights[task])
             )
@@ -101,15 +107,19 @@ class Labels:
             )
 
     def _answered(
-        self, task: str, output: Any, kind: bool
+        self, task: str, seen: Seen | None, kind: bool
     ) -> tuple[Tensor, Tensor]:
         """Label and weight, by the loss itself where it may deal with NaN."""
         filled, alone, weight = self._filled[task, kind]
         loss = self._losses[task]
-        if output is None or not takes_labels_together(loss):
+        if seen is None or not loss.takes_labels_together:
             return filled, weight
         filled, weight = answers(
-            loss.call, self.by_task[task], filled, output, alone
+            loss.by_labels(seen),
+            self.by_task[task],
+            filled,
+            loss.y_pred(seen),
+            alone,
         )
         if takes_mean(loss):
             weight = of_mean_1(weight, tuple(range(len(weight.shape))))

@@ -82,7 +82,7 @@ def is_by_sample(label: Any, output: Any) -> bool:
 def fill_missing(
     labels: dict[str, Any],
     by_sample: dict[str, bool],
-    losses: dict[str, keras.losses.Loss],
+    losses: Mapping[str, Any],
     one_batch: bool = True,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Replaces NaN labels before the loss and gives them weight 0.
@@ -94,7 +94,7 @@ def fill_missing(
         labels: Labels by task.
         by_sample: By task, whether the last dimension holds parts of one
             label.
-        losses: Losses by task.
+        losses: What has a `reduction`, such as losses, by task.
         one_batch: Whether all tasks have the same number of samples, known or
             not. Defaults to `True`.
 
@@ -144,7 +144,7 @@ def without_missing(label: Any, by_sample: bool) -> tuple[Any, Any]:
     return label, ops.cast(ops.logical_not(missing), keras.config.floatx())
 
 
-def takes_mean(loss: keras.losses.Loss) -> bool:
+def takes_mean(loss: Any) -> bool:
     """Whether a loss is a mean over samples, not a sum."""
     return loss.reduction in ("mean", "sum_over_batch_size")
 

@@ -40,7 +40,8 @@ class MultiTaskModel(TaskTrainer):
         ...
     ```
 
-    Tasks are the outputs that have a loss, in the order of the outputs. The
+    Tasks are the outputs that have a loss, in the order of the outputs, unless
+    `compile` is given tasks by `keras_mtl.losses.Task`. The
     trainable variables that two or more tasks reach are shared; those that
     one task reaches are its own and follow its gradient alone. For models
     built from a graph or from trunk and heads this is known from their
@@ -70,8 +71,7 @@ class MultiTaskModel(TaskTrainer):
         **kwargs: Passed on to `keras.Model`, such as `name`.
 
     Raises:
-        ValueError: If the arguments do not describe a model with at least
-            two outputs.
+        ValueError: If the arguments do not describe a model.
 
     Example:
 
@@ -134,7 +134,7 @@ class MultiTaskModel(TaskTrainer):
         """Wraps a multi-output Keras model; the weights are the same objects.
 
         Args:
-            model: A `keras.Model` with two or more outputs. Of a
+            model: A `keras.Model` with outputs by name. Of a
                 `MultiTaskModel`, the network is taken.
             name: Optional name.
 
@@ -142,7 +142,7 @@ class MultiTaskModel(TaskTrainer):
             A `MultiTaskModel`.
 
         Raises:
-            ValueError: If `model` is no Keras model, has one output, or is a
+            ValueError: If `model` is no Keras model, or is a
                 `MultiTaskModel` with a `call` of its own.
 
         Example:

@@ -22,7 +22,7 @@ def as_network(
         The network, or `None` if no argument describes one.
 
     Raises:
-        ValueError: If they contradict each other, or there is one output.
+        ValueError: If they contradict each other, or outputs have no names.
     """
     given = [
         inputs is not None or outputs is not None,
@@ -53,15 +53,7 @@ def as_network(
             "The network of a multi-task model must be a keras.Model. "
             f"Received: {type(network).__name__}."
         )
-    names = None
     if networks.is_functional(network):
-        names = list(networks.graph_outputs(network))
-    elif isinstance(network, networks.TrunkAndHeads):
-        names = list(network.heads)
-    if names is not None and len(names) < 2:
-        raise ValueError(
-            "A multi-task model needs two or more outputs; this one has "
-            f"{len(names)} ({', '.join(names)}). Use keras.Model for a single "
-            "task."
-        )
+        # They have names, each its own.
+        networks.graph_outputs(network)
     return network

@@ -65,8 +65,13 @@ class NetworkModel(keras.Model):
             self.task_structure.note_inputs(args[0])
         return super().__call__(*args, **kwargs)
 
+    def of_one_entry(self, inputs: Any) -> Any:
+        """Returns inputs of the network, of what a call is given."""
+        return inputs
+
     def build(self, input_shape: Any = None) -> None:
         structure = self.task_structure
+        input_shape = self.of_one_entry(input_shape)
         if structure.network is None:
             if structure.input_spec is None and self._builds_by_call():
                 # By a file that is loaded, for instance: a call builds the

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -232,7 +233,7 @@ class NetworkTasks:
 
     def __init__(self, network: Any):
         self.network = network
-        self._parts: dict[str, keras.Model] = {}
+        self._parts: dict[tuple[str, ...], keras.Model] = {}
         self.graph = is_functional(network)
         self.task_inputs = not self.graph and network.task_inputs
         if self.graph:
@@ -267,32 +268,56 @@ class NetworkTasks:
     def task_model(self, name: str) -> keras.Model:
         """Returns the model of one output, a `keras.Model` of its own."""
         if self.graph:
-            return self.part(name)
-        if name not in self._parts:
-            self._parts[name] = keras.Sequential(
+            return self.part([name])
+        if (name,) not in self._parts:
+            self._parts[name,] = keras.Sequential(
                 [self.network.trunk, self.network.heads[name]],
                 name=_model_name(name),
             )
-        return self._parts[name]
+        return self._parts[name,]
 
-    def part(self, name: str) -> keras.Model:
-        """Returns the model that computes one output of a graph."""
-        if name not in self._parts:
-            self._parts[name] = keras.Model(
-                self.network.input, self.symbolic[name], name=_model_name(name)
+    def part(self, names: Sequence[str]) -> keras.Model:
+        """Returns the model that computes some outputs of a graph, a list.
+
+        Args:
+            names: Their names. Of one, the model returns its tensor.
+        """
+        key = tuple(names)
+        if key not in self._parts:
+            outputs = [self.symbolic[name] for name in key]
+            self._parts[key] = keras.Model(
+                self.network.input,
+                outputs if len(outputs) > 1 else outputs[0],
+                name=_model_name("_".join(key)),
             )
-        return self._parts[name]
+        return self._parts[key]
 
-    def call(self, name: str, inputs: Any, training: bool) -> Any:
-        """Runs what one output needs, and nothing else."""
+    def call(
+        self, names: Sequence[str], inputs: Any, training: bool | None
+    ) -> dict[str, Any]:
+        """Runs what some outputs need, and nothing else."""
+        if not names:
+            return {}
         if self.graph:
-            return self.part(name)(inputs, training=training)
-        return self.network.call_task(name, inputs, training=training)
+            found = self.part(names)(inputs, training=training)
+            if len(names) == 1:
+                return {names[0]: found}
+            return dict(zip(names, found, strict=True))
+        if len(names) == 1 or self.task_inputs:
+            return {
+                name: self.network.call_task(name, inputs, training=training)
+                for name in names
+            }
+        features = self.network.trunk(inputs, training=training)
+        return {
+            name: self.network.heads[name](features, training=training)
+            for name in names
+        }
 
     def variables(self, name: str) -> list[keras.Variable]:
         """Returns the variables that one output reaches."""
         if self.graph:
-            return self.part(name).variables
+            return self.part([name]).variables
         return [
             *self.network.trunk.variables,
             *self.network.heads[name].variables,

@@ -93,7 +93,7 @@ def reach_on_batch(
 
 def probe_reach(
     model: Any,
-    tasks: list[str],
+    outputs: Mapping[str, Sequence[str]],
     input_spec: Any,
     shared_layers: Sequence[Any] | None,
     task_layers: Mapping[str, Sequence[Any]] | None,
@@ -101,8 +101,8 @@ def probe_reach(
     """Returns, for each task, the variables that it reaches.
 
     Args:
-        model: A built model that returns a dict of outputs by task.
-        tasks: Task names.
+        model: A built model that returns a dict of outputs by name.
+        outputs: By task, the outputs that its loss is of.
         input_spec: Structure of symbolic inputs, to make an input from.
         shared_layers: Layers or their names that all tasks share, or `None`.
         task_layers: Dict from tasks to layers or names of their own, or
@@ -113,8 +113,9 @@ def probe_reach(
         ValueError: If the layers named do not cover the model or are not used
             as named, or if the model cannot be probed.
     """
+    tasks = list(outputs)
     if shared_layers is None and not task_layers:
-        return _found_reach(model, tasks, input_spec)
+        return _found_reach(model, outputs, input_spec)
     shared, own = _named_variables(
         model, tasks, shared_layers or (), task_layers or {}
     )
@@ -122,7 +123,7 @@ def probe_reach(
         reach = {task: [*shared, *own[task]] for task in tasks}
         _check_cover(model, reach)
         return reach
-    found = _found_reach(model, tasks, input_spec)
+    found = _found_reach(model, outputs, input_spec)
     allowed = None if shared_layers is None else shared
     _check_agreement(model, found, allowed, own)
     return {
@@ -132,9 +133,10 @@ def probe_reach(
 
 
 def _found_reach(
-    model: Any, tasks: list[str], input_spec: Any
+    model: Any, by_task: Mapping[str, Sequence[str]], input_spec: Any
 ) -> VariablesByTask:
     """Follows the dependencies of each output in one call."""
+    wanted = list(dict.fromkeys(n for names in by_task.values() for n in names))
     # Frozen ones too, which may be trained later: all that has gradients.
     variables = sorted(
         [*model.network_variables(True), *model.network_variables(False)],
@@ -144,7 +146,7 @@ def _found_reach(
     values = [ops.convert_to_tensor(v.value) for v in variables]
     inputs = keras.tree.map_structure(_example, input_spec)
 
-    def outputs_by_task(chosen: list[Tensor]) -> list[Tensor]:
+    def outputs_of(chosen: list[Tensor]) -> list[Tensor]:
         mapping = [
             *zip(floats, chosen, strict=True),
             *zip(variables[len(floats) :], values[len(floats) :], strict=True),
@@ -154,24 +156,28 @@ def _found_reach(
         names = model.task_structure.output_names
         if isinstance(outputs, (list, tuple)) and names is not None:
             outputs = dict(zip(names, outputs, strict=True))
+        if names is not None and len(names) == 1 and ops.is_tensor(outputs):
+            outputs = {names[0]: outputs}
         if not isinstance(outputs, dict) or any(
-            task not in outputs for task in tasks
+            name not in outputs for name in wanted
         ):
             raise ValueError(
                 "The model must return a dict with one output per task "
-                f"({', '.join(tasks)}), or be told its layers by "
+                f"({', '.join(wanted)}), or be told its layers by "
                 "`shared_layers` and `task_layers`. Received: "
                 f"{_described(outputs)}."
             )
-        return [outputs[task] for task in tasks]
+        return [outputs[name] for name in wanted]
 
     with backend.RandomReplay()():
-        reached = backend.reached_variables(
-            outputs_by_task, values[: len(floats)]
-        )
+        reached = backend.reached_variables(outputs_of, values[: len(floats)])
+    by_output = dict(zip(wanted, reached, strict=True))
     return {
-        task: [floats[i] for i in sorted(indices)]
-        for task, indices in zip(tasks, reached, strict=True)
+        task: [
+            floats[i]
+            for i in sorted(set().union(*(by_output[n] for n in names)))
+        ]
+        for task, names in by_task.items()
     }
 
 

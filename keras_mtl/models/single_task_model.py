@@ -7,6 +7,8 @@ import keras
 from keras_mtl.models.by_output import by_name
 from keras_mtl.models.labelled_mean import LabelledMean
 from keras_mtl.models.multi_task_model import MultiTaskModel
+from keras_mtl.models.task_loss import OutputLoss
+from keras_mtl.models.task_loss import TaskLoss
 from keras_mtl.models.task_trainer import TaskTrainer
 
 
@@ -40,7 +42,7 @@ class SingleTaskModel(MultiTaskModel):
 
         self.compile(
             model.optimizer,
-            loss={task: model.task_losses.losses[task]},
+            loss={task: _loss_of_output(model, task)},
             metrics=of_task("metrics"),
             weighted_metrics=of_task("weighted_metrics"),
             run_eagerly=model.run_eagerly,
@@ -51,6 +53,19 @@ class SingleTaskModel(MultiTaskModel):
         )
         # The loss without penalties, which Keras keeps of several only.
         self.task_losses.trackers = [LabelledMean(name=f"{task}_loss")]
+
+    def check_losses(self, losses: dict[str, TaskLoss]) -> None:
+        """Takes one."""
+
+
+def _loss_of_output(model: MultiTaskModel, task: str) -> keras.losses.Loss:
+    loss = model.task_losses.losses[task]
+    if not isinstance(loss, OutputLoss):
+        raise ValueError(
+            f"The loss of task {task!r} is not one of an output and its labels "
+            "alone, as a model of one task needs it."
+        )
+    return loss.loss
 
 
 def check_separable(model: MultiTaskModel) -> None:
@@ -69,6 +84,8 @@ def check_separable(model: MultiTaskModel) -> None:
         reason = "each task has inputs of its own"
     elif structure.known_inputs() is None:
         reason = "the shape of its inputs is not known before the first call"
+    elif not model.task_losses.given.is_by_output:
+        reason = "tasks are losses of other than an output of their name"
     if reason is not None:
         raise ValueError(
             "The model cannot be taken apart into one model per task: "

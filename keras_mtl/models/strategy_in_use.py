@@ -15,6 +15,7 @@ from keras_mtl.component import Component
 from keras_mtl.models.own_hooks import check_hooks
 from keras_mtl.models.resolve_losses import check_preference
 from keras_mtl.models.same_settings import same_settings
+from keras_mtl.models.task_loss import TaskLoss
 from keras_mtl.models.training_plan import Prepared
 from keras_mtl.models.training_plan import TrainingPlan
 from keras_mtl.models.training_plan import fingerprint
@@ -96,12 +97,16 @@ class StrategyInUse:
         return identifier is not None and identifier is self._given()
 
     def prepare(
-        self, strategy: Strategy | None, weights: Mapping[str, Any]
+        self,
+        strategy: Strategy | None,
+        losses: Mapping[str, TaskLoss],
+        weights: Mapping[str, Any],
     ) -> Prepared | None:
         """Builds a strategy for a built model, or raises `ValueError`.
 
         Args:
             strategy: The strategy, or `None`.
+            losses: `TaskLoss` by task.
             weights: Dict from tasks to their `loss_weights`.
         """
         model = self._model
@@ -117,7 +122,7 @@ class StrategyInUse:
         return prepare(
             model,
             strategy,
-            list(weights),
+            losses,
             list(weights.values()),
             None if is_new else self.built_for,
         )

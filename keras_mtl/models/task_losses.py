@@ -7,17 +7,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_mtl import backend
-from keras_mtl.models.by_output import by_name
-from keras_mtl.models.by_output import check_order
-from keras_mtl.models.label_shapes import check_shapes
+from keras_mtl.models.given_data import GivenData
 from keras_mtl.models.labelled_mean import LabelledMean
 from keras_mtl.models.labels import Labels
 from keras_mtl.models.missing_labels import are_complete
-from keras_mtl.models.missing_labels import check_any_labelled
-from keras_mtl.models.missing_labels import check_label
 from keras_mtl.models.missing_labels import like_rank
 from keras_mtl.models.missing_labels import may_miss
+from keras_mtl.models.task_loss import Seen
+from keras_mtl.models.task_loss import TaskLoss
+from keras_mtl.models.task_loss import label_parts
 from keras_mtl.typing import Tensor
 
 
@@ -25,30 +23,26 @@ class TaskLosses:
     """The losses of a compiled model.
 
     Args:
-        losses: `Loss` by task, in the order of the tasks.
+        losses: `TaskLoss` by task, in the order of the tasks.
         weights: Factor by task: a number, a `keras.Variable` or `None`.
-        output_names: Names of the model's outputs, in order, or `None` where
-            they are not known before the first call.
+        given: Reads by task what the model is given.
         handle_missing: Whether samples without label are left out.
         one_batch: Whether all tasks always have the same number of samples.
             Defaults to `True`.
-        named_outputs: Whether the outputs are a dict. Defaults to `True`.
     """
 
     def __init__(
         self,
-        losses: dict[str, keras.losses.Loss],
+        losses: dict[str, TaskLoss],
         weights: dict[str, Any],
-        output_names: list[str] | None,
+        given: GivenData,
         handle_missing: bool,
         one_batch: bool = True,
-        named_outputs: bool = True,
     ):
         self.losses = losses
         self.one_batch = one_batch
         self.weights = weights
-        self.output_names = output_names
-        self.named_outputs = named_outputs
+        self.given = given
         self.handle_missing = handle_missing
         #: Whether the weights are factors, not a strategy's preference.
         self.apply_weights = True
@@ -65,92 +59,6 @@ class TaskLosses:
     @property
     def tasks(self) -> list[str]:
         return list(self.losses)
-
-    # ------------------------------------------------------------ batches
-
-    def labels(self, y: Any) -> dict[str, Any]:
-        """Returns the labels by task."""
-        names = self.output_names or self.tasks
-        if isinstance(y, dict):
-            missing = [task for task in self.tasks if y.get(task) is None]
-            if missing:
-                raise ValueError(
-                    f"There are no labels for {_listed(missing)}. Give them "
-                    "as `y={"
-                    + ", ".join(f"{t!r}: ..." for t in self.tasks)
-                    + "}`, with NaN or a sample weight of 0 where a label is "
-                    "missing. A loss that needs no labels takes dummy ones of "
-                    f"the batch's length: `y={{..., {missing[0]!r}: "
-                    "numpy.zeros(n)}` (with NaN it would not be trained). Or "
-                    "compile without a loss for that task. "
-                    f"Received labels for: {', '.join(map(str, y)) or 'none'}."
-                )
-            return by_name("y", y, names)
-        if isinstance(y, (list, tuple)):
-            if len(y) == len(self.tasks) != len(names):
-                names = self.tasks
-            self.check_order("y", y)
-            return by_name("y", y, names)
-        if len(self.tasks) == 1 and y is not None:
-            return {self.tasks[0]: y}
-        raise ValueError(
-            "The labels of a multi-task model must be a dict by task name or "
-            f"a list in the order of the outputs ({', '.join(names)}). "
-            f"Received: y of type {type(y).__name__}."
-        )
-
-    def check_before(self, y: Any, sample_weight: Any = None) -> None:
-        """Finds what is missing before anything is changed.
-
-        Args:
-            y: What `fit` was given.
-            sample_weight: What `fit` was given.
-        """
-        if isinstance(y, (dict, list, tuple)):
-            labels = self.labels(y)
-            for task in self.tasks:
-                check_label(task, labels[task])
-            check_any_labelled({task: labels[task] for task in self.tasks})
-        if isinstance(sample_weight, dict):
-            self.sample_weights(sample_weight)
-
-    def check_order(self, argument: str, value: Any) -> None:
-        """Tells of a list whose order may not be that which is meant."""
-        if self.named_outputs:
-            check_order(
-                argument,
-                value,
-                self.output_names or self.tasks,
-                are_known=self.output_names is not None,
-            )
-
-    def predictions(self, outputs: Any) -> dict[str, Any]:
-        """Returns the outputs by task."""
-        if isinstance(outputs, dict):
-            missing = [task for task in self.tasks if task not in outputs]
-            if missing:
-                raise ValueError(
-                    f"The model has no output for {_listed(missing)}: its "
-                    f"outputs are {', '.join(map(str, outputs))}."
-                )
-            return outputs
-        if isinstance(outputs, (list, tuple)) and self.output_names:
-            return dict(zip(self.output_names, outputs, strict=True))
-        if len(self.tasks) == 1 and not isinstance(outputs, (list, tuple)):
-            return {self.tasks[0]: outputs}
-        raise ValueError(
-            "The model must return a dict from task names to outputs. "
-            f"Received: {type(outputs).__name__}."
-        )
-
-    def sample_weights(self, sample_weight: Any) -> dict[str, Any]:
-        """Returns the sample weights by task, `None` where there are none."""
-        names = self.output_names or self.tasks
-        if isinstance(sample_weight, (list, tuple)):
-            if len(sample_weight) == len(self.tasks) != len(names):
-                names = self.tasks
-            self.check_order("sample_weight", sample_weight)
-        return by_name("sample_weight", sample_weight, names)
 
     # ------------------------------------------------------------- losses
 
@@ -180,7 +88,9 @@ class TaskLosses:
         for given, weight, labels in self._kept or ():
             if given is y and weight is sample_weight:
                 return labels
-        labels = self._read(self.labels(y), self.sample_weights(sample_weight))
+        labels = self._read(
+            self.given.labels(y), self.given.sample_weights(sample_weight)
+        )
         if self._kept is not None:
             self._kept.append((y, sample_weight, labels))
         return labels
@@ -189,14 +99,19 @@ class TaskLosses:
         self, by_task: dict[str, Any], sample_weights: dict[str, Any]
     ) -> Labels:
         by_task = {
-            task: ops.convert_to_tensor(label)
+            task: (
+                {k: ops.convert_to_tensor(part) for k, part in label.items()}
+                if isinstance(label, dict)
+                else ops.convert_to_tensor(label)
+            )
             for task, label in by_task.items()
-            if task in self.losses and label is not None
+            if label is not None
         }
         uncertain = [
             task
             for task, label in by_task.items()
             if self.handle_missing
+            and not isinstance(label, dict)
             and may_miss(label)
             and id(label) not in self._complete
         ]
@@ -205,53 +120,32 @@ class TaskLosses:
         )
 
     def compute(
-        self, y: Any, outputs: Any, sample_weight: Any
+        self, y: Any, seen: dict[str, Seen], sample_weight: Any
     ) -> dict[str, Tensor]:
-        """Returns the loss of each task, a scalar, without its weight."""
-        return self._compute(
-            self.read(y, sample_weight), self.predictions(outputs)
-        )
+        """Returns the losses of tasks, scalars, without their weights.
 
-    def compute_one(
-        self, task: str, y: Any, output: Any, sample_weight: Any
-    ) -> Tensor:
-        """Returns the loss of one task, whose output alone is given."""
+        Args:
+            y: Labels of the batch.
+            seen: What the tasks see of it besides; of those to compute.
+            sample_weight: Sample weights, or `None`.
+        """
         labels = self.read(y, sample_weight)
-        return self._compute(labels, {task: output}, [task])[task]
-
-    def _compute(
-        self,
-        labels: Labels,
-        outputs: dict[str, Any],
-        tasks: list[str] | None = None,
-    ) -> dict[str, Tensor]:
-        tasks = self.tasks if tasks is None else tasks
-        for task in tasks:
-            self._check_fit(task, labels.by_task[task], outputs[task])
-        found = labels.for_losses(tasks, outputs)
+        for task in seen:
+            self._check_fit(task, labels.by_task.get(task), seen[task])
         values = {}
-        for task, (label, weight) in found.items():
-            if weight is not None:
-                # On torch, Keras multiplies it by a mask in place: it would be
-                # another one in the next pass, and in the user's array.
-                weight = ops.copy(ops.convert_to_tensor(weight))
-            value = self.losses[task](label, outputs[task], weight)
-            if len(value.shape) > 0:
-                raise ValueError(
-                    f"The loss of task {task!r} must be a scalar. Received "
-                    f"shape {tuple(value.shape)}: use a `reduction` other "
-                    "than None."
-                )
-            value = backend.undivided_loss(value)
+        for task, (label, weight) in labels.for_losses(seen, seen).items():
+            is_given = labels.sample_weights[task] is not None
+            value = self.losses[task].value(label, seen[task], weight, is_given)
             values[task] = ops.cast(value, keras.config.floatx())
         return values
 
-    def _check_fit(self, task: str, label: Tensor, output: Any) -> None:
-        """Raises `ValueError` for labels that cannot belong to an output."""
-        key = (task, tuple(label.shape), tuple(getattr(output, "shape", ())))
+    def _check_fit(self, task: str, label: Any, seen: Seen) -> None:
+        """Raises `ValueError` for labels that cannot belong to a task."""
+        shapes = tuple(tuple(part.shape) for part in label_parts(label))
+        output = self.losses[task].output(seen)
+        key = (task, shapes, tuple(getattr(output, "shape", ())))
         if key not in self._fitting:
-            check_label(task, label)
-            check_shapes(task, self.losses[task], label, output)
+            self.losses[task].check(label, seen)
             # The next batches are alike, and eager steps have no time to lose.
             self._fitting.add(key)
 
@@ -292,34 +186,35 @@ class TaskLosses:
         return list({id(variable): variable for variable in variables}.values())
 
     def presence(
-        self, y: Any, outputs: Any, sample_weight: Any
+        self, y: Any, seen: dict[str, Seen] | None, sample_weight: Any
     ) -> Tensor | None:
         """Returns which tasks have labels in a batch.
 
         Args:
             y: The labels of the batch.
-            outputs: Outputs of the model, or `None` where the losses are not
-                those of `compute`.
+            seen: As for `compute`, or `None` where the losses are not those
+                of `compute`.
             sample_weight: Sample weights, or `None`.
 
         Returns:
             Tensor `[K]` of 0 and 1, or `None` if it is known without looking
             at values that all have.
         """
-        if isinstance(y, (dict, list, tuple)):
+        if seen is not None:
             labels = self.read(y, sample_weight)
         else:
             # Of losses of the user's own, which take what they like.
-            labels = self._read({}, self.sample_weights(sample_weight))
-        found = labels.for_losses(
-            self.tasks, {} if outputs is None else self.predictions(outputs)
-        )
+            labels = self._read(
+                self.given.labels_if_any(y),
+                self.given.sample_weights(sample_weight),
+            )
+        found = labels.for_losses(self.tasks, seen or {})
         flags = {}
         for task, (_, weight) in found.items():
             counted, label = None, labels.by_task.get(task)
             if weight is not None:
                 counted = ops.not_equal(ops.convert_to_tensor(weight), 0)
-            ignored = getattr(self.losses[task], "ignore_class", None)
+            ignored = self.losses[task].ignore_class
             if (
                 ignored is not None
                 and label is not None
@@ -372,27 +267,33 @@ class TaskLosses:
 
 
 def make_task_losses(
-    losses: dict[str, tuple[Any, Any]], parts: Any, handle_missing: bool
+    losses: dict[str, TaskLoss],
+    weights: dict[str, Any],
+    parts: Any,
+    handle_missing: bool,
 ) -> TaskLosses | None:
     """Returns the losses of a compiled model, or `None` if it has none.
 
     Args:
-        losses: By task, its `Loss` and its weight.
+        losses: As for `TaskLosses`.
+        weights: As for `TaskLosses`.
         parts: The `NetworkTasks` of the model, or `None`.
         handle_missing: As for `TaskLosses`.
     """
     if not losses:
         return None
-    return TaskLosses(
-        {task: loss for task, (loss, _) in losses.items()},
-        {task: weight for task, (_, weight) in losses.items()},
+    given = GivenData(
+        losses,
         None if parts is None else parts.names,
-        handle_missing=handle_missing,
-        one_batch=parts is not None and parts.has_one_batch,
-        named_outputs=parts is None or parts.named,
+        parts is None or parts.named,
+        parts is not None and parts.task_inputs,
     )
-
-
-def _listed(names: list[str]) -> str:
-    quoted = ", ".join(repr(name) for name in names)
-    return f"task {quoted}" if len(names) == 1 else f"tasks {quoted}"
+    return TaskLosses(
+        losses,
+        weights,
+        given,
+        handle_missing=handle_missing,
+        one_batch=parts is not None
+        and parts.has_one_batch
+        and not given.entries,
+    )

@@ -1,5 +1,6 @@
 """A model whose outputs are tasks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -7,9 +8,16 @@ from keras import ops
 
 from keras_mtl import backend
 from keras_mtl.gradients.partition import Partition
+from keras_mtl.models.check_tasks import check_several
+from keras_mtl.models.check_tasks import check_tasks
+from keras_mtl.models.given_data import GivenData
+from keras_mtl.models.measured import measured_outputs
+from keras_mtl.models.measured import measured_tasks
 from keras_mtl.models.network_model import NetworkModel
 from keras_mtl.models.own_hooks import overrides
 from keras_mtl.models.settings import Settings
+from keras_mtl.models.task_loss import Seen
+from keras_mtl.models.task_loss import TaskLoss
 from keras_mtl.typing import Tensor
 
 
@@ -33,6 +41,16 @@ class TaskModel(NetworkModel):
         return list(self.task_structure.output_names or [])
 
     @property
+    def outputs_by_task(self) -> dict[str, tuple[str, ...]]:
+        """By task, the outputs that its loss depends on."""
+        if self.task_losses is None:
+            return {task: (task,) for task in self.tasks}
+        return {
+            task: loss.reads.output_names
+            for task, loss in self.task_losses.losses.items()
+        }
+
+    @property
     def shared_variables(self) -> list[keras.Variable]:
         """Trainable variables that two or more tasks reach."""
         return self.partition().shared_variables
@@ -50,7 +68,7 @@ class TaskModel(NetworkModel):
         """Returns a model of one task, which shares the weights.
 
         Args:
-            task: Name of an output.
+            task: Name of an output, or of a task that is of one.
 
         Returns:
             A `keras.Model` from the inputs (with `task_inputs`, those of the
@@ -67,6 +85,72 @@ class TaskModel(NetworkModel):
         ```
         """
         return self.task_structure.task_model(task)
+
+    # ------------------------------------------- samples of tasks' own
+
+    def of_one_entry(self, inputs: Any) -> Any:
+        losses = self.task_losses
+        if losses is None or not losses.given.has_entries(inputs):
+            return inputs
+        return inputs[losses.given.entries[0]]
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        losses = self.task_losses
+        if losses is None or not losses.given.has_entries(inputs):
+            return super().call(inputs, training=training)
+        return {
+            entry: self.run_outputs(
+                losses.given.entry_outputs(entry), inputs[entry], training
+            )
+            for entry in losses.given.entries
+        }
+
+    def run_outputs(
+        self, names: Sequence[str], inputs: Any, training: bool | None
+    ) -> dict[str, Any]:
+        """Returns outputs by name, those that are named at least.
+
+        Args:
+            names: Names of outputs.
+            inputs: Inputs of the network.
+            training: Whether this is a step of training.
+        """
+        parts, network = self.task_structure.called_parts, self
+        if parts is not None:
+            return parts.call(names, inputs, training)
+        if not names:
+            return {}
+        if self.task_structure.called_network is not None:
+            network = self.network
+        return self.task_losses.given.by_name(
+            network(inputs, training=training)
+        )
+
+    def _seen(self, x: Any, y_pred: Any, training: bool) -> dict[str, Seen]:
+        """What each task sees of a batch besides labels.
+
+        Args:
+            x: Inputs of the batch.
+            y_pred: Outputs of the model.
+            training: Whether this is a step of training.
+        """
+        given = self.task_losses.given
+        seen = {}
+        for task in self.tasks:
+            samples = given.samples(x, task)
+            outputs = given.outputs_of(task, y_pred)
+            seen[task] = Seen(outputs, samples, training, self.run_outputs)
+        return seen
+
+    def check_losses(self, losses: dict[str, TaskLoss]) -> None:
+        """Raises `ValueError` for tasks that the model cannot serve."""
+        check_several(self.task_structure, losses)
+        check_tasks(self.task_structure, losses)
+
+    def _check_given(self, y: Any, sample_weight: Any = None) -> None:
+        """Finds what is missing before anything is changed."""
+        is_strict = not self._overrides_losses()
+        self.task_losses.given.check_before(y, sample_weight, is_strict)
 
     # ------------------------------------------------------------- losses
 
@@ -97,21 +181,26 @@ class TaskModel(NetworkModel):
         Returns:
             Dict from each of `tasks` to a scalar, without `loss_weights`.
         """
-        del x, training
-        return self.task_losses.compute(y, y_pred, sample_weight)
+        seen = self._seen(x, y_pred, training)
+        return self.task_losses.compute(y, seen, sample_weight)
 
-    def find_presence(self, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+    def find_presence(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any
+    ) -> Any:
         """Returns which tasks have labels in a batch, or `None` for all.
 
         Args:
+            x: Inputs of the batch.
             y: Labels of the batch.
             y_pred: Outputs of the model.
             sample_weight: Sample weights, or `None`.
         """
-        if self._overrides_losses():
-            # What these make of labels and outputs is not known.
-            y_pred = None
-        return self.task_losses.presence(y, y_pred, sample_weight)
+        # What losses of the user's own make of labels and outputs is not
+        # known.
+        seen = None
+        if not self._overrides_losses():
+            seen = self._seen(x, y_pred, training=True)
+        return self.task_losses.presence(y, seen, sample_weight)
 
     def _overrides_losses(self) -> bool:
         return bool(overrides(self, "compute_task_losses"))
@@ -143,8 +232,11 @@ class TaskModel(NetworkModel):
                 x, y, outputs, sample_weight, training=True
             )
             return losses.weigh(by_task)[losses.tasks.index(task)]
-        output = parts.call(task, x, training=True)
-        value = losses.compute_one(task, y, output, sample_weight)
+        names = losses.losses[task].reads.seen_names
+        outputs = parts.call(names, losses.given.run_on(x, task), True)
+        samples = losses.given.samples(x, task)
+        seen = {task: Seen(outputs, samples, True, self.run_outputs)}
+        value = losses.compute(y, seen, sample_weight)[task]
         return losses.weigh_one(task, value)
 
     def compute_loss(
@@ -156,6 +248,8 @@ class TaskModel(NetworkModel):
         training: bool = True,
     ) -> Tensor:
         losses = []
+        # Of the pass, not of calls that losses make.
+        penalties = [ops.sum(penalty) for penalty in self.losses]
         if self.task_losses is not None:
             by_task = backend.differentiable(
                 lambda: self.compute_task_losses(
@@ -164,10 +258,10 @@ class TaskModel(NetworkModel):
             )
             presence = None
             if self.task_losses.handle_missing:
-                presence = self.find_presence(y, y_pred, sample_weight)
-            self.task_losses.track(by_task, presence, self._batch_sizes(x))
+                presence = self.find_presence(x, y, y_pred, sample_weight)
+            self.task_losses.track(by_task, presence, self.batch_sizes(x))
             losses.append(sum(self.task_losses.weigh(by_task)))
-        losses.extend(ops.sum(penalty) for penalty in self.losses)
+        losses.extend(penalties)
         if not losses:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         total = losses[0] if len(losses) == 1 else ops.sum(ops.stack(losses))
@@ -176,25 +270,45 @@ class TaskModel(NetworkModel):
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
-        if isinstance(sample_weight, dict) and self.task_losses is not None:
+        losses = self.task_losses
+        compiled = self._settings.compiled
+        metrics = [
+            it for it in (compiled.metrics, compiled.weighted_metrics) if it
+        ]
+        if losses is not None and isinstance(sample_weight, dict):
             # Keras wants an entry for each output.
-            sample_weight = self.task_losses.sample_weights(sample_weight)
+            sample_weight = (
+                losses.given.sample_weights(sample_weight)
+                if losses.given.entries
+                else losses.given.output_weights(sample_weight)
+            )
+        # Keras keeps those of an earlier `compile`, too.
+        if losses is not None and self._settings.has_metrics:
+            if losses.given.has_entries(x):
+                y, y_pred = measured_tasks(losses, y, y_pred, metrics)
+            elif _lacks_labels(losses.given, y, y_pred):
+                y_pred = losses.given.by_name(y_pred)
+                y = measured_outputs(losses, y, y_pred, metrics)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def track_losses(self, x: Any, outcome: Any) -> None:
         """Updates the running means of the losses after a step."""
-        sizes = self._batch_sizes(x)
+        sizes = self.batch_sizes(x)
         for metric in super().metrics[:1]:
             metric.update_state(outcome.total, sample_weight=sizes[0])
         self.task_losses.track(outcome.task_losses, outcome.presence, sizes)
 
-    def _batch_sizes(self, x: Any) -> list[Any]:
+    def batch_sizes(self, x: Any) -> list[Any]:
         """The number of samples of each task."""
-        parts = self.task_structure.parts
-        tasks = self.task_losses.tasks
-        if parts is not None and parts.task_inputs:
-            return [_batch_size(x[task]) for task in tasks]
-        return [_batch_size(x)] * len(tasks)
+        given = self.task_losses.given
+        sizes: dict[int, Any] = {}
+        found = []
+        for task in self.task_losses.tasks:
+            samples = given.samples(x, task)
+            if id(samples) not in sizes:
+                sizes[id(samples)] = _batch_size(samples)
+            found.append(sizes[id(samples)])
+        return found
 
     @property
     def non_trainable_variables(self) -> list[keras.Variable]:
@@ -224,6 +338,15 @@ class TaskModel(NetworkModel):
             *self.task_losses.trackers,
             *metrics[position:],
         ]
+
+
+def _lacks_labels(given: GivenData, y: Any, y_pred: Any) -> bool:
+    """Whether Keras would not find a label for each output."""
+    if not given.is_by_output:
+        return True
+    return isinstance(y, dict) and any(
+        y.get(name) is None for name in given.by_name(y_pred)
+    )
 
 
 def _batch_size(x: Any) -> Any:

@@ -1,5 +1,6 @@
 """Which parts of a model serve which tasks."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from keras_mtl.models.reach import Reach
 from keras_mtl.models.reach import VariablesByTask
 from keras_mtl.models.reach import probe_reach
 from keras_mtl.models.reach import reach_on_batch
+from keras_mtl.models.task_loss import Reads
 from keras_mtl.models.trunk_split import NoTrunkError
 from keras_mtl.models.trunk_split import TrunkSplit
 from keras_mtl.models.trunk_split import split_trunk
@@ -74,7 +76,7 @@ class TaskStructure:
     def note_inputs(self, inputs: Any) -> None:
         """Notes what inputs of a call are like, unless that is known."""
         if self.input_spec is None:
-            self.input_spec = _spec_of(inputs)
+            self.input_spec = _spec_of(self._model.of_one_entry(inputs))
 
     def known_inputs(self) -> Any:
         """Returns symbolic inputs for a batch, `None` if they are not known."""
@@ -105,24 +107,34 @@ class TaskStructure:
         """Returns which trainable variables serve which tasks."""
         model = self._model
         return Partition(
-            model.tasks, model.network_variables(True), self.find_reach()
+            model.tasks,
+            model.network_variables(True),
+            self.find_reach(model.outputs_by_task),
         )
 
-    def find_reach(self, tasks: Sequence[str] | None = None) -> VariablesByTask:
-        """For each task, all variables that it reaches, frozen ones too."""
-        tasks = self._model.tasks if tasks is None else list(tasks)
-        key = self._reach_key(tasks)
+    def find_reach(
+        self, outputs: Mapping[str, Sequence[str]]
+    ) -> VariablesByTask:
+        """For each task, all variables that it reaches, frozen ones too.
+
+        Args:
+            outputs: By task, the outputs that its loss depends on.
+        """
+        key = self._reach_key(outputs)
         if self._reach is None or self._reach.key != key:
-            self._reach = Reach(key, self._probe(tasks))
+            self._reach = Reach(key, self._probe(outputs))
         return self._reach.by_task
 
-    def _probe(self, tasks: list[str]) -> VariablesByTask:
+    def _probe(self, outputs: Mapping[str, Sequence[str]]) -> VariablesByTask:
         parts = self.parts
         if parts is not None and not parts.has_mixed_layers:
-            return {task: parts.variables(task) for task in tasks}
+            return {
+                task: [v for name in names for v in parts.variables(name)]
+                for task, names in outputs.items()
+            }
         return probe_reach(
             self._model,
-            tasks,
+            outputs,
             self.input_spec if parts is None else parts.network.input,
             self._shared_layers,
             self._task_layers,
@@ -147,9 +159,11 @@ class TaskStructure:
         found = reach_on_batch(self._model, known, batch)
         if found == known.tasks_of:
             return False
-        tasks = self._model.tasks
         self._reach = Reach.of(
-            self._reach_key(tasks), tasks, known.variables, found
+            self._reach_key(self._model.outputs_by_task),
+            self._model.tasks,
+            known.variables,
+            found,
         )
         return True
 
@@ -158,19 +172,28 @@ class TaskStructure:
         """What `correct_reach` has found, by index of the variables."""
         return None if self._reach is None else self._reach.indices
 
-    @reach_indices.setter
-    def reach_indices(self, indices: dict[str, list[int]]) -> None:
+    def set_reach(
+        self,
+        indices: dict[str, list[int]],
+        outputs: Mapping[str, Sequence[str]],
+    ) -> None:
+        """Takes what `reach_indices` was, as it is in a file.
+
+        Args:
+            indices: By task, indices of variables.
+            outputs: As for `find_reach`.
+        """
         self._reach = Reach.from_indices(
-            self._reach_key(list(indices)),
+            self._reach_key(outputs),
             self._model.network_variables(True),
             indices,
         )
 
-    def _reach_key(self, tasks: list[str]) -> tuple:
+    def _reach_key(self, outputs: Mapping[str, Sequence[str]]) -> tuple:
         """What must be the same for a reach to hold."""
         model = self._model
         return (
-            tuple(sorted(tasks)),
+            tuple(sorted((task, *names) for task, names in outputs.items())),
             tuple(id(v) for v in model.network_variables(True)),
             tuple(id(v) for v in model.network_variables(False)),
         )
@@ -178,12 +201,14 @@ class TaskStructure:
     # -------------------------------------------------------------- parts
 
     def split_trunk(
-        self, tasks: Sequence[str], shared_variables: Sequence[keras.Variable]
+        self,
+        reads: Mapping[str, Reads],
+        shared_variables: Sequence[keras.Variable],
     ) -> TrunkSplit:
         """Cuts the network at the representation that its tasks share.
 
         Args:
-            tasks: Names of the tasks.
+            reads: By task, what its loss is computed from.
             shared_variables: Trainable variables that several tasks reach.
 
         Raises:
@@ -191,8 +216,17 @@ class TaskStructure:
         """
         if self.called_network is None:
             raise NoTrunkError("the layers of a subclassed model are not known")
+        for task, it in reads.items():
+            if it.calls_model:
+                raise NoTrunkError(
+                    f"the loss of task {task!r} calls the model itself"
+                )
+            if it.data is not None:
+                raise NoTrunkError("tasks have samples of their own")
         return split_trunk(
-            self.called_network, list(tasks), list(shared_variables)
+            self.called_network,
+            {task: it.output_names for task, it in reads.items()},
+            list(shared_variables),
         )
 
     def task_model(self, task: str) -> keras.Model:
@@ -204,7 +238,10 @@ class TaskStructure:
                 "models and for `trunk=` and `heads=` only."
             )
         if task not in parts.names:
-            raise unknown_name("task", str(task), parts.names)
+            names = self._model.outputs_by_task.get(task, ())
+            if len(names) != 1:
+                raise unknown_name("output", str(task), parts.names)
+            (task,) = names
         model = parts.task_model(task)
         inputs = None if model.built else self.known_inputs()
         if inputs is not None:

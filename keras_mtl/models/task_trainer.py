@@ -18,12 +18,13 @@ from keras_mtl.models.first_look import looking
 from keras_mtl.models.labelled_metrics import labelled_metrics
 from keras_mtl.models.own_hooks import check_hooks
 from keras_mtl.models.random_state import RandomState
+from keras_mtl.models.resolve_losses import as_tasks
 from keras_mtl.models.resolve_losses import resolve_losses
 from keras_mtl.models.strategy_in_use import StrategyInUse
 from keras_mtl.models.task_losses import make_task_losses
 from keras_mtl.models.task_model import TaskModel
 from keras_mtl.models.training_plan import Prepared
-from keras_mtl.strategies.strategy import check_on_nonfinite
+from keras_mtl.strategies.nonfinite import check_on_nonfinite
 from keras_mtl.training.batch import Batch
 from keras_mtl.training.epoch_guard import guarded
 from keras_mtl.training.epoch_guard import watches_tasks
@@ -132,7 +133,9 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
             loss: Dict from task names to losses; a list in the order of the
                 outputs, or one loss for all. An output whose loss is `None`
                 is no task. As for Keras, a loss is a name, a function or a
-                `keras.losses.Loss`.
+                `keras.losses.Loss` of the output that the task is named by;
+                or a `keras_mtl.losses.Task`, of any outputs or none, labels
+                or none, and inputs.
             loss_weights: Optional dict or list of factors of the task losses:
                 numbers, or scalar `keras.Variable`s, which callbacks may
                 assign to (on JAX between epochs). They multiply the losses
@@ -142,9 +145,8 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
             run_eagerly: As for `keras.Model.compile`.
             steps_per_execution: As for `keras.Model.compile`; not available on
                 torch.
-            jit_compile: As for `keras.Model.compile`. On torch, `True` is
-                turned off with a warning: `torch.compile` cannot differentiate
-                one graph several times.
+            jit_compile: As for `keras.Model.compile`; on torch, `True` is
+                turned off with a warning.
             auto_scale_loss: As for `keras.Model.compile`.
             strategy: A name from `keras_mtl.strategies.names()`, a
                 `keras_mtl.Strategy`, or an aggregator, balancer or flatness
@@ -153,17 +155,15 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
                 gradient is not finite. `"raise"` leaves the model as it was
                 and raises `keras_mtl.NonFiniteError` at the end of the epoch,
                 `"skip"` leaves it, goes on and logs a warning by then,
-                `"ignore"` does not look.
-                Defaults to `"raise"`.
+                `"ignore"` does not look. Defaults to `"raise"`.
             check: `"first"` compares, before the first step of a strategy, the
                 losses and gradients of one batch with those that
                 `keras.Model` would compute, and finds out by gradients which
                 variables each task reaches; `fit` raises `ValueError` where
                 layers bypass what a step can see. It takes a few passes, once
                 after `compile`, and after a new strategy and frozen or
-                unfrozen layers. `"never"` leaves it out: what tasks reach
-                then follows from the structure of the model alone. Defaults
-                to `"first"`.
+                unfrozen layers. `"never"` leaves it out: the structure of
+                the model tells what tasks reach. Defaults to `"first"`.
 
         Raises:
             ValueError: If a loss or strategy is unknown, a name is not that
@@ -173,9 +173,11 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
         # All that can fail comes before anything is changed.
         check_on_nonfinite(on_nonfinite)
         checked_choice("check", check, CHECKS)
-        losses = resolve_losses(
-            loss, loss_weights, self.task_structure.output_names
+        tasks = as_tasks(loss)
+        losses, weights = resolve_losses(
+            tasks, loss_weights, self.task_structure.output_names
         )
+        self.check_losses(losses)
         given, strategy = strategy, self.strategy_in_use.own(strategy)
         if strategy is not None:
             if not losses:
@@ -192,9 +194,7 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
             metrics=metrics,
             weighted_metrics=weighted_metrics,
         )
-        prepared = self.strategy_in_use.prepare(
-            strategy, {task: weight for task, (_, weight) in losses.items()}
-        )
+        prepared = self.strategy_in_use.prepare(strategy, losses, weights)
         if jit_compile is True and not backend.supports_jit_compile:
             warnings.warn(
                 "`jit_compile=True` is turned off: on the torch backend "
@@ -216,14 +216,17 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
             self.__dict__["loss"] = loss
         settings = self._settings
         settings.compiled = CompileArguments(
-            loss, loss_weights, metrics, weighted_metrics, on_nonfinite, check
+            tasks, loss_weights, metrics, weighted_metrics, on_nonfinite, check
         )
         settings.has_metrics |= (
             metrics is not None or weighted_metrics is not None
         )
         with backend.build_scope(self):
             settings.losses = make_task_losses(
-                losses, self.task_structure.parts, strategy is not None
+                losses,
+                weights,
+                self.task_structure.parts,
+                strategy is not None,
             )
         self.strategy_in_use.recompiled()
         self._use_strategy(strategy, prepared, given)
@@ -306,7 +309,7 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
                 the policy is `"raise"`.
         """
         if self.task_losses is not None:
-            self.task_losses.check_before(y, kwargs.get("sample_weight"))
+            self._check_given(y, kwargs.get("sample_weight"))
         if self.compiled:
             check_averages(self.optimizer, self.network_variables(True))
         if strategy is not None:
@@ -335,7 +338,7 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
                 "it: pass `strategy=keras_mtl.balancers.AutoLambda()`."
             )
         if isinstance(arrays, (tuple, list)) and len(arrays) > 1:
-            self.task_losses.check_before(arrays[1])
+            self._check_given(arrays[1])
         with backend.build_scope(self):
             self.strategy.balancer.set_data(arrays)
         # The lists of variables have changed with it.
@@ -348,7 +351,7 @@ class TaskTrainer(backend.TrainStepFrame, TaskModel):
         if strategy is None:
             return
         prepared = self.strategy_in_use.prepare(
-            strategy, self.task_losses.weights
+            strategy, self.task_losses.losses, self.task_losses.weights
         )
         self._use_strategy(strategy, prepared, identifier)
 

@@ -1,15 +1,16 @@
 """Everything the training step must know, settled before it is traced."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
 from keras_mtl import backend
 from keras_mtl.gradients.partition import Partition
+from keras_mtl.models.task_loss import TaskLoss
 from keras_mtl.models.trunk_split import TrunkSplit
 from keras_mtl.strategies import Strategy
-from keras_mtl.strategies.updates.representation import Representation
 from keras_mtl.training.monitor import StepMonitor
 
 
@@ -69,7 +70,7 @@ class Prepared:
 def prepare(
     model: Any,
     strategy: Strategy,
-    tasks: list[str],
+    losses: Mapping[str, TaskLoss],
     loss_weights: list[Any],
     built_for: tuple[list[str], list[str]] | None = None,
 ) -> Prepared:
@@ -78,23 +79,27 @@ def prepare(
     Args:
         model: A `MultiTaskModel`.
         strategy: A `Strategy` that no other model trains.
-        tasks: Names of the tasks.
+        losses: `TaskLoss` by task.
         loss_weights: For each task, its number in `compile`, or `None`.
         built_for: What it was built for, if it is built.
 
     Raises:
         ValueError: If the strategy does not fit the model.
     """
-    backend.check_devices()
+    backend.check_devices(strategy.kind.branches)
+    tasks = list(losses)
+    reads = {task: loss.reads for task, loss in losses.items()}
     partition = Partition(
         tasks,
         model.network_variables(True),
-        model.task_structure.find_reach(tasks),
+        model.task_structure.find_reach(
+            {task: it.output_names for task, it in reads.items()}
+        ),
     )
     split = None
-    if isinstance(strategy.kind.at_weights, Representation):
+    if strategy.kind.at_weights.in_halves:
         split = model.task_structure.split_trunk(
-            tasks, partition.shared_variables
+            reads, partition.shared_variables
         )
         if not partition.shared:
             # A frozen trunk: there is nothing to merge.
@@ -113,6 +118,8 @@ def prepare(
     if strategy.loss_weights == "preference":
         strategy.set_preference(loss_weights)
     groups = strategy.groups_of(partition.shared_variables)
+    reach = [partition.tasks_of[i] for i in partition.shared]
+    strategy.chosen.settle(tasks, partition.shared_variables, reach)
     if not strategy.built:
         dtype = "float64" if keras.config.floatx() == "float64" else "float32"
         with backend.build_scope(model):
@@ -124,7 +131,6 @@ def prepare(
                 own_shapes,
                 groups,
             )
-    reach = [partition.tasks_of[i] for i in partition.shared]
     strategy.sharing.settle(len(tasks), reach, groups)
     return Prepared(strategy, partition, split, (list(tasks), paths))
 
@@ -139,7 +145,7 @@ def make_plan(model: Any, in_use: Any) -> TrainingPlan:
     prepared = prepare(
         model,
         in_use.strategy,
-        model.tasks,
+        model.task_losses.losses,
         list(model.task_losses.weights.values()),
         in_use.built_for,
     )

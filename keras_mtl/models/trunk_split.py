@@ -3,6 +3,8 @@
 import collections
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -132,13 +134,15 @@ class MaskCarrier(keras.layers.Layer):
 
 
 def split_trunk(
-    network: Any, tasks: list[str], shared_variables: list[keras.Variable]
+    network: Any,
+    outputs: Mapping[str, Sequence[str]],
+    shared_variables: list[keras.Variable],
 ) -> TrunkSplit:
     """Cuts a network at the representation that its tasks share.
 
     Args:
         network: A Functional model or a `TrunkAndHeads`.
-        tasks: Names of the tasks.
+        outputs: By task, the outputs that its loss is of.
         shared_variables: Trainable variables that several tasks reach.
 
     Raises:
@@ -163,7 +167,7 @@ def split_trunk(
             ),
         )
     elif networks.is_functional(network):
-        split = _split_graph(network, tasks)
+        split = _split_graph(network, outputs)
     else:
         raise NoTrunkError("the layers of a subclassed model are not known")
     inside = {id(variable) for variable in split.trunk_variables}
@@ -175,8 +179,10 @@ def split_trunk(
     return split
 
 
-def _split_graph(network: keras.Model, tasks: list[str]) -> TrunkSplit:
-    cut, others = _boundary(network, tasks)
+def _split_graph(
+    network: keras.Model, by_task: Mapping[str, Sequence[str]]
+) -> TrunkSplit:
+    cut, others = _boundary(network, by_task)
     trunk = keras.Model(network.input, [*cut, *others])
     trunk.dtype_policy, trunk.autocast = network.dtype_policy, network.autocast
     # Keras cannot hand an input of a model on as an output of it.
@@ -186,9 +192,12 @@ def _split_graph(network: keras.Model, tasks: list[str]) -> TrunkSplit:
         for tensor in keras.tree.flatten(network.output)
         if id(tensor) not in handed_on
     ]
-    heads = keras.Model([*cut, *others], made)
+    # The trunk may make all outputs, for several losses of each.
+    heads = keras.Model([*cut, *others], made) if made else None
     shared = {id(v) for v in trunk.variables}
-    again = [v.path for v in heads.variables if id(v) in shared]
+    again = [
+        v.path for v in (heads.variables if heads else ()) if id(v) in shared
+    ]
     if again:
         raise NoTrunkError(
             f"layers of the trunk are used again behind it: {', '.join(again)}"
@@ -206,7 +215,9 @@ def _split_graph(network: keras.Model, tasks: list[str]) -> TrunkSplit:
         given = [*features, *besides]
         # As in the middle of the graph: without the casts and the talk about
         # masks of a call from outside.
-        results = keras.tree.flatten(heads.call(given, training=training))
+        results = []
+        if heads is not None:
+            results = keras.tree.flatten(heads.call(given, training=training))
         values = {
             id(symbol): value
             for symbol, value in zip(
@@ -217,11 +228,13 @@ def _split_graph(network: keras.Model, tasks: list[str]) -> TrunkSplit:
             lambda symbol: values[id(symbol)], network.output
         )
 
-    return TrunkSplit(Half(represent, [trunk]), Half(behind, [heads]))
+    return TrunkSplit(
+        Half(represent, [trunk]), Half(behind, [heads] if heads else [])
+    )
 
 
 def _boundary(
-    network: keras.Model, tasks: list[str]
+    network: keras.Model, by_task: Mapping[str, Sequence[str]]
 ) -> tuple[list[keras.KerasTensor], list[keras.KerasTensor]]:
     """What comes out of the part of a graph that several tasks need.
 
@@ -232,11 +245,20 @@ def _boundary(
     outputs = networks.graph_outputs(network)
     inputs = {id(tensor) for tensor in keras.tree.flatten(network.input)}
     nodes = {name: _nodes(output) for name, output in outputs.items()}
-    counts = collections.Counter(key for task in tasks for key in nodes[task])
+    needed = [
+        set().union(*(nodes[name] for name in names))
+        for names in by_task.values()
+    ]
+    counts = collections.Counter(key for keys in needed for key in keys)
+    # By output, the tasks of which it is.
+    tasks = {
+        name: [task for task, names in by_task.items() if name in names]
+        for name in outputs
+    }
     cut: dict[int, Any] = {}
     others: dict[int, Any] = {}
     readers: dict[int, set[str]] = {}
-    for name in [*tasks, *(name for name in outputs if name not in tasks)]:
+    for name in sorted(outputs, key=lambda name: not tasks[name]):
         # The output itself, where the trunk makes it.
         read = [outputs[name]]
         for key, node in nodes[name].items():
@@ -246,9 +268,9 @@ def _boundary(
             if id(tensor) in inputs:
                 others[id(tensor)] = tensor
             elif counts[id(_node(tensor))] > 1:
-                if name in tasks:
+                if tasks[name]:
                     cut[id(tensor)] = tensor
-                    readers.setdefault(id(tensor), set()).add(name)
+                    readers.setdefault(id(tensor), set()).update(tasks[name])
                 elif id(tensor) not in cut:
                     others[id(tensor)] = tensor
     if not cut:

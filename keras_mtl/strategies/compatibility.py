@@ -64,6 +64,26 @@ def _has_no_preference(strategy: Any) -> bool:
     return getattr(strategy.aggregator, "preference", 0) is not None
 
 
+#: What cannot go with weights of rows that come before the rows.
+GRAMIAN_FIRST = (
+    Rule(
+        "passes elsewhere (`flatness`)",
+        _makes_more_passes,
+        "the flatness regularizer {flatness} needs the gradients of each task",
+    ),
+    Rule(
+        "aggregators that look at more than inner products",
+        _looks_at_more,
+        "the aggregator {aggregator} looks at more than inner products "
+        "of the gradients",
+    ),
+    Rule(
+        '`granularity` other than `"model"`',
+        _has_groups,
+        "`granularity` takes a Gramian per group of variables",
+    ),
+)
+
 CHOICES = (
     Choice(
         '`gradients="representation"`',
@@ -115,23 +135,7 @@ CHOICES = (
         '`memory="low"`',
         lambda strategy: strategy.memory == "low",
         (
-            Rule(
-                "passes elsewhere (`flatness`)",
-                _makes_more_passes,
-                "the flatness regularizer {flatness} needs the gradients of "
-                "each task",
-            ),
-            Rule(
-                "aggregators that look at more than inner products",
-                _looks_at_more,
-                "the aggregator {aggregator} looks at more than inner products "
-                "of the gradients",
-            ),
-            Rule(
-                '`granularity` other than `"model"`',
-                _has_groups,
-                "`granularity` takes a Gramian per group of variables",
-            ),
+            *GRAMIAN_FIRST,
             Rule(
                 '`gradients="representation"`',
                 lambda strategy: strategy.gradients == "representation",
@@ -140,6 +144,34 @@ CHOICES = (
         ),
         'Argument `memory` cannot be "low": {reason}. Use memory="normal", or '
         "an aggregator such as MGDA, UPGrad or CAGrad without more passes.",
+    ),
+    Choice(
+        "`weights_from`",
+        lambda strategy: strategy.chosen.asked is not None,
+        (
+            *GRAMIAN_FIRST,
+            Rule(
+                '`gradients="representation"`',
+                lambda strategy: strategy.gradients == "representation",
+                'gradients="representation" says already what they are '
+                "computed from",
+            ),
+            Rule(
+                '`memory="low"`',
+                lambda strategy: strategy.memory == "low",
+                'memory="low" takes them of all shared variables',
+            ),
+        ),
+        "Argument `weights_from` must be None here: {reason}. Received: "
+        "weights_from={weights_from!r}",
+    ),
+    Choice(
+        "`update_every` above 1",
+        lambda strategy: strategy.update_every > 1,
+        GRAMIAN_FIRST,
+        "Argument `update_every` must be 1 here: {reason}. Use an aggregator "
+        "such as MGDA, UPGrad or CAGrad without more passes. Received: "
+        "update_every={update_every}",
     ),
     Choice(
         "`accumulate` above 1",
@@ -161,6 +193,14 @@ CHOICES = (
                 '`memory="low"`',
                 lambda strategy: strategy.memory == "low",
                 'memory="low" keeps no gradients of the tasks',
+            ),
+            Rule(
+                "`weights_from`, `update_every` above 1",
+                lambda strategy: (
+                    strategy.chosen.asked is not None
+                    or strategy.update_every > 1
+                ),
+                "weights of rows are computed before the rows",
             ),
             Rule(
                 "aggregators that split batches",
@@ -238,5 +278,7 @@ def _names(strategy: Any) -> dict[str, Any]:
         "observer": type(observer).__name__,
         "min_tasks": aggregator.min_tasks,
         "accumulate": strategy.accumulate,
+        "weights_from": strategy.chosen.config,
+        "update_every": strategy.update_every,
         "combine": getattr(strategy.flatness, "combine", None),
     }

@@ -24,7 +24,9 @@ from keras_mtl.gradients.passes import ForwardPass
 from keras_mtl.gradients.passes import Update
 from keras_mtl.gradients.record import Recorder
 from keras_mtl.strategies.accumulation import Accumulation
+from keras_mtl.strategies.chosen_variables import ChosenVariables
 from keras_mtl.strategies.compatibility import check_parts
+from keras_mtl.strategies.nonfinite import check_on_nonfinite
 from keras_mtl.strategies.sharing import Sharing
 from keras_mtl.strategies.updates.choose import choose_kind
 from keras_mtl.strategies.variable_groups import checked_granularity
@@ -33,7 +35,6 @@ from keras_mtl.typing import Shape
 from keras_mtl.typing import Tensor
 from keras_mtl.typing import Variable
 
-ON_NONFINITE = ("raise", "skip", "ignore")
 GRADIENTS = ("parameters", "representation")
 LOSS_WEIGHTS = ("factors", "preference")
 MEMORY = ("normal", "low")
@@ -70,25 +71,30 @@ class Strategy(Component):
             and needs a model with a trunk. Defaults to `"parameters"`.
         granularity: Which shared variables are merged together: all of the
             `"model"`, those of each `"layer"`, or those for which a function
-            of the variable returns the same. Each group has weights and
-            state of its own. Defaults to `"model"`.
+            of the variable returns the same. Defaults to `"model"`.
         loss_weights: What the `loss_weights` of `compile` are: `"factors"` of
             the losses, as in Keras, or the `"preference"` of an aggregator
-            that has one; the losses then stay as they are. A method that
-            looks at the sizes of gradients takes a task with a large factor
-            for one with large gradients, while a preference says how much it
-            counts. Defaults to `"factors"`.
+            that has one, which says how much a task counts; the losses stay
+            as they are. Defaults to `"factors"`.
         memory: `"normal"` keeps one gradient of the shared weights per task,
-            `"low"` two in all, however many tasks there are: the Gramian is
-            taken row by row, each at the cost of a backward pass and about as
-            much again, and one more backward pass takes the weighted sum.
+            `"low"` two in all: the Gramian is taken row by row, at about
+            twice the cost, and one more backward pass takes the weighted sum.
             For aggregators that look at the Gramian only. Defaults to
             `"normal"`.
         accumulate: Number of batches whose task gradients are averaged before
-            they are merged: one update for so many batches, which is that of
-            one batch of their joint size. In contrast, the
-            `gradient_accumulation_steps` of an optimizer average what was
-            merged batch by batch. Defaults to 1.
+            they are merged: one update, that of one batch of their joint
+            size. The `gradient_accumulation_steps` of an optimizer average
+            what was merged batch by batch. Defaults to 1.
+        weights_from: For aggregators that look at the Gramian only: which
+            shared variables it is taken of. The K backward passes stop there;
+            one more takes the weighted sum through everything. An
+            approximation, unless they are all. `"last_shared"`, the last
+            layer with a kernel that all tasks share; a list of layers or
+            names; a function of a variable; `"representation"`, the outputs
+            of the trunk. Defaults to `None`, all of them.
+        update_every: For the same aggregators: takes the Gramian in every so
+            many steps only. The others have the last weights, at the price
+            of one backward pass. Defaults to 1.
         **kwargs (Any): Passed on to `keras.layers.Layer`, such as `name`.
 
     Raises:
@@ -117,6 +123,8 @@ class Strategy(Component):
         loss_weights: str = "factors",
         memory: str = "normal",
         accumulate: int = 1,
+        weights_from: Any = None,
+        update_every: int = 1,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -128,6 +136,10 @@ class Strategy(Component):
         )
         self.memory = checked_choice("memory", memory, MEMORY)
         self.accumulate = checked_integer("accumulate", accumulate)
+        self.chosen = ChosenVariables(weights_from)
+        self.update_every = checked_integer("update_every", update_every)
+        #: The last weights of the rows, where steps take them again.
+        self.last_row_weights: Any = None
         self.on_nonfinite = on_nonfinite
         self.balancer = balancers.get(balancer) or balancers.Equal()
         self.flatness = flatness_family.get(flatness)
@@ -265,6 +277,10 @@ class Strategy(Component):
             aggregator.build(pairs, dtype)
         if self.accumulation is not None:
             self.accumulation.build(num_tasks, shapes, own_shapes, dtype)
+        if self.update_every > 1 and shapes:
+            self.last_row_weights = self.add_state(
+                "last_row_weights", (num_tasks,), dtype, value=1
+            )
         self.iterations = self.add_state("iterations", dtype="int32")
         self.built = True
 
@@ -379,10 +395,6 @@ class Strategy(Component):
             "loss_weights": self.loss_weights,
             "memory": self.memory,
             "accumulate": self.accumulate,
+            "weights_from": self.chosen.config,
+            "update_every": self.update_every,
         }
-
-
-def check_on_nonfinite(value: str | None, optional: bool = False) -> None:
-    """Raises `ValueError` for anything but a known policy."""
-    allowed = (None, *ON_NONFINITE) if optional else ON_NONFINITE
-    checked_choice("on_nonfinite", value, allowed)

@@ -68,7 +68,9 @@ class Pass(Differentiated):
         task_losses = model.compute_task_losses(
             batch.x, batch.y, outputs, batch.sample_weight, training=True
         )
-        presence = model.find_presence(batch.y, outputs, batch.sample_weight)
+        presence = model.find_presence(
+            batch.x, batch.y, outputs, batch.sample_weight
+        )
         return task_losses, presence
 
     def _settle(
@@ -108,6 +110,25 @@ class Pass(Differentiated):
         dtype = self.point.values.dtype
         jacobian = Jacobian.gather(rows(), num_tasks, dtype, stacked)
         return TaskGradients(jacobian, own)
+
+    def gradients_by(self, places: Sequence[int], weights: Tensor) -> Jacobian:
+        partition, dtype = self.partition, self.point.values.dtype
+        indices = [partition.shared[place] for place in places]
+        num_tasks = len(partition.tasks)
+
+        def rows() -> Iterator[list[Tensor]]:
+            for k in range(num_tasks):
+                reached = [i for i in indices if k in partition.tasks_of[i]]
+                pulled = self.pull({k: weights[k]}, reached)
+                gradients = dict(zip(reached, pulled, strict=True))
+                yield [
+                    gradients[i]
+                    if i in gradients
+                    else ops.zeros_like(self.point.values.trainable[i])
+                    for i in indices
+                ]
+
+        return Jacobian.gather(rows(), num_tasks, dtype)
 
     def row(
         self, task: int, weight: Tensor
@@ -255,8 +276,9 @@ class FirstPass(Pass):
         model = self.point.model
         with self.point.values.scope(trainable) as scope:
             outputs = model(self.point.batch.x, training=True)
-            task_losses, presence = self._losses_of(outputs)
+            # Of this call, not of those that losses make.
             penalties = [ops.sum(penalty) for penalty in model.losses]
+            task_losses, presence = self._losses_of(outputs)
         self._note_draws(scope.draws)
         state = self.point.values.state_after(scope)
         return self._summed_up(outputs, task_losses, presence, penalties, state)

@@ -109,11 +109,12 @@ class PlainStep:
             _Reading(self._dtypes) as scope,
         ):
             outputs = model(batch.x, training=True)
+            scope.show_regularized(self.variables)
+            # Of this call, not of those that losses make.
+            penalties = [ops.sum(penalty) for penalty in model.losses]
             task_losses = model.compute_task_losses(
                 batch.x, batch.y, outputs, batch.sample_weight, training=True
             )
-            scope.show_regularized(self.variables)
-            penalties = [ops.sum(penalty) for penalty in model.losses]
         return model.task_losses.weigh(task_losses), penalties
 
     def epsilon(self) -> float:

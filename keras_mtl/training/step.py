@@ -10,9 +10,9 @@ import keras
 from keras import ops
 
 from keras_mtl import backend
+from keras_mtl.gradients.changes import changes_to
+from keras_mtl.gradients.changes import only_if
 from keras_mtl.training.batch import Batch
-from keras_mtl.training.changes import changes_to
-from keras_mtl.training.changes import only_if
 from keras_mtl.training.commit import commit
 from keras_mtl.training.commit import full_gradients
 from keras_mtl.training.commit import loss_scale

@@ -75,8 +75,11 @@ class TaskStatistics(keras.layers.Layer):
             row_weights = ops.cast(record.row_weights, "float32")
             terms["row_weights"] = present * row_weights
             terms["row_counts"] = present
+        seen = present
+        if record.taken is not None:
+            seen = present * ops.cast(record.taken, "float32")
         for part, gramian in record.gramians.items():
-            terms.update(_gradient_terms(part, gramian, weights, present))
+            terms.update(_gradient_terms(part, gramian, weights, seen))
         if record.inner_products is not None:
             terms.update(_inner_terms(record))
         return [

@@ -104,7 +104,9 @@ def plot_loss_landscape(
     return figure
 
 
-def _losses(model, places, seed, x, y, batch_size):
+def _losses(
+    model: Any, places: Any, seed: int, x: Any, y: Any, batch_size: int | None
+) -> list[list[dict[str, float]]]:
     """Returns the logs at all points, and leaves the weights as they were."""
     variables = model.trainable_variables
     start = [
@@ -139,20 +141,22 @@ def _losses(model, places, seed, x, y, batch_size):
             variable.assign(value)
 
 
-def _logs_at(model, values, **data):
+def _logs_at(
+    model: Any, values: list[np.ndarray], **data: Any
+) -> dict[str, float]:
     for variable, value in zip(model.trainable_variables, values, strict=True):
         variable.assign(value)
     return model.evaluate(verbose=0, return_dict=True, **data)
 
 
-def _direction(value, generator):
+def _direction(value: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """A random direction with the norms of the filters, the last axis."""
     if value.ndim < 2:
         return np.zeros(value.shape)
     direction = generator.normal(size=value.shape)
     axes = tuple(range(value.ndim - 1))
 
-    def norms(array):
+    def norms(array: np.ndarray) -> np.ndarray:
         squares = np.square(array, dtype="float64")
         return np.sqrt(np.sum(squares, axis=axes, keepdims=True))
 

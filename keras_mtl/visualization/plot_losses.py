@@ -1,5 +1,6 @@
 """The losses of all tasks, over epochs, of one run or several."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras_mtl.export import keras_mtl_export
@@ -72,7 +73,7 @@ def plot_losses(histories: Any) -> Any:
     return figure
 
 
-def _draw_validation(axes, index, values):
+def _draw_validation(axes: Any, index: int, values: Sequence[float]) -> None:
     # In runs with `validation_freq` the epochs are not known.
     axes.plot(
         range(1, len(values) + 1),
@@ -82,7 +83,7 @@ def _draw_validation(axes, index, values):
     )
 
 
-def _add_legend(panels):
+def _add_legend(panels: Any) -> None:
     from matplotlib.lines import Line2D
 
     entries = legend_entries(panels)

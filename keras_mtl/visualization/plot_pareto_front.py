@@ -94,7 +94,9 @@ def beaten(losses: np.ndarray) -> np.ndarray:
     return np.any(no_worse & better, axis=1)
 
 
-def _draw_front(axes, front, sign, reference):
+def _draw_front(
+    axes: Any, front: np.ndarray, sign: Any, reference: Any
+) -> None:
     """Draws the border of what the front beats, and the area behind it."""
     if reference is not None:
         worst = sign * reference
@@ -116,7 +118,7 @@ def _draw_front(axes, front, sign, reference):
     axes.step(*(sign * front).T, where="post", color=COLOURS[0], linewidth=1)
 
 
-def _annotate(axes, label, point):
+def _annotate(axes: Any, label: str, point: Any) -> None:
     axes.annotate(
         label, point, xytext=(5, 5), textcoords="offset points", fontsize=9
     )

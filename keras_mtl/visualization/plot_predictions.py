@@ -88,7 +88,9 @@ def plot_predictions(
     return figure
 
 
-def _draw_task(panels, task, kind, prediction, label):
+def _draw_task(
+    panels: Any, task: str, kind: str, prediction: Any, label: Any
+) -> None:
     draw = {"classes": _classes, "depth": _depth, "normals": _normals}[kind]
     pictures, options = draw(task, prediction, label)
     for column, title in enumerate(("prediction", "label")):
@@ -99,15 +101,18 @@ def _draw_task(panels, task, kind, prediction, label):
         panels[0, 0].figure.colorbar(image, ax=panels[:, 1].tolist())
 
 
-def _classes(task, prediction, label):
+def _classes(
+    task: str, prediction: Any, label: Any
+) -> tuple[tuple[Any, Any], dict[str, Any]]:
     from matplotlib import colormaps
+    from matplotlib.colors import Colormap
     from matplotlib.colors import ListedColormap
 
     if prediction.ndim == 4:
         prediction = prediction.argmax(axis=-1)
     label = _one_channel("labels", task, label)
     num_classes = int(max(prediction.max(), label.max())) + 1
-    colours = ListedColormap(COLOURS)
+    colours: Colormap = ListedColormap(COLOURS)
     if num_classes > len(COLOURS):
         # More than colours that everybody tells apart.
         colours = colormaps["viridis"].resampled(num_classes)
@@ -116,21 +121,25 @@ def _classes(task, prediction, label):
     return (prediction, np.ma.masked_less(label, 0)), options
 
 
-def _depth(task, prediction, label):
+def _depth(
+    task: str, prediction: Any, label: Any
+) -> tuple[tuple[Any, Any], dict[str, Any]]:
     prediction = _one_channel("predictions", task, prediction)
     label = np.ma.masked_invalid(_one_channel("labels", task, label))
     options = {"cmap": "viridis", "vmin": label.min(), "vmax": label.max()}
     return (prediction, label), options
 
 
-def _normals(task, prediction, label):
+def _normals(
+    task: str, prediction: Any, label: Any
+) -> tuple[tuple[Any, Any], dict[str, Any]]:
     return (
         _as_colours("predictions", task, prediction),
         _as_colours("labels", task, label),
     ), {}
 
 
-def _as_colours(argument, task, normals):
+def _as_colours(argument: str, task: str, normals: np.ndarray) -> np.ndarray:
     """Maps the directions to red, green and blue; what has none is blank."""
     if normals.shape[-1] != 3:
         raise ValueError(
@@ -143,7 +152,7 @@ def _as_colours(argument, task, normals):
     return np.concatenate([(unit + 1.0) / 2.0, is_there], axis=-1)
 
 
-def _one_channel(argument, task, values):
+def _one_channel(argument: str, task: str, values: np.ndarray) -> np.ndarray:
     if values.ndim == 4 and values.shape[-1] == 1:
         values = values[..., 0]
     if values.ndim != 3:

@@ -1,5 +1,6 @@
 """How steeply the tasks' losses rise around the weights."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ def plot_sharpness(results: Any, adaptive: bool = False) -> Any:
     return figure
 
 
-def _by_radius(sharpness, adaptive):
+def _by_radius(sharpness: Sharpness, adaptive: bool) -> dict[str, Any]:
     """For each task, radii and gaps."""
     rho, gaps = sharpness.rho, sharpness.gaps
     if adaptive:
@@ -112,7 +113,7 @@ def _by_radius(sharpness, adaptive):
     }
 
 
-def _by_epoch(logs, adaptive):
+def _by_epoch(logs: Mapping[str, Any], adaptive: bool) -> dict[str, Any]:
     """For each task, `None` and gaps."""
     suffix = "_adaptive_sam_gap" if adaptive else "_sam_gap"
     return {

@@ -41,7 +41,13 @@ def output_of(script, *arguments):
         (
             "representation_time.py",
             MLP,
-            ["plain Keras", "MGDA, parameters", "MGDA, representation"],
+            [
+                "plain Keras",
+                "MGDA, parameters",
+                "MGDA, representation",
+                "MGDA, last shared",
+                "MGDA, every tenth",
+            ],
         ),
     ],
 )

@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_mtl.datasets import MultiTaskDataset
+from keras_mtl.datasets import Resampled
 
 
 def samples(size, first=0):
@@ -433,11 +434,11 @@ x4, y4 = samples(4)
     [
         ((x4, y4[:3]), r"same number of samples. Received: \[3, 4\]"),
         ((x4[:0], y4[:0]), "has no samples. Leave the task out"),
-        ((x4,), r"Received: a tuple of 1. Add the labels"),
+        ((), r"Received: a tuple of 0\."),
         ((x4, None), "labels of task 'a' must be one array"),
         ((x4, {"b": y4}), "Give each label array a task of its own"),
         (([0.0, 1.0], y4[:2]), "must be arrays, or dicts, tuples and lists"),
-        (x4, "Received: ndarray"),
+        ("x4", "Received: str"),
         (range(3), "Received: range"),
         (
             (pair for pair in [(x4, y4)]),
@@ -446,7 +447,7 @@ x4, y4 = samples(4)
         (stream([(x4, y4)], None), "unknown or infinite"),
         (stream([], 0), "has no batches. Leave the task out"),
         (stream([], 2), "has no batches. Leave the task out"),
-        (stream([x4], 1), "Received: a ndarray. Add the labels"),
+        (stream([x4], 1), r"Received: a ndarray\."),
         (stream([(x4[0], y4[0])], 1), "single samples or numbers. Batch it"),
         (Batches(0), "has no batches. Leave the task out"),
     ],
@@ -511,3 +512,39 @@ def test_streams_are_not_shared_by_processes():
     dataset.use_multiprocessing = True
     with pytest.raises(ValueError, match="use_multiprocessing=False"):
         dataset.on_epoch_begin()
+
+
+def test_points_without_labels_that_are_drawn_anew():
+    def draw(generator):
+        return generator.uniform(size=(4, 2))
+
+    def make(**kwargs):
+        sources = {
+            "inside": Resampled(draw, every=2),
+            "ends": (np.ones((2, 2)), np.zeros((2, 1))),
+            **kwargs,
+        }
+        return MultiTaskDataset(
+            sources, batch_size={"inside": 4, "ends": 1}, shuffle=False
+        )
+
+    dataset, drawn = make(), []
+    for epoch in range(4):
+        dataset.set_epoch(epoch)
+        x, y = dataset[1]
+        assert list(y) == ["ends"] and x["ends"].shape == (1, 2)
+        drawn.append(x["inside"])
+    assert (drawn[0] == drawn[1]).all() and (drawn[2] == drawn[3]).all()
+    assert (drawn[1] != drawn[2]).any()
+    again = make()
+    again.set_epoch(3)
+    np.testing.assert_array_equal(again[0][0]["inside"], drawn[3])
+    only = MultiTaskDataset({"inside": np.ones((4, 2))})
+    (batch,) = only[0]
+    assert batch["inside"].shape == (4, 2)
+    sizes = iter((4, 3))
+    other = Resampled(lambda _: np.ones((next(sizes), 2)))
+    dataset = make(inside=other)
+    dataset.set_epoch(1)
+    with pytest.raises(ValueError, match="must always draw as many"):
+        dataset[0]

@@ -22,6 +22,7 @@ FIGURES = {
     "dense_prediction": 2,
     "many_domains": 2,
     "multi_mnist": 6,
+    "physics_informed": 2,
     "recommendation": 2,
     "switching_backends": 1,
 }

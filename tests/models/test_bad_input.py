@@ -313,16 +313,20 @@ def test_models():
         (lambda: make(), "needs `inputs` and `outputs`"),
         (lambda: make(inputs), "must be given together"),
         (lambda: make(outputs=both), "must be given together"),
-        (lambda: make(*one_output()), "two or more outputs"),
         (
-            lambda: make.from_model(keras.Model(*one_output())),
-            "two or more outputs",
+            lambda: make(*one_output()).compile("sgd", "mse"),
+            "two or more tasks",
         ),
         (lambda: make.from_model(dense), "must be a keras.Model"),
         (lambda: make.from_model(Subclassed()), "a MultiTaskModel already"),
         (lambda: make(trunk=dense), "`heads` a dict"),
         (lambda: make(trunk=dense, heads=[dense, dense]), "`heads` a dict"),
-        (lambda: make(trunk=dense, heads={"left": dense}), "two or more"),
+        (
+            lambda: make(trunk=dense, heads={"left": dense}).compile(
+                "sgd", "mse"
+            ),
+            "two or more tasks",
+        ),
         (lambda: make(trunk=3, heads={"a": dense, "b": dense}), "`trunk`"),
         (
             lambda: make(trunk=dense, heads={"a": dense, "b": 3}),

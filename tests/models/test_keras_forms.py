@@ -332,5 +332,5 @@ def test_lists_that_keras_takes_in_another_order():
 
 def test_labels_of_a_loss_that_needs_none():
     model = compiled(keras_mtl.MultiTaskModel, "ew")
-    with pytest.raises(ValueError, match=r"{\.\.\., 'a': numpy\.zeros\(n\)}"):
+    with pytest.raises(ValueError, match=r"'a': function}` with `def function"):
         model.fit(X, {"b": Y["b"]}, verbose=0)

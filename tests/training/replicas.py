@@ -27,6 +27,9 @@ STRATEGIES = {
     "db_mtl": lambda: "db_mtl",
     "fs_mtl": lambda: toy.fs_mtl(rho=0.1),
     "accumulated": lambda: keras_mtl.Strategy(aggregator="mgda", accumulate=3),
+    "last_shared": lambda: keras_mtl.Strategy(
+        aggregator="mgda", weights_from="last_shared"
+    ),
     "constant": lambda: aggregators.Constant([1.0, 0.5]),
     "moco": lambda: "moco",
     "upgrad": lambda: "upgrad",
@@ -35,11 +38,19 @@ STRATEGIES = {
         flatness=flatness.GlobalSAM(rho=0.1), aggregator="mgda"
     ),
     "samo": lambda: "samo",
+    "every_other": lambda: keras_mtl.Strategy(
+        aggregator="mgda", update_every=2
+    ),
     "momentum_sam": lambda: flatness.MomentumSAM(rho=0.1),
 }
 
+#: Those that branch, which replicas of TensorFlow cannot.
+BRANCHING = ("every_other",)
+if keras.backend.backend() == "tensorflow":
+    STRATEGIES = {k: v for k, v in STRATEGIES.items() if k not in BRANCHING}
+
 #: Those that are run where each has to be compiled.
-FIRST = tuple(STRATEGIES)[:10]
+FIRST = tuple(STRATEGIES)[:11]
 
 #: What torch sends is counted for these. Functions of the numbers K of tasks
 #: and P of shared parameters say how much it is: for the shared parameters and
@@ -52,6 +63,7 @@ COUNTED = {
     "pcgrad": lambda k, p: (k * p, 0, 1),
     "low_memory": lambda k, p: ((k + 1) * p + k * k, 0, 1),
     "representation": lambda k, p: (p + k * k, 0, 1),
+    "last_shared": lambda k, p: ((k + 1) * p, 0, 1),
     "global_sam": lambda k, p: ((k + 1) * p, k, 2),
     "samo": lambda k, p: ((k + 1) * p, 3 * k, 2),
     "fs_mtl": lambda k, p: (2 * k * p, k, 2),

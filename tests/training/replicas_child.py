@@ -145,10 +145,11 @@ def run_on_tensorflow_in_processes(folder, count, rank, names):
 
 
 def run_on_refused_tensorflow(folder, count, rank, names):
-    """A strategy with one copy of the weights for several devices."""
+    """One copy of the weights for several devices, and steps that branch."""
     import tensorflow as tf
 
     divide_cpu(count)
+    import keras_mtl
     from training import toy
 
     strategy = tf.distribute.experimental.CentralStorageStrategy(
@@ -165,6 +166,15 @@ def run_on_refused_tensorflow(folder, count, rank, names):
                 train()
             assert model.strategy is None
             toy.assert_same(toy.snapshot(model), before)
+    every_other = keras_mtl.Strategy(aggregator="mgda", update_every=2)
+    with tf.distribute.MirroredStrategy(
+        [f"CPU:{replica}" for replica in range(count)]
+    ).scope():
+        model = toy.compiled(toy.make_model())
+        before = toy.snapshot(model)
+        with pytest.raises(ValueError, match="update_every=1"):
+            model.fit(*toy.data(), strategy=every_other, verbose=0)
+        toy.assert_same(toy.snapshot(model), before)
 
 
 def run_on_jax(folder, count, rank, names):

@@ -7,7 +7,12 @@ from keras import ops
 from keras_mtl.flatness.parts import Join
 from keras_mtl.flatness.parts import Parts
 from keras_mtl.gradients.kind import UpdateKind
+from keras_mtl.strategies.chosen_variables import REPRESENTATION
 from keras_mtl.strategies.updates.gramian_first import GramianFirst
+from keras_mtl.strategies.updates.gramian_sources import GramianSource
+from keras_mtl.strategies.updates.gramian_sources import OfRepresentation
+from keras_mtl.strategies.updates.gramian_sources import OfVariables
+from keras_mtl.strategies.updates.gramian_sources import RowByRow
 from keras_mtl.strategies.updates.independent_samples import IndependentSamples
 from keras_mtl.strategies.updates.joins import Decomposed
 from keras_mtl.strategies.updates.joins import Direct
@@ -16,6 +21,8 @@ from keras_mtl.strategies.updates.joins import Reused
 from keras_mtl.strategies.updates.joins import Second
 from keras_mtl.strategies.updates.merge import Merge
 from keras_mtl.strategies.updates.representation import Representation
+from keras_mtl.strategies.updates.row_weights import EveryNth
+from keras_mtl.strategies.updates.row_weights import EveryStep
 from keras_mtl.strategies.updates.rows import Rows
 from keras_mtl.strategies.updates.weighted_sum import WeightedSum
 from keras_mtl.typing import Tensor
@@ -55,11 +62,38 @@ def _at_one_point(strategy: Any, merge: Merge) -> UpdateKind:
         return IndependentSamples(merge)
     if aggregator.linear:
         return WeightedSum(merge)
-    if strategy.memory == "low":
-        return GramianFirst(merge)
+    source = _gramian_source(strategy)
+    if source is not None:
+        return GramianFirst(merge, source, _row_weights(strategy))
     if strategy.gradients == "representation":
         return Representation(merge)
     return Rows(merge)
+
+
+def _gramian_source(strategy: Any) -> GramianSource | None:
+    """What the Gramian is taken of, if it comes first."""
+    if strategy.memory == "low":
+        return RowByRow()
+    asked = strategy.chosen.asked
+    if asked is None and strategy.update_every == 1:
+        return None
+    if REPRESENTATION in (asked, strategy.gradients):
+        return OfRepresentation()
+    return OfVariables(strategy.chosen)
+
+
+def _row_weights(strategy: Any) -> EveryStep:
+    """When the weights of rows are computed."""
+    if strategy.update_every == 1:
+        return EveryStep(strategy.aggregator)
+    return EveryNth(
+        strategy.aggregator,
+        lambda: strategy.last_row_weights,
+        lambda: ops.equal(
+            ops.convert_to_tensor(strategy.iterations) % strategy.update_every,
+            0,
+        ),
+    )
 
 
 def _choose_join(strategy: Any, merge: Merge) -> Join:

@@ -24,6 +24,8 @@ class Representation(UpdateKind):
         merge: Merges them.
     """
 
+    in_halves = True
+
     def __init__(self, merge: Merge):
         self.merge = merge
 
