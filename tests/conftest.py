@@ -7,6 +7,11 @@ import logging
 import os
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a worker for each core, and more threads wait for each other.
+    # Read when a framework is imported, here and in processes of tests.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import keras
 import pytest
 from hypothesis import settings

@@ -1,8 +1,10 @@
 """Which setting to try next, and which was best: Optuna does the search."""
 
+import contextlib
 import math
 import statistics
 import warnings
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,19 +135,38 @@ def write_storage(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=f"sqlite:///{path}", study_name=name, load_if_exists=True
-    )
     states = optuna.trial.TrialState
-    for it in tried[len(study.get_trials(deepcopy=False)) :]:
-        study.add_trial(
-            optuna.trial.create_trial(
-                params=it.drawn,
-                distributions=_distributions(space),
-                value=it.value,
-                state=states.PRUNED if it.pruned else states.COMPLETE,
-            )
+    with opened_storage(path) as storage:
+        study = optuna.create_study(
+            storage=storage, study_name=name, load_if_exists=True
         )
+        for it in tried[len(study.get_trials(deepcopy=False)) :]:
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params=it.drawn,
+                    distributions=_distributions(space),
+                    value=it.value,
+                    state=states.PRUNED if it.pruned else states.COMPLETE,
+                )
+            )
+
+
+@contextlib.contextmanager
+def opened_storage(path: Path) -> Iterator[Any]:
+    """An SQLite file of Optuna's, which is closed after the context.
+
+    Args:
+        path: The file, made if need be.
+    """
+    import optuna
+
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    try:
+        yield storage
+    finally:
+        # Optuna leaves its connections to the garbage collector.
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _distributions(space: Mapping[str, Range]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 from keras_mtl.comparison.tuner import Range
 from keras_mtl.comparison.tuner import Tried
 from keras_mtl.comparison.tuner import best_of
+from keras_mtl.comparison.tuner import opened_storage
 from keras_mtl.comparison.tuner import suggest
 from keras_mtl.comparison.tuner import write_storage
 from keras_mtl.comparison.tuning import setting_of
@@ -107,6 +108,7 @@ def test_optunas_file_has_each_trial_once(tmp_path):
     assert best_of(tried) == 2 and best_of(tried[3:]) == 0
     for count in (1, 3, 4, 4):
         write_storage(path, "jax, ew", space, tried[:count])
-    study = optuna.load_study(study_name="jax, ew", storage=f"sqlite:///{path}")
-    assert [it.params["a"] for it in study.trials] == [0.5, 0.25, 0.2, 0.1]
-    assert study.best_value == 0.5
+    with opened_storage(path) as storage:
+        study = optuna.load_study(study_name="jax, ew", storage=storage)
+        assert [it.params["a"] for it in study.trials] == [0.5, 0.25, 0.2, 0.1]
+        assert study.best_value == 0.5

@@ -17,6 +17,7 @@ from keras_mtl.comparison.examples import Arrays
 from keras_mtl.comparison.problem import load_data
 from keras_mtl.comparison.problem import resolve_strategy
 from keras_mtl.comparison.settings import Settings
+from keras_mtl.comparison.tuner import opened_storage
 from keras_mtl.comparison.tuning import check_tuning
 from keras_mtl.comparison.tuning import space_of
 from keras_mtl.comparison.tuning import split
@@ -178,8 +179,8 @@ def test_the_best_trials_are_run_and_nothing_is_tried_twice(
     again = settings(strategies=given.strategies, output="again")
     assert compare(monkeypatch, again) == 0
     assert results(user_folder / "again")["tuning"] == found["tuning"]
-    storage = f"sqlite:///{report / 'tuning.db'}"
-    names = optuna.get_all_study_names(storage)
+    with opened_storage(report / "tuning.db") as storage:
+        names = optuna.get_all_study_names(storage)
     assert sorted(names) == [f"{BACKEND}, ew", f"{BACKEND}, scalarization"]
     assert "## Tuning" in (report / "report.md").read_text()
     with pytest.raises(ValueError, match="results with trials=2; now it is 3"):
