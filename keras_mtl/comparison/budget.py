@@ -61,4 +61,4 @@ def read_budget(text: str) -> Budget:
 
 def epochs_of(trial: Mapping[str, Any]) -> int:
     """Returns the epochs that a trial has trained, all its models together."""
-    return len(trial["seconds"]["epochs"]) * trial.get("trainings", 1)
+    return int(trial.get("trained_epochs", len(trial["seconds"]["epochs"])))

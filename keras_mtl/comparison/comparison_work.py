@@ -239,13 +239,15 @@ class ComparisonWork(Work):
         drawn = suggest(space, self._tried(trials), SPLIT_SEED)
         setting = setting_of(drawn, tasks)
         objective, value = read_objective(self.settings.objective), None
-        ends, names = None, self.identity["tasks"]
+        ends, names, is_pruned = None, self.identity["tasks"], False
         if self.settings.pruner is not None:
             curves = [curve_of(trial, objective) for trial in trials]
             pruner = Pruner(self.settings.pruner, self.settings.epochs, curves)
 
             def ends(logs: dict[str, float | None]) -> bool:
-                return pruner.ends(value_of(names, logs, objective))
+                nonlocal is_pruned
+                is_pruned = pruner.ends(value_of(names, logs, objective))
+                return is_pruned
 
         parts = split(self._data_for(job), self.settings.validation)
         record = self._train(job, after_epoch, parts, setting, ends)
@@ -259,7 +261,9 @@ class ComparisonWork(Work):
                 "drawn": drawn,
                 "setting": setting,
                 "value": value,
-                "pruned": record["status"] == "finished"
+                # What the user's callbacks have stopped is a result.
+                "pruned": is_pruned
+                and record["status"] == "finished"
                 and len(record["history"]) < self.settings.epochs,
             }
         )

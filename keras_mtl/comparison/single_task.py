@@ -1,6 +1,7 @@
 """One model per task: what a multi-task model has to be better than."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -51,11 +52,17 @@ def check_single_task(settings: Settings, model: Any, data: Data) -> None:
 
 def of_task(data: Data, task: str) -> Data:
     """Returns the examples with the labels and weights of one task."""
+    test = _of_task(data.test, task)
+    validation = data.validation
+    if validation is not None:
+        # What is the same stays the same, and is measured once.
+        is_test = validation is data.test
+        validation = test if is_test else _of_task(validation, task)
     return dataclasses.replace(
         data,
         train=_of_task(data.train, task),
-        test=_of_task(data.test, task),
-        validation=data.validation and _of_task(data.validation, task),
+        test=test,
+        validation=validation,
     )
 
 
@@ -109,8 +116,9 @@ def train_single_tasks(
 
     Returns:
         One record for all, with `trainings`, their number: losses and times
-        are sums, and so is `trained_parameters`. If one diverges, none has
-        finished.
+        are sums, and so are `trained_parameters` and `trained_epochs`. What
+        callbacks have stopped stays as it is while the others go on. If one
+        diverges, none has finished.
     """
     tasks = identity["tasks"]
     weights = _weights(make_model(settings))
@@ -118,9 +126,16 @@ def train_single_tasks(
 
     def history_with(last: Sequence[Logs]) -> list[dict[str, float | None]]:
         histories = [*(it["history"] for it in records), last]
+        count = max(map(len, histories)) if last else 0
         return [
-            joint_logs(dict(zip(tasks, of_epoch, strict=True)), weights)
-            for of_epoch in zip(*histories, strict=False)
+            joint_logs(
+                {
+                    task: history[min(epoch, len(history) - 1)]
+                    for task, history in zip(tasks, histories, strict=True)
+                },
+                weights,
+            )
+            for epoch in range(count)
         ]
 
     def ignore(epoch: int, logs: Logs) -> None:
@@ -130,7 +145,7 @@ def train_single_tasks(
 
     def note(epoch: int, logs: Logs) -> None:
         seen.append(logs)
-        after_epoch(epoch, history_with(seen)[-1])
+        after_epoch(epoch, history_with(seen)[epoch - 1])
 
     for task in tasks:
         records.append(
@@ -153,14 +168,20 @@ def train_single_tasks(
     history = history_with(last["history"]) if is_whole else []
     records.append(last)
     of_epochs = [it["seconds"]["epochs"] for it in records]
-    seconds = [sum(it) for it in zip(*of_epochs, strict=False)]
+    # The median is of those in which all are trained.
+    whole = [sum(it) for it in zip(*of_epochs, strict=False)]
+    seconds = [sum(it) for it in itertools.zip_longest(*of_epochs, fillvalue=0)]
     return {
         **last,
         "message": last["message"] and f"{task}: {last['message']}",
         "history": history,
         "cosines": None,
-        "seconds": durations(seconds, last["steps_per_epoch"]),
+        "seconds": {
+            **durations(whole, last["steps_per_epoch"]),
+            "epochs": seconds,
+        },
         "trainings": len(tasks),
+        "trained_epochs": sum(map(len, of_epochs)),
         "trained_parameters": sum(it["trained_parameters"] for it in records),
     }
 

@@ -29,8 +29,8 @@ def tuning_sections(document: dict[str, Any]) -> list[Section]:
         Section(
             "Tuning",
             "The best of the settings that were tried, with one seed, and what "
-            "it gave on the validation examples, which are a part of the "
-            "training examples. No test example was looked at.",
+            "it gave on the validation examples: the user’s own, or else part "
+            "of the training examples. No test example was looked at.",
             tuning_table(document),
         )
     ]

@@ -78,6 +78,7 @@ def joint(**changes):
         one = document()
         one["settings"] = {**one["settings"], "model": model, "baseline": "ew"}
         one["tuning"] = []
+        one["frontier"] = [{"backend": "jax", "strategy": "scalarization"}]
         one["differences"] = differences(one)
         documents.append(one)
     documents[1]["runs"][0].update(changes)
@@ -98,6 +99,10 @@ def test_tables_name_the_models():
     ]
     assert len(set(rows)) == len(rows) == 8
     assert ("torch, a:c", "mgda") in rows
+    assert [it["backend"] for it in shown["frontier"]] == [
+        "jax, a:b",
+        "jax, a:c",
+    ]
 
 
 def test_models_on_other_data_are_not_reported_together():

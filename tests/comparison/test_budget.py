@@ -11,8 +11,8 @@ from keras_mtl.comparison.settings import Settings
 from keras_mtl.comparison.tuning import check_tuning
 
 
-def trial(seconds, trainings=1):
-    return {"seconds": {"epochs": seconds}, "trainings": trainings}
+def trial(seconds, **others):
+    return {"seconds": {"epochs": seconds}, **others}
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_budgets(text, spent, left):
     assert budget.trials_left(0.0, 3) == 0
 
 
-def test_trainings_of_all_tasks_count():
-    assert read_budget("300").spent(trial([1.0, 1.0], 3)) == 6
+def test_epochs_of_all_tasks_count():
+    assert read_budget("300").spent(trial([1.0, 1.0], trained_epochs=5)) == 5
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "3 h", "1.5", ""])

@@ -140,6 +140,15 @@ def test_trials_are_measured_on_the_users_validation_examples(tmp_path):
     assert trial["value"] == pytest.approx(tested["loss"], rel=1e-6)
 
 
+def test_a_trial_that_callbacks_stop_is_a_result(tmp_path):
+    pytest.importorskip("optuna")
+    given = {"tune": ("learning_rate",), "trials": 1, "pruner": "median"}
+    made = work(tmp_path, **given)
+    made.prepare()
+    trial = do(made, TRIAL_SEED, trial=0)
+    assert len(trial["history"]) < 4 and trial["pruned"] is False
+
+
 def test_nothing_to_choose_settings_on(tmp_path):
     made = work(
         tmp_path,

@@ -16,6 +16,7 @@ from keras_mtl.comparison.single_task import joint_logs
 from keras_mtl.models.single_task_model import SingleTaskModel
 from keras_mtl.models.single_task_model import check_separable
 from tests.comparison import tiny_problem
+from tests.comparison import wine_problem
 
 BACKEND = keras.backend.backend()
 
@@ -59,18 +60,11 @@ def test_each_task_is_trained_as_by_keras(user_folder):
         model = keras.Model(whole.network.input, whole.network.output[task])
         loss = tiny_problem.model_losses()[task]
         model.compile(keras.optimizers.Adam(0.01), loss, metrics=[metric])
-        tests = []
-
-        def test(epoch, logs, model=model, labels=y_test[task], tests=tests):
-            tests.append(
-                model.evaluate(x_test, labels, verbose=0, return_dict=True)
-            )
-
-        callback = keras.callbacks.LambdaCallback(on_epoch_end=test)
-        logs = model.fit(
-            x, y[task], 8, epochs=2, verbose=0, callbacks=[callback]
-        ).history
-        tested = tests[-1]
+        logs = model.fit(x, y[task], 8, epochs=2, verbose=0).history
+        # Not in between: on torch that would draw a random number.
+        tested = model.evaluate(
+            x_test, y_test[task], verbose=0, return_dict=True
+        )
         found = record["history"][-1]
         expected = {
             f"{task}_loss": logs["loss"][-1],
@@ -86,6 +80,52 @@ def test_each_task_is_trained_as_by_keras(user_folder):
     for prefix, value in total.items():
         assert found[f"{prefix}loss"] == pytest.approx(value, rel=1e-5)
     assert record["trained_parameters"] == parameters > record["parameters"]
+
+
+def test_weights_validation_and_callbacks_are_those_of_the_task():
+    module = wine_problem.__name__
+    record, epochs = trained(
+        work(
+            model=f"{module}:build",
+            dataset=f"{module}:load_stopped",
+            epochs=3,
+            batch_size=wine_problem.BATCH_SIZE,
+        )
+    )
+    assert epochs == list(enumerate(record["history"], 1))
+    assert len(epochs) == len(record["seconds"]["epochs"]) == 3
+    assert record["trained_epochs"] == 4
+    parts = wine_problem.parts()
+    for task, loss, count in (
+        ("kind", "sparse_categorical_crossentropy", 1),
+        ("alcohol", "mse", 3),
+    ):
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(1)
+        whole = wine_problem.build()
+        model = keras.Model(whole.network.input, whole.network.output[task])
+        model.compile(keras.optimizers.Adam(0.01), loss)
+        train, test, held = ((x, y[task], w[task]) for x, y, w in parts)
+        logs = model.fit(
+            train[0],
+            train[1],
+            wine_problem.BATCH_SIZE,
+            sample_weight=train[2],
+            validation_data=held,
+            epochs=count,
+            verbose=0,
+        ).history
+        x, y, weights = test
+        tested = model.evaluate(
+            x, y, wine_problem.BATCH_SIZE, sample_weight=weights, verbose=0
+        )
+        # What has been stopped stays as it is.
+        for epoch, found in enumerate(record["history"]):
+            place = min(epoch, count - 1)
+            for mine, name in (("", "loss"), ("validation_", "val_loss")):
+                value = found[f"{mine}{task}_loss"]
+                assert value == pytest.approx(logs[name][place], rel=1e-5)
+        assert found[f"val_{task}_loss"] == pytest.approx(tested, rel=1e-5)
 
 
 def test_labels_may_be_missing(user_folder):

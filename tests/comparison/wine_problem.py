@@ -127,6 +127,19 @@ def load(form="arrays", validation=True, version="1"):
     )
 
 
+class StopKind(keras.callbacks.Callback):
+    """Stops the model of one task after an epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.model.tasks == ["kind"]:
+            self.model.stop_training = True
+
+
+def load_stopped():
+    train, test, held = parts()
+    return Problem(train, test, held, callbacks=lambda: [StopKind()])
+
+
 def load_triples():
     return parts()[:2]
 
