@@ -24,7 +24,7 @@ from keras_mtl.models import MultiTaskModel as MultiTaskModel
 from keras_mtl.strategies import Strategy as Strategy
 from keras_mtl.training.monitor import NonFiniteError as NonFiniteError
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 __all__ = [
     "MultiTaskModel",
